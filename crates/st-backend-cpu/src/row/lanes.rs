@@ -1,0 +1,234 @@
+//! A bound from maxima, then what reaches it.
+//!
+//! The first pass keeps `kl` maxima for each lane, each over columns of its own; the b-th greatest
+//! of them is reached by at least b elements, so it bounds the answer from below. The second pass
+//! collects what reaches it: a little more than b elements. Nothing is sampled, so nothing can go
+//! wrong, and nothing depends on the order of the columns beyond how many extra elements reach the
+//! bound. Reads the row once and its codes, kept in cache, a second time: for rows that fit there.
+//! Among keys equal to the bound only the first b by index are taken.
+
+use super::{Context, Part};
+use crate::packed::Packs;
+use crate::scratch::Scratch;
+use crate::simd::Vectors;
+
+/// Vectors tested for hits at a time in the second pass.
+const GROUP: usize = 4;
+
+/// Most maxima that are ranked by comparing each with all.
+const MAX_RANKED: usize = 64;
+
+/// Needs `kl * LANES >= b`.
+#[inline(always)]
+pub(crate) fn collect<L: Packs, S: Vectors<L>>(
+    s: S,
+    ctx: &Context<L, S::V>,
+    part: Part<'_, L>,
+    b: usize,
+    scratch: &mut Scratch<L>,
+) {
+    let lanes = S::LANES;
+    let n = part.bits.len();
+    let padded = n.next_multiple_of(GROUP * lanes);
+    let groups = ctx.kl * lanes;
+    let Scratch { cands, codes, .. } = scratch;
+    if codes.len() < padded + groups {
+        codes.resize(padded + groups, L::MIN);
+    }
+    cands.reserve(n + lanes);
+    let (codes, maxima) = codes[..padded + groups].split_at_mut(padded);
+    match ctx.kl {
+        1 => maxima_in_registers::<L, S, 1>(s, ctx, part.bits, codes, maxima),
+        2 => maxima_in_registers::<L, S, 2>(s, ctx, part.bits, codes, maxima),
+        4 => maxima_in_registers::<L, S, 4>(s, ctx, part.bits, codes, maxima),
+        8 => maxima_in_registers::<L, S, 8>(s, ctx, part.bits, codes, maxima),
+        _ => maxima_in_memory(s, ctx, part.bits, codes, maxima),
+    }
+    let bound = ctx.map.canon(nth_greatest(s, maxima, b));
+    let least = ctx.map.least(bound);
+    // Codes above `above` are hits: first all that reach the bound, and once b equal to it are
+    // taken, only those beyond it. Where the bound is the least code of all there is no room for
+    // "reaches", and its equals are fetched at the end.
+    let mut above = if least > L::MIN { least.sub(L::from_i64(1)) } else { bound };
+    let mut equals = 0;
+    let mut at = 0;
+    while at < padded {
+        let threshold = s.splat(above);
+        let mut group = [threshold; GROUP];
+        let mut masks = [0; GROUP];
+        for i in 0..GROUP {
+            // SAFETY: `padded` is a multiple of the group.
+            group[i] = unsafe { s.load(codes.as_ptr().add(at + i * lanes)) };
+            masks[i] = s.gt(group[i], threshold);
+        }
+        if masks[0] | masks[1] | masks[2] | masks[3] != 0 {
+            for (i, (&code, mask)) in group.iter().zip(masks).enumerate() {
+                // The threshold may have risen since the masks were made.
+                let mask = if equals < b { mask } else { s.gt(code, s.splat(bound)) };
+                let len = cands.len();
+                // SAFETY: padding has the least code and is never above the threshold, so at
+                // most n are appended, and n + LANES were reserved.
+                unsafe {
+                    let base = part.base + (at + i * lanes) as u32;
+                    let out = cands.as_mut_ptr().add(len);
+                    cands.set_len(len + s.append(mask, ctx.vmap.canon(s, code), base, out));
+                }
+                if above != bound {
+                    equals += (mask & !s.gt(code, s.splat(bound))).count_ones() as usize;
+                    if equals >= b {
+                        above = bound;
+                    }
+                }
+            }
+        }
+        at += GROUP * lanes;
+    }
+    if cands.len() < b {
+        for (i, &code) in codes[..n].iter().enumerate() {
+            if code <= bound && cands.len() < b {
+                cands.push(bound.pack(part.base + i as u32));
+            }
+        }
+        cands.sort_unstable_by_key(|&p| L::index(p));
+    }
+}
+
+/// Writes the codes of `bits`, padded with the least code, and the maxima of vectors i, i + N,
+/// i + 2N ... for each i below N.
+#[inline(always)]
+fn maxima_in_registers<L: Packs, S: Vectors<L>, const N: usize>(
+    s: S,
+    ctx: &Context<L, S::V>,
+    bits: &[L],
+    codes: &mut [L],
+    maxima: &mut [L],
+) {
+    let lanes = S::LANES;
+    let mut best = [s.splat(L::MIN); N];
+    let mut at = 0;
+    while at + N * lanes <= bits.len() {
+        for (i, best) in best.iter_mut().enumerate() {
+            let p = at + i * lanes;
+            // SAFETY: p + LANES is within `bits`, and `codes` is as long.
+            unsafe {
+                let code = ctx.vmap.code(s, s.load(bits.as_ptr().add(p)));
+                s.store(codes.as_mut_ptr().add(p), code);
+                *best = s.max(*best, code);
+            }
+        }
+        at += N * lanes;
+    }
+    let whole = bits.len() / lanes * lanes;
+    for (i, at) in (at..whole).step_by(lanes).enumerate() {
+        // SAFETY: as above.
+        unsafe {
+            let code = ctx.vmap.code(s, s.load(bits.as_ptr().add(at)));
+            s.store(codes.as_mut_ptr().add(at), code);
+            best[i] = s.max(best[i], code);
+        }
+    }
+    // Any slot will do for the last, as long as it has its elements alone.
+    best[N - 1] = s.max(best[N - 1], code_tail(s, ctx, bits, codes, whole));
+    for (i, &best) in best.iter().enumerate() {
+        // SAFETY: there is a vector of maxima for each of the N.
+        unsafe { s.store(maxima.as_mut_ptr().add(i * lanes), best) };
+    }
+}
+
+/// The same for any number of maxima, which then live in the first-level cache.
+#[inline(always)]
+fn maxima_in_memory<L: Packs, S: Vectors<L>>(
+    s: S,
+    ctx: &Context<L, S::V>,
+    bits: &[L],
+    codes: &mut [L],
+    maxima: &mut [L],
+) {
+    let lanes = S::LANES;
+    maxima.fill(L::MIN);
+    let mut slot = 0;
+    let whole = bits.len() / lanes * lanes;
+    for at in (0..whole).step_by(lanes) {
+        // SAFETY: at + LANES is within `bits`, and `codes` is as long; the slot is a vector's
+        // below the length of `maxima`, which is a multiple of LANES.
+        unsafe {
+            let code = ctx.vmap.code(s, s.load(bits.as_ptr().add(at)));
+            s.store(codes.as_mut_ptr().add(at), code);
+            let p = maxima.as_mut_ptr().add(slot);
+            s.store(p, s.max(s.load(p), code));
+        }
+        slot += lanes;
+        if slot == maxima.len() {
+            slot = 0;
+        }
+    }
+    let tail = code_tail(s, ctx, bits, codes, whole);
+    // SAFETY: as above for the slot.
+    unsafe {
+        let p = maxima.as_mut_ptr().add(slot);
+        s.store(p, s.max(s.load(p), tail));
+    }
+}
+
+/// The codes of the last vector, which begins at `whole` and is not filled, padded with the least
+/// code; writes them and pads `codes` to its end.
+#[inline(always)]
+fn code_tail<L: Packs, S: Vectors<L>>(
+    s: S,
+    ctx: &Context<L, S::V>,
+    bits: &[L],
+    codes: &mut [L],
+    whole: usize,
+) -> S::V {
+    let mut tail = [L::MIN; 64];
+    if whole < codes.len() {
+        for (code, &bits) in tail.iter_mut().zip(&bits[whole..]) {
+            *code = ctx.map.code(bits);
+        }
+        let room = &mut codes[whole..];
+        let n = room.len().min(tail.len());
+        room[..n].copy_from_slice(&tail[..n]);
+        room[n..].fill(L::MIN);
+    }
+    // SAFETY: the array has room for the lanes of any vector.
+    unsafe { s.load(tail.as_ptr()) }
+}
+
+/// The n-th greatest (counted from 1) of the codes, whose number is a multiple of LANES.
+#[inline(always)]
+fn nth_greatest<L: Packs, S: Vectors<L>>(s: S, codes: &mut [L], n: usize) -> L {
+    let lanes = S::LANES;
+    if codes.len() > MAX_RANKED {
+        return *codes.select_nth_unstable_by(n - 1, |a, b| b.cmp(a)).1;
+    }
+    match codes.len() / lanes {
+        1 => by_comparing::<L, S, 1>(s, codes, n),
+        2 => by_comparing::<L, S, 2>(s, codes, n),
+        4 => by_comparing::<L, S, 4>(s, codes, n),
+        8 => by_comparing::<L, S, 8>(s, codes, n),
+        _ => *codes.select_nth_unstable_by(n - 1, |a, b| b.cmp(a)).1,
+    }
+}
+
+/// The same of `N` vectors of codes: the least of those that fewer than n exceed.
+#[inline(always)]
+fn by_comparing<L: Packs, S: Vectors<L>, const N: usize>(s: S, codes: &[L], n: usize) -> L {
+    assert!(codes.len() == N * S::LANES);
+    let mut all = [s.splat(L::MIN); N];
+    for (i, vector) in all.iter_mut().enumerate() {
+        // SAFETY: there are N vectors of codes.
+        *vector = unsafe { s.load(codes.as_ptr().add(i * S::LANES)) };
+    }
+    let mut nth = L::MAX;
+    for &code in codes {
+        let this = s.splat(code);
+        let mut exceed = 0;
+        for &vector in &all {
+            exceed += s.gt(vector, this).count_ones();
+        }
+        if (exceed as usize) < n && code < nth {
+            nth = code;
+        }
+    }
+    nth
+}

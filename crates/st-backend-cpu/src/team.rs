@@ -1,0 +1,225 @@
+//! Threads that wait for work, and share it with the caller.
+//!
+//! A call hands one closure to some of them and runs it itself too; it returns when all are done.
+//! Nothing is allocated, which is why this is not a general thread pool: those box each task, and
+//! let the caller sleep while others work.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::ptr;
+use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, TryLockError};
+use std::thread::{self, JoinHandle, Thread};
+
+/// How often an idle thread looks again before it sleeps: some microseconds, so that calls in a
+/// row find it awake, and little is taken from other processes.
+const SPINS: u32 = 2_000;
+
+/// Threads beside the caller's.
+#[derive(Debug)]
+pub(crate) struct Team {
+    asked: usize,
+    members: Vec<Member>,
+    /// Held by the call that uses the members.
+    busy: Mutex<()>,
+}
+
+#[derive(Debug)]
+struct Member {
+    mailbox: Arc<Mailbox>,
+    handle: Option<JoinHandle<()>>,
+}
+
+/// Null, or the work to do next.
+#[derive(Debug, Default)]
+struct Mailbox {
+    work: AtomicPtr<Work>,
+    stop: AtomicBool,
+}
+
+/// Lives on the stack of the call until all members are done with it.
+struct Work {
+    job: *const (dyn Fn(usize) + Sync),
+    left: AtomicUsize,
+    panicked: AtomicBool,
+    caller: Thread,
+}
+
+impl Team {
+    /// A team of `threads` in all, the caller's own included. Where the system grants fewer, the
+    /// team is smaller.
+    pub(crate) fn new(threads: usize) -> Self {
+        let members = (1..threads).map_while(Member::spawn).collect();
+        Self { asked: threads, members, busy: Mutex::new(()) }
+    }
+
+    /// How many threads it was made for.
+    pub(crate) fn asked(&self) -> usize {
+        self.asked
+    }
+
+    /// Runs `job(0)` here and `job(1)`, ..., `job(threads - 1)` on others, as far as there are
+    /// so many and they are free; returns when all are done. `job` must do all the work whichever
+    /// of these are called.
+    pub(crate) fn run(&self, threads: usize, job: &(dyn Fn(usize) + Sync)) {
+        let helpers = threads.saturating_sub(1).min(self.members.len());
+        let guard = match self.busy.try_lock() {
+            Ok(guard) => Some(guard),
+            Err(TryLockError::Poisoned(guard)) => Some(guard.into_inner()),
+            Err(TryLockError::WouldBlock) => None,
+        };
+        // Another call has the members: its caller's thread and ours are two that work already.
+        let (Some(_guard), true) = (guard, helpers > 0) else { return job(0) };
+        // SAFETY: only the lifetime changes. The pointer is used by members until they count
+        // `left` down, and this call does not return (or unwind) before `left` is zero.
+        let job_ptr: *const (dyn Fn(usize) + Sync + 'static) = unsafe {
+            core::mem::transmute::<*const (dyn Fn(usize) + Sync + '_), _>(ptr::from_ref(job))
+        };
+        let work = Work {
+            job: job_ptr,
+            left: AtomicUsize::new(helpers),
+            panicked: AtomicBool::new(false),
+            caller: thread::current(),
+        };
+        for member in &self.members[..helpers] {
+            member.mailbox.work.store(ptr::from_ref(&work).cast_mut(), Ordering::Release);
+            member.unpark();
+        }
+        let own = catch_unwind(AssertUnwindSafe(|| job(0)));
+        wait(|| work.left.load(Ordering::Acquire) == 0);
+        if let Err(panic) = own {
+            std::panic::resume_unwind(panic);
+        }
+        assert!(!work.panicked.load(Ordering::Relaxed), "a thread of the team panicked");
+    }
+}
+
+impl Member {
+    fn spawn(id: usize) -> Option<Self> {
+        let mailbox = Arc::new(Mailbox::default());
+        let own = Arc::clone(&mailbox);
+        let thread = thread::Builder::new().name(format!("spiral-{id}"));
+        let handle = thread.spawn(move || own.serve(id)).ok()?;
+        Some(Self { mailbox, handle: Some(handle) })
+    }
+
+    fn unpark(&self) {
+        if let Some(handle) = &self.handle {
+            handle.thread().unpark();
+        }
+    }
+}
+
+impl Drop for Member {
+    fn drop(&mut self) {
+        self.mailbox.stop.store(true, Ordering::Release);
+        self.unpark();
+        if let Some(handle) = self.handle.take() {
+            // A member catches what panics in its work; there is nothing to pass on.
+            let _ = handle.join();
+        }
+    }
+}
+
+impl Mailbox {
+    fn serve(&self, id: usize) {
+        loop {
+            let mut work = ptr::null_mut();
+            wait(|| {
+                work = self.work.swap(ptr::null_mut(), Ordering::Acquire);
+                !work.is_null() || self.stop.load(Ordering::Acquire)
+            });
+            if work.is_null() {
+                return;
+            }
+            // SAFETY: the call that sent it waits until `left` is zero, and this member has not
+            // counted itself off yet.
+            let work = unsafe { &*work };
+            // SAFETY: as above, for the job.
+            let job = unsafe { &*work.job };
+            if catch_unwind(AssertUnwindSafe(|| job(id))).is_err() {
+                work.panicked.store(true, Ordering::Relaxed);
+            }
+            // After the count the work may be gone: what wakes its caller is taken before.
+            let caller = work.caller.clone();
+            if work.left.fetch_sub(1, Ordering::Release) == 1 {
+                caller.unpark();
+            }
+        }
+    }
+}
+
+/// Returns when `done` says so: looks for a while, then sleeps until unparked.
+fn wait(mut done: impl FnMut() -> bool) {
+    for _ in 0..SPINS {
+        if done() {
+            return;
+        }
+        core::hint::spin_loop();
+    }
+    while !done() {
+        thread::park();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_member_runs_once_for_each_call() {
+        let team = Team::new(4);
+        for _ in 0..1000 {
+            let ran: [AtomicUsize; 4] = Default::default();
+            team.run(4, &|id| {
+                ran[id].fetch_add(1, Ordering::Relaxed);
+            });
+            assert!(ran.iter().all(|n| n.load(Ordering::Relaxed) == 1));
+        }
+    }
+
+    #[test]
+    fn fewer_threads_than_members_and_more() {
+        let team = Team::new(2);
+        for threads in [1, 2, 7] {
+            let ran = AtomicUsize::new(0);
+            team.run(threads, &|_| {
+                ran.fetch_add(1, Ordering::Relaxed);
+            });
+            assert_eq!(ran.into_inner(), threads.min(2));
+        }
+    }
+
+    #[test]
+    fn a_panic_reaches_the_caller_and_the_team_lives_on() {
+        let team = Team::new(2);
+        for panics in [0, 1] {
+            let result = catch_unwind(AssertUnwindSafe(|| {
+                team.run(2, &|id| assert_ne!(id, panics, "on purpose"));
+            }));
+            assert!(result.is_err());
+        }
+        let ran = AtomicUsize::new(0);
+        team.run(2, &|_| {
+            ran.fetch_add(1, Ordering::Relaxed);
+        });
+        assert_eq!(ran.into_inner(), 2);
+    }
+
+    #[test]
+    fn calls_at_once_all_finish() {
+        let team = Team::new(3);
+        let ran = AtomicUsize::new(0);
+        thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| {
+                    for _ in 0..200 {
+                        team.run(3, &|id| {
+                            ran.fetch_add(usize::from(id == 0), Ordering::Relaxed);
+                        });
+                    }
+                });
+            }
+        });
+        assert_eq!(ran.into_inner(), 800);
+    }
+}

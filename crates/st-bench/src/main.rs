@@ -1,0 +1,69 @@
+//! Timings of SpiralTorch, beside its peers and interleaved with them in one run.
+//!
+//! - `st-bench cpu --python VENV/bin/python`: our CPU backend against NumPy, ONNX Runtime and
+//!   torch, over a grid of shapes and inputs. Every result is checked.
+//! - `st-bench cpu-sweep`: every feasible choice of the CPU kernels against the planner's.
+
+mod candidates;
+mod cells;
+mod check;
+mod cpu;
+mod data;
+mod markdown;
+mod ours;
+mod peer;
+mod read;
+mod report;
+mod stats;
+mod sweep;
+mod system;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// Errors are only ever shown.
+type Result<T, E = Box<dyn std::error::Error>> = std::result::Result<T, E>;
+
+/// Timings of SpiralTorch beside its peers.
+#[derive(Debug, Parser)]
+#[command(name = "st-bench", version)]
+struct Args {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Our CPU backend against NumPy, ONNX Runtime and torch, interleaved.
+    Cpu(cpu::Args),
+    /// Every feasible choice of the CPU kernels against the planner's.
+    CpuSweep(sweep::Args),
+}
+
+fn main() -> ExitCode {
+    let done = match Args::parse().command {
+        Command::Cpu(args) => cpu::run(&args),
+        Command::CpuSweep(args) => sweep::run(&args),
+    };
+    match done {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            note(&format!("error: {error}"));
+            ExitCode::from(2)
+        }
+    }
+}
+
+/// Progress and failures.
+#[allow(clippy::print_stderr, reason = "a command's way to speak")]
+fn note(line: &str) {
+    eprintln!("{line}");
+}
+
+/// What was asked for.
+#[allow(clippy::print_stdout, reason = "a command's way to answer")]
+fn answer(text: &str) {
+    println!("{text}");
+}

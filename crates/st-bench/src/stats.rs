@@ -1,0 +1,118 @@
+//! Turns, samples and what is said of them.
+
+use std::time::{Duration, Instant};
+
+use serde::Serialize;
+
+/// Timed calls of a turn end after so many, or so long.
+pub(crate) const TURN_CALLS: usize = 16;
+/// See [`TURN_CALLS`].
+pub(crate) const TURN_TIME: Duration = Duration::from_millis(5);
+/// Calls longer than this are not warmed up first: what they read is beyond the caches anyway.
+pub(crate) const SLOW_CALL_NS: f64 = 2e8;
+/// A contender that has used so much time on a cell has no more than [`LEAST_TURNS`] turns.
+pub(crate) const CELL_NS: f64 = 2.5e9;
+/// See [`CELL_NS`].
+pub(crate) const LEAST_TURNS: usize = 3;
+
+/// Times of one contender on one cell: a sample is the median of a turn's calls.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Samples {
+    ns: Vec<f64>,
+    all: Vec<f64>,
+}
+
+/// What is reported of the samples.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub(crate) struct Timing {
+    pub(crate) median_us: f64,
+    /// The fastest call: what other processes disturb least.
+    pub(crate) min_us: f64,
+    pub(crate) max_us: f64,
+    /// Turns, the median of each being a sample.
+    pub(crate) samples: usize,
+}
+
+impl Samples {
+    /// Adds a turn's times in nanoseconds.
+    pub(crate) fn push_turn(&mut self, times: Vec<f64>) {
+        self.all.extend_from_slice(&times);
+        self.ns.extend(median(times));
+    }
+
+    /// Whether another turn is worth its time.
+    pub(crate) fn wants_more(&self, turns: usize) -> bool {
+        self.ns.len() < turns
+            && (self.all.iter().sum::<f64>() < CELL_NS || self.ns.len() < LEAST_TURNS)
+    }
+
+    /// Untimed calls before the timed ones of a turn.
+    pub(crate) fn warm_calls(&self) -> usize {
+        usize::from(self.ns.last().is_none_or(|&ns| ns < SLOW_CALL_NS))
+    }
+
+    pub(crate) fn timing(&self) -> Option<Timing> {
+        let us = |ns: f64| ns / 1e3;
+        Some(Timing {
+            median_us: us(median(self.ns.clone())?),
+            min_us: us(self.all.iter().copied().reduce(f64::min)?),
+            max_us: us(self.all.iter().copied().reduce(f64::max)?),
+            samples: self.ns.len(),
+        })
+    }
+}
+
+/// Runs a turn: `warm` untimed calls, then timed ones.
+pub(crate) fn turn<E>(warm: usize, mut call: impl FnMut() -> Result<(), E>) -> Result<Vec<f64>, E> {
+    for _ in 0..warm {
+        call()?;
+    }
+    let mut times = Vec::with_capacity(TURN_CALLS);
+    let begin = Instant::now();
+    while times.len() < TURN_CALLS {
+        let start = Instant::now();
+        call()?;
+        times.push(start.elapsed().as_nanos() as f64);
+        if begin.elapsed() >= TURN_TIME {
+            break;
+        }
+    }
+    Ok(times)
+}
+
+/// The median; of an even number, the mean of the middle two.
+pub(crate) fn median(mut x: Vec<f64>) -> Option<f64> {
+    x.sort_by(f64::total_cmp);
+    let last = x.len().checked_sub(1)?;
+    Some((x[last / 2] + x[last.div_ceil(2)]) / 2.0)
+}
+
+/// The geometric mean of positive numbers.
+pub(crate) fn geometric_mean(x: &[f64]) -> Option<f64> {
+    let sum: f64 = x.iter().map(|x| x.ln()).sum();
+    (!x.is_empty()).then(|| (sum / x.len() as f64).exp())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn medians_and_means() {
+        assert_eq!(median(vec![]), None);
+        assert_eq!(median(vec![3.0, 1.0, 2.0]), Some(2.0));
+        assert_eq!(median(vec![4.0, 1.0, 2.0, 3.0]), Some(2.5));
+        assert!((geometric_mean(&[1.0, 4.0]).unwrap() - 2.0).abs() < 1e-12);
+    }
+
+    #[test]
+    fn a_slow_contender_gets_its_least_turns() {
+        let mut s = Samples::default();
+        for i in 0..LEAST_TURNS {
+            assert!(s.wants_more(9), "turn {i}");
+            s.push_turn(vec![3e9]);
+        }
+        assert!(!s.wants_more(9));
+        assert_eq!((s.warm_calls(), s.timing().unwrap().samples), (0, LEAST_TURNS));
+    }
+}

@@ -1,0 +1,235 @@
+//! The command line.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use st_core::backend::device_caps::{Backend, DeviceCaps};
+use st_core::ops::rank_entry::NanOrder;
+use st_core::{DType, Error as RankError};
+
+use crate::caps_text;
+
+const SELECT_HELP: &str = "\
+FILES
+  .npy (format 1 to 3), .npz (stored or deflated), .safetensors, or raw elements in this machine's
+  byte order with --shape and --dtype. Types: f32 f16 bf16 f64 i8 i16 i32 i64 u8 u16 u32 u64.
+  NumPy has no bf16: a .npy of descr 'V2', as ml_dtypes saves it, is read with --dtype bf16.
+
+OUTPUT
+  --out x.npz holds `values` (the input's type; bf16 as descr '<V2') and `indices` (u32) with k in
+  place of the selected axis; --out x.json holds the document of --json. A file is replaced only
+  when the new one is complete.
+  --json prints one JSON document. Floats are written so that they read back exactly; those that
+  JSON cannot write are the strings \"NaN\", \"Infinity\" and \"-Infinity\".
+
+Exit status is 2 when anything is refused; nothing is written then.";
+
+/// Rank selection: the greatest, least, middle or any range of ranks of each row, with indices.
+#[derive(Debug, Parser)]
+#[command(name = "spiral", version)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// The k greatest of each row, in descending order
+    #[command(after_help = SELECT_HELP)]
+    Topk(SelectArgs),
+    /// The k least of each row, in ascending order
+    #[command(after_help = SELECT_HELP)]
+    Bottomk(SelectArgs),
+    /// The k in the middle of each row's ascending order; with -k 1 the lower median
+    #[command(after_help = SELECT_HELP)]
+    Midk(SelectArgs),
+    /// Ranks start..start+k of each row's ascending order
+    #[command(after_help = SELECT_HELP)]
+    Range(RangeArgs),
+    /// Print how a selection would be run, here or on a device described by --caps
+    Plan(PlanArgs),
+    /// Print what was found on this machine
+    Doctor(DoctorArgs),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct RangeArgs {
+    /// First rank, counted from the least
+    #[arg(long, value_name = "S")]
+    pub(crate) start: usize,
+    #[command(flatten)]
+    pub(crate) select: SelectArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct SelectArgs {
+    /// File to select from
+    #[arg(value_name = "FILE")]
+    pub(crate) file: PathBuf,
+    /// Ranks wanted of each row
+    #[arg(short, long, value_name = "K")]
+    pub(crate) k: usize,
+    /// Axis to select along; negative counts from the last. Needed for more than two axes
+    #[arg(long, value_name = "A", allow_negative_numbers = true)]
+    pub(crate) axis: Option<i64>,
+    /// Array of an .npz, or tensor of a .safetensors, if there are several
+    #[arg(long, value_name = "NAME")]
+    pub(crate) tensor: Option<String>,
+    /// Shape of a raw file, as `rows,cols`
+    #[arg(long, value_name = "N,..", value_delimiter = ',', requires = "dtype")]
+    pub(crate) shape: Option<Vec<usize>>,
+    /// Element type of a raw file; for others, the type they must have
+    #[arg(long, value_name = "TYPE", value_parser = parse_dtype)]
+    pub(crate) dtype: Option<DType>,
+    #[command(flatten)]
+    pub(crate) order: OrderArgs,
+    /// Where to run
+    #[arg(long, value_enum, default_value_t = Device::Auto)]
+    pub(crate) device: Device,
+    #[command(flatten)]
+    pub(crate) cpu: CpuArgs,
+    /// Write the result to a .npz or .json file
+    #[arg(long, value_name = "PATH")]
+    pub(crate) out: Option<PathBuf>,
+    /// Print one JSON document and nothing else
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// Print why the plan was made
+    #[arg(long)]
+    pub(crate) explain: bool,
+    /// Print no table and no progress
+    #[arg(long, short)]
+    pub(crate) quiet: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct PlanArgs {
+    /// Which ranks
+    #[arg(value_enum)]
+    pub(crate) kind: Kind,
+    /// Rows
+    #[arg(long)]
+    pub(crate) rows: usize,
+    /// Elements of a row
+    #[arg(long)]
+    pub(crate) cols: usize,
+    /// Ranks wanted of each row
+    #[arg(short, long, value_name = "K")]
+    pub(crate) k: usize,
+    /// First rank, counted from the least (range only)
+    #[arg(long, value_name = "S", required_if_eq("kind", "range"))]
+    pub(crate) start: Option<usize>,
+    /// Element type
+    #[arg(long, value_name = "TYPE", value_parser = parse_dtype, default_value = "f32")]
+    pub(crate) dtype: DType,
+    #[command(flatten)]
+    pub(crate) order: OrderArgs,
+    /// Plan for this device
+    #[arg(long, value_enum, default_value_t = Device::Auto)]
+    pub(crate) device: Device,
+    /// Plan for a device that need not be there: wgpu,lane=32,subgroup=true,wg=256,smem=32768 or
+    /// cpu,lane=16,cores=8; also bandwidth= (bytes per second), l2= (bytes), cores=
+    #[arg(long, value_name = "BACKEND,..", value_parser = caps_text::parse,
+          conflicts_with = "device")]
+    pub(crate) caps: Option<DeviceCaps>,
+    #[command(flatten)]
+    pub(crate) cpu: CpuArgs,
+    /// Print one JSON document and nothing else
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// Print why the plan was made
+    #[arg(long)]
+    pub(crate) explain: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct DoctorArgs {
+    /// Print one JSON document and nothing else
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct OrderArgs {
+    /// Where NaN stands: greater than every number, or after every number in the direction of
+    /// the search
+    #[arg(long, value_enum, default_value_t = Nan::Greatest)]
+    pub(crate) nan: Nan,
+    /// Order results by index instead of by rank
+    #[arg(long)]
+    pub(crate) unsorted: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct CpuArgs {
+    /// Threads of the processor to use; all if not given
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) threads: Option<u32>,
+    /// Instruction set to use instead of the best there is; SPIRAL_CPU_ISA sets the same
+    #[arg(long, value_name = "NAME")]
+    pub(crate) isa: Option<String>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Kind {
+    Topk,
+    Bottomk,
+    Midk,
+    Range,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Nan {
+    Greatest,
+    Last,
+}
+
+impl From<Nan> for NanOrder {
+    fn from(nan: Nan) -> Self {
+        match nan {
+            Nan::Greatest => Self::Greatest,
+            Nan::Last => Self::Last,
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Device {
+    Auto,
+    Cpu,
+    Wgpu,
+    Cuda,
+    Hip,
+    Mps,
+}
+
+impl Device {
+    /// The backend to run on: nothing falls back from a device that was named.
+    pub(crate) fn backend(self) -> Backend {
+        match self {
+            Self::Auto | Self::Cpu => Backend::Cpu,
+            Self::Wgpu => Backend::Wgpu,
+            Self::Cuda => Backend::Cuda,
+            Self::Hip => Backend::Hip,
+            Self::Mps => Backend::Mps,
+        }
+    }
+
+    /// Refuses the devices that this build has no backend for.
+    pub(crate) fn require(self, advice: &'static str) -> Result<(), RankError> {
+        match self.backend() {
+            Backend::Cpu => Ok(()),
+            backend => {
+                let why = format!("this build has no {backend} backend");
+                Err(RankError::Unavailable { backend, why, advice })
+            }
+        }
+    }
+}
+
+fn parse_dtype(text: &str) -> Result<DType, String> {
+    DType::from_name(text).ok_or_else(|| {
+        let names: Vec<&str> = DType::ALL.iter().map(|d| d.name()).collect();
+        format!("use one of {}", names.join(", "))
+    })
+}

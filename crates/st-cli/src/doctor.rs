@@ -1,0 +1,145 @@
+//! `spiral doctor`: what this machine has, and what this build can use of it.
+
+use std::fs;
+use std::io::{self, Write};
+
+use serde::Serialize;
+use st_core::backend::cpu_exec::Isa;
+use st_core::backend::device_caps::{Backend, DeviceCaps};
+
+use crate::args::{CpuArgs, DoctorArgs};
+use crate::error::Error;
+use crate::{cpu, output};
+
+/// What to do about every backend that is not there.
+const MISSING: &str = "not in this build: use --device cpu, or `spiral plan KIND --caps BACKEND,..` \
+                       to see what would be planned";
+
+#[derive(Serialize)]
+struct Report {
+    version: &'static str,
+    target: String,
+    cpu: Cpu,
+    backends: Vec<BackendState>,
+}
+
+#[derive(Serialize)]
+struct Cpu {
+    processor: String,
+    cores: u32,
+    isa: IsaState,
+    caches: Caches,
+    read_bandwidth_bytes_per_second: u64,
+    caps: DeviceCaps,
+}
+
+#[derive(Serialize)]
+struct IsaState {
+    available: Vec<&'static str>,
+    chosen: &'static str,
+}
+
+/// In bytes; 0 where unknown.
+#[derive(Serialize)]
+struct Caches {
+    l1d: u64,
+    l2: u64,
+    l3: u64,
+}
+
+#[derive(Serialize)]
+struct BackendState {
+    backend: Backend,
+    found: bool,
+    detail: String,
+}
+
+pub(crate) fn run(args: &DoctorArgs) -> Result<(), Error> {
+    let report = Report::new()?;
+    output::stdout(
+        |out| {
+            if args.json { output::json::document(out, &report) } else { report.write(out) }
+        },
+    )
+}
+
+impl Report {
+    fn new() -> Result<Self, Error> {
+        let exec = cpu::executor(&CpuArgs { threads: None, isa: None })?;
+        let caps = exec.probe();
+        let found = BackendState {
+            backend: Backend::Cpu,
+            found: true,
+            detail: format!("{} on {} threads", exec.isa().name(), caps.max_workgroup),
+        };
+        let missing = [Backend::Wgpu, Backend::Cuda, Backend::Hip, Backend::Mps]
+            .map(|backend| BackendState { backend, found: false, detail: MISSING.to_owned() });
+        Ok(Self {
+            version: env!("CARGO_PKG_VERSION"),
+            target: format!("{} {}", std::env::consts::ARCH, std::env::consts::OS),
+            cpu: Cpu {
+                processor: processor().unwrap_or_else(|| "unknown".to_owned()),
+                cores: caps.cores,
+                isa: IsaState {
+                    available: Isa::available().into_iter().map(Isa::name).collect(),
+                    chosen: exec.isa().name(),
+                },
+                caches: Caches {
+                    l1d: caps.shared_mem.into(),
+                    l2: caps.l2,
+                    l3: third_level_cache().unwrap_or(0),
+                },
+                read_bandwidth_bytes_per_second: caps.bandwidth,
+                caps,
+            },
+            backends: [found].into_iter().chain(missing).collect(),
+        })
+    }
+
+    fn write(&self, out: &mut (impl Write + ?Sized)) -> io::Result<()> {
+        let cpu = &self.cpu;
+        writeln!(out, "spiral {} for {}", self.version, self.target)?;
+        writeln!(out, "processor        {}", cpu.processor)?;
+        writeln!(out, "cores            {}", cpu.cores)?;
+        writeln!(
+            out,
+            "instruction set  {} (available: {})",
+            cpu.isa.chosen,
+            cpu.isa.available.join(", ")
+        )?;
+        let Caches { l1d, l2, l3 } = cpu.caches;
+        writeln!(out, "caches           L1d {}, L2 {}, L3 {}", size(l1d), size(l2), size(l3))?;
+        match cpu.read_bandwidth_bytes_per_second {
+            0 => writeln!(out, "read bandwidth   not measured")?,
+            b => writeln!(out, "read bandwidth   {:.1} GB/s", b as f64 / 1e9)?,
+        }
+        for state in &self.backends {
+            writeln!(out, "{:<16} {}", state.backend.name(), state.detail)?;
+        }
+        Ok(())
+    }
+}
+
+fn size(bytes: u64) -> String {
+    match bytes {
+        0 => "unknown".to_owned(),
+        b if b >= 1 << 20 => format!("{:.1} MiB", b as f64 / f64::from(1 << 20)),
+        b => format!("{} KiB", b >> 10),
+    }
+}
+
+/// The processor's name, where the system has it in a file.
+fn processor() -> Option<String> {
+    let info = fs::read_to_string("/proc/cpuinfo").ok()?;
+    let named = |key: &str| {
+        let line = info.lines().find(|l| l.split(':').next().is_some_and(|k| k.trim() == key))?;
+        line.split_once(':').map(|(_, name)| name.trim().to_owned())
+    };
+    named("model name").or_else(|| named("Model")).or_else(|| named("Hardware"))
+}
+
+fn third_level_cache() -> Option<u64> {
+    let text = fs::read_to_string("/sys/devices/system/cpu/cpu0/cache/index3/size").ok()?;
+    let kib: u64 = text.trim().strip_suffix('K')?.parse().ok()?;
+    Some(kib << 10)
+}

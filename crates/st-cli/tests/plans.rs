@@ -1,0 +1,83 @@
+//! `spiral plan` and `spiral doctor`.
+
+mod common;
+
+use common::{Ran, spiral};
+use serde_json::json;
+
+fn plan(more: &[&str]) -> Ran {
+    spiral(["plan"].iter().chain(more))
+}
+
+const SHAPE: [&str; 6] = ["--rows", "1024", "--cols", "65536", "-k", "100"];
+
+#[test]
+fn the_document_has_the_contracts_fields() {
+    for more in [
+        &["--device", "cpu"][..],
+        &["--caps", "cpu,lane=16,cores=8,bandwidth=40000000000"],
+        &["--caps", "wgpu,lane=32,subgroup=true,wg=256,smem=32768"],
+        &["--caps", "cuda,lane=32,wg=1024"],
+    ] {
+        let args = [&["topk", "--json"], &SHAPE[..], more].concat();
+        let got = plan(&args).json();
+        let choice = got["choice"].as_object().unwrap();
+        assert_eq!(choice.len(), 8);
+        for field in ["mk", "mkd", "tile", "ctile", "wg", "kl", "ch"] {
+            assert!(choice[field].is_u64(), "{field} {got}");
+            assert!(got["sources"][field].is_string(), "{field} {got}");
+        }
+        assert!(choice["use_2ce"].is_boolean());
+        assert!(got["sources"]["use_2ce"].is_string());
+        assert!(got["notes"].is_array());
+        assert!(got["predicted_us"].is_null() || got["predicted_us"].as_f64().unwrap() > 0.0);
+        assert_eq!(got["problem"]["cols"], 65536);
+        assert_eq!(got["kind"], "topk");
+        assert!(got["caps"]["lane"].as_u64().unwrap() >= 1);
+    }
+    let got = plan(&[&["midk", "--json", "--caps", "wgpu,smem=32768"], &SHAPE[..]].concat()).json();
+    assert_eq!(got["caps"]["shared_mem"], 32768);
+    assert_eq!(got["device"], "wgpu");
+}
+
+#[test]
+fn a_person_gets_one_line_or_the_reasons() {
+    let ran = plan(&[&["bottomk", "--dtype", "bf16"], &SHAPE[..]].concat());
+    assert_eq!((ran.code, ran.stdout.lines().count()), (0, 1), "{ran:?}");
+    assert!(ran.stdout.starts_with("bottomk k=100 of 1024x65536 bf16 on cpu"), "{ran:?}");
+    let ran = plan(&[&["range", "--start", "7", "--explain"], &SHAPE[..]].concat());
+    assert!(ran.stdout.contains("from rank 7") && ran.stdout.contains("use_2ce"), "{ran:?}");
+}
+
+#[test]
+fn impossible_shapes_are_refused() {
+    let shape = |cols, k| ["topk", "--rows", "2", "--cols", cols, "-k", k];
+    plan(&shape("10", "11")).refused(&["k = 11", "length 10"]);
+    plan(&shape("0", "1")).refused(&["k = 1"]);
+    plan(&shape("4294967296", "1")).refused(&["4294967296", "split the rows"]);
+    plan(&["topk", "--rows", "18446744073709551615", "--cols", "9", "-k", "1"])
+        .refused(&["does not fit"]);
+    plan(&["range", "--rows", "2", "--cols", "10", "-k", "5", "--start", "6"]).refused(&["6..11"]);
+    assert_eq!(plan(&shape("0", "0")).code, 0);
+}
+
+#[test]
+fn doctor_says_what_is_there() {
+    let got = spiral(["doctor", "--json"]).json();
+    assert_eq!(got["version"], env!("CARGO_PKG_VERSION"));
+    let isa = &got["cpu"]["isa"];
+    assert!(isa["available"].as_array().unwrap().contains(&json!("portable")));
+    assert!(isa["available"].as_array().unwrap().contains(&isa["chosen"]));
+    assert!(got["cpu"]["cores"].as_u64().unwrap() >= 1);
+    assert!(got["cpu"]["read_bandwidth_bytes_per_second"].is_u64());
+    let backends = got["backends"].as_array().unwrap();
+    let names: Vec<&str> = backends.iter().map(|b| b["backend"].as_str().unwrap()).collect();
+    assert_eq!(names, ["cpu", "wgpu", "cuda", "hip", "mps"]);
+    for backend in backends {
+        let cpu = backend["backend"] == "cpu";
+        assert_eq!(backend["found"], cpu);
+        assert!(cpu || backend["detail"].as_str().unwrap().contains("not in this build"));
+    }
+    let ran = spiral(["doctor"]);
+    assert!(ran.stdout.contains("instruction set") && ran.stdout.contains("cuda"), "{ran:?}");
+}

@@ -1,0 +1,86 @@
+//! Settings of the CPU kernels to force upon an executor, so that each kernel is tried far from
+//! where a planner would use it.
+
+use st_rank::{Choice, MergeDetail, MergeKind, Problem};
+
+use crate::rng::Rng;
+
+/// Tiles, parts and thread counts worth trying: least, common, larger than most rows.
+const TILES: [u32; 7] = [64, 128, 192, 512, 1024, 4096, 1 << 16];
+const PARTS: [u32; 6] = [64, 128, 320, 1024, 4096, 1 << 16];
+const THREADS: [u32; 4] = [1, 2, 3, 5];
+
+/// A choice of that kernel for this problem on vectors of `lane` 32-bit lanes. Feasible as a rule;
+/// where the kernel cannot do the problem at all, or one time in 32, it is not.
+#[must_use]
+pub fn cpu(mk: MergeKind, problem: &Problem, lane: u32, rng: &mut Rng) -> Choice {
+    let own = match mk {
+        MergeKind::Bitonic => MergeDetail::Bitonic,
+        MergeKind::Shared => MergeDetail::Heap,
+        MergeKind::Warp | MergeKind::Radix | MergeKind::Filter => MergeDetail::Auto,
+    };
+    // Two commands are for few rows: each batch of rows costs a hand-over to the threads, so that
+    // tens of thousands of short rows would take most of a test's time.
+    let use_2ce = if problem.rows > 4096 { rng.one_in(12) } else { rng.one_in(2) };
+    let mut choice = Choice {
+        mk,
+        mkd: rng.pick(&[MergeDetail::Auto, own]),
+        tile: rng.pick(&TILES),
+        ctile: rng.pick(&TILES),
+        use_2ce,
+        wg: rng.pick(&THREADS),
+        kl: rng.pick(&[1, 2, 3, 4, 8, 16, 64]),
+        ch: if use_2ce && !rng.one_in(3) { rng.pick(&PARTS) } else { 0 },
+    };
+    if mk == MergeKind::Warp {
+        // Every lane must keep enough for all lanes together to reach the last rank.
+        let lanes = st_rank::cpu::lanes(lane, problem.dtype).max(1);
+        let least = problem.kind.ranks(problem.cols, problem.k).end.div_ceil(lanes).max(1);
+        let more = rng.pick(&[0, 0, 1, 7]);
+        choice.kl = u32::try_from(least + more).unwrap_or(u32::MAX);
+    }
+    if rng.one_in(32) {
+        match rng.below(4) {
+            0 => choice.tile = 100,
+            1 => choice.ch = 65,
+            2 => choice.kl = 0,
+            _ => choice.mkd = MergeDetail::WarpBitonic,
+        }
+    }
+    choice
+}
+
+/// A choice for a compaction on the CPU.
+#[must_use]
+pub fn cpu_compact(use_2ce: bool, rng: &mut Rng) -> Choice {
+    Choice {
+        mk: MergeKind::Filter,
+        mkd: MergeDetail::Auto,
+        tile: rng.pick(&TILES),
+        ctile: rng.pick(&TILES),
+        use_2ce,
+        wg: rng.pick(&THREADS),
+        kl: 1,
+        ch: 0,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use st_rank::RankKind;
+
+    #[test]
+    fn most_choices_can_be_run() {
+        let mut rng = Rng::new(1);
+        for mk in MergeKind::ALL {
+            let problem = Problem::new(RankKind::MidK, 2, 300, 40);
+            let feasible = |_: &u32| {
+                let choice = cpu(*mk, &problem, 8, &mut rng);
+                st_rank::cpu::check(&choice, &problem, 8).is_ok()
+            };
+            let n = (0..200).filter(feasible).count();
+            assert!((180..200).contains(&n), "{mk}: {n}");
+        }
+    }
+}

@@ -1,0 +1,3 @@
+//! The CPU executor.
+
+pub use st_backend_cpu::{CpuExecutor, Isa};

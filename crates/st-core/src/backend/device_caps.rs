@@ -1,0 +1,3 @@
+//! What a device can do.
+
+pub use st_rank::caps::{Backend, DeviceCaps};

@@ -1,0 +1,5 @@
+//! Devices and executors.
+
+pub mod cpu_exec;
+pub mod device_caps;
+pub mod wgpu_exec;

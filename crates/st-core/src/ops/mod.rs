@@ -1,0 +1,4 @@
+//! Operations.
+
+pub mod compact;
+pub mod rank_entry;

@@ -1,0 +1,146 @@
+//! How a kernel is configured: one record for every backend.
+
+use core::fmt;
+
+use serde::{Deserialize, Serialize};
+
+macro_rules! codes {
+    ($(#[$m:meta])* $name:ident { $($(#[$vm:meta])* $v:ident = $code:literal, $text:literal;)* }) => {
+        $(#[$m])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+        #[serde(into = "u8", try_from = "u8")]
+        pub enum $name { $($(#[$vm])* $v = $code,)* }
+
+        impl $name {
+            /// Every value, by ascending code.
+            pub const ALL: &'static [Self] = &[$(Self::$v,)*];
+
+            /// The code used in rules, tables and JSON.
+            #[must_use]
+            pub const fn code(self) -> u8 { self as u8 }
+
+            /// The name used in explanations.
+            #[must_use]
+            pub const fn name(self) -> &'static str {
+                match self { $(Self::$v => $text,)* }
+            }
+        }
+
+        impl From<$name> for u8 {
+            fn from(x: $name) -> u8 { x.code() }
+        }
+
+        impl TryFrom<u8> for $name {
+            type Error = String;
+            fn try_from(code: u8) -> Result<Self, String> {
+                match code {
+                    $($code => Ok(Self::$v),)*
+                    _ => Err(format!(
+                        "{code} is no {}: use one of {}",
+                        stringify!($name),
+                        [$(concat!(stringify!($code), " (", $text, ")"),)*].join(", "),
+                    )),
+                }
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result { f.write_str(self.name()) }
+        }
+    };
+}
+
+codes! {
+    /// The merge kind `mk`: which family of kernel.
+    MergeKind {
+        /// Sorting networks.
+        Bitonic = 0, "bitonic";
+        /// Memory shared by a workgroup.
+        Shared = 1, "shared";
+        /// Lanes of a subgroup, or of a vector.
+        Warp = 2, "warp";
+        /// Histogram passes.
+        Radix = 3, "radix";
+        /// A read-once stream against a running threshold.
+        Filter = 4, "filter";
+    }
+}
+
+codes! {
+    /// The sub-strategy `mkd` within a merge kind.
+    MergeDetail {
+        /// Left to the kernel.
+        Auto = 0, "auto";
+        /// A bounded heap.
+        Heap = 1, "heap";
+        /// A k-way merge of sorted runs.
+        Kway = 2, "kway";
+        /// A bitonic network.
+        Bitonic = 3, "bitonic";
+        /// A heap for each lane.
+        WarpHeap = 4, "warp_heap";
+        /// A bitonic network across lanes.
+        WarpBitonic = 5, "warp_bitonic";
+    }
+}
+
+/// The decision. What each field means on the CPU is said in [`crate::cpu`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Choice {
+    /// Merge kind.
+    pub mk: MergeKind,
+    /// Sub-strategy.
+    pub mkd: MergeDetail,
+    /// Columns swept for each tile.
+    pub tile: u32,
+    /// Columns for each compaction tile.
+    pub ctile: u32,
+    /// Two compute commands (candidates then merge, or scan then apply) instead of one.
+    pub use_2ce: bool,
+    /// Threads of a workgroup; on the CPU, threads.
+    pub wg: u32,
+    /// Candidates a lane keeps.
+    pub kl: u32,
+    /// Columns of a part of a long row that is split over workgroups; 0: rows are not split.
+    pub ch: u32,
+}
+
+impl fmt::Display for Choice {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "mk={} mkd={} tile={} ctile={} use_2ce={} wg={} kl={} ch={}",
+            self.mk, self.mkd, self.tile, self.ctile, self.use_2ce, self.wg, self.kl, self.ch
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn codes_are_the_contracts_and_travel_as_numbers() {
+        let codes: Vec<u8> = MergeKind::ALL.iter().map(|m| m.code()).collect();
+        assert_eq!(codes, [0, 1, 2, 3, 4]);
+        assert_eq!(MergeDetail::WarpBitonic.code(), 5);
+        let choice = Choice {
+            mk: MergeKind::Filter,
+            mkd: MergeDetail::Auto,
+            tile: 256,
+            ctile: 4096,
+            use_2ce: false,
+            wg: 2,
+            kl: 4,
+            ch: 0,
+        };
+        let json = serde_json::to_string(&choice).unwrap();
+        assert_eq!(
+            json,
+            r#"{"mk":4,"mkd":0,"tile":256,"ctile":4096,"use_2ce":false,"wg":2,"kl":4,"ch":0}"#
+        );
+        assert_eq!(serde_json::from_str::<Choice>(&json).unwrap(), choice);
+        let bad = serde_json::from_str::<Choice>(&json.replace("\"mk\":4", "\"mk\":9"));
+        assert!(bad.unwrap_err().to_string().contains("4 (filter)"));
+    }
+}

@@ -1,0 +1,92 @@
+//! Installing what the tests need, and nothing that is already there.
+
+use crate::error::{Error, Result, at};
+use crate::shell::{root, shell};
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// A tool that some task needs, and the Debian package it is in.
+struct Tool {
+    package: &'static str,
+    present: fn() -> bool,
+}
+
+fn python_can(code: &str) -> bool {
+    shell("python3").arg("-c").arg(code).works()
+}
+
+/// What `cargo xtask test` needs beyond the Rust toolchain and its linker.
+const TEST: &[Tool] = &[
+    // The tidiness test asks it which files are ours.
+    Tool { package: "git", present: || shell("git").arg("--version").works() },
+    Tool { package: "python3", present: || shell("python3").arg("--version").works() },
+    // Debian's Python has no pip of its own, and cannot make an environment that has.
+    Tool { package: "python3-venv", present: || python_can("import ensurepip, venv") },
+    Tool { package: "ca-certificates", present: || Path::new("/etc/ssl/certs").is_dir() },
+];
+
+pub(crate) const VALGRIND: &str = "valgrind";
+/// libFuzzer is C++; the crate that carries it builds it.
+pub(crate) const CXX: &str = "g++";
+pub(crate) const DEBOOTSTRAP: &str = "debootstrap";
+
+const MORE: &[Tool] = &[
+    Tool { package: VALGRIND, present: || shell("valgrind").arg("--version").works() },
+    Tool { package: CXX, present: || shell("c++").arg("--version").works() },
+    Tool { package: DEBOOTSTRAP, present: || shell("debootstrap").arg("--version").works() },
+];
+
+/// `cargo xtask setup`.
+pub(crate) fn setup(all: bool) -> Result<()> {
+    debian(TEST.iter().chain(if all { MORE } else { &[] }))?;
+    venv(".venv", "xtask/python/requirements.txt", &["--no-deps"])?;
+    Ok(())
+}
+
+/// Installs one of the packages that only some tasks need.
+pub(crate) fn need(package: &str) -> Result<()> {
+    debian(MORE.iter().filter(|tool| tool.package == package))
+}
+
+fn debian<'a>(tools: impl Iterator<Item = &'a Tool>) -> Result<()> {
+    let missing: Vec<_> = tools.filter(|tool| !(tool.present)()).map(|tool| tool.package).collect();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    let packages = missing.join(" ");
+    if !shell("apt-get").arg("--version").works() {
+        return Err(Error::Missing { packages, why: "there is no apt-get here" });
+    }
+    if shell("id").arg("-u").read()?.trim() != "0" {
+        return Err(Error::Missing { packages, why: "only root can do so here" });
+    }
+    shell("apt-get").words("update -q").run()?;
+    shell("apt-get")
+        .words("install -q -y --no-install-recommends")
+        .args(missing)
+        .env("DEBIAN_FRONTEND", "noninteractive")
+        .run()
+}
+
+/// Makes the Python environment `name` in the root, or brings it up to date with a list of
+/// requirements; gives its interpreter. Quick when nothing changed: the environment keeps a copy
+/// of the list that it was made from.
+pub(crate) fn venv(name: &str, requirements: &str, options: &[&str]) -> Result<PathBuf> {
+    let dir = root().join(name);
+    let python = dir.join("bin/python");
+    let list = root().join(requirements);
+    let wanted = fs::read_to_string(&list).map_err(at(&list))?;
+    let stamp = dir.join("requirements.txt");
+    if python.exists() && fs::read_to_string(&stamp).is_ok_and(|made| made == wanted) {
+        return Ok(python);
+    }
+    shell("python3").words("-m venv --clear").arg(&dir).run()?;
+    shell(&python)
+        .words("-m pip install --quiet --disable-pip-version-check")
+        .args(options)
+        .arg("-r")
+        .arg(&list)
+        .run()?;
+    fs::write(&stamp, wanted).map_err(at(&stamp))?;
+    Ok(python)
+}

@@ -1,0 +1,98 @@
+//! `cargo xtask test` and `cargo xtask check`.
+
+use crate::error::{Error, Result};
+use crate::report::Report;
+use crate::shell::{cargo, root, shell, target_dir};
+use crate::{fuzz, memory, setup};
+use std::path::PathBuf;
+
+/// Why a component of the toolchain cannot be used, if so. A toolchain may come without them.
+fn without(component: &str) -> Option<&'static str> {
+    let there = cargo().arg(component).arg("--version").works();
+    (!there).then_some("the toolchain has no such component")
+}
+
+fn formatting(report: &mut Report) {
+    let obstacle = without("fmt");
+    report.step_unless(obstacle, "formatting", || cargo().words("fmt --all --check").run());
+}
+
+fn clippy(report: &mut Report) {
+    let obstacle = without("clippy");
+    report.step_unless(obstacle, "clippy", || {
+        cargo().words("clippy --workspace --all-targets -- -D warnings").run()
+    });
+}
+
+/// `cargo xtask check`.
+pub(crate) fn check() -> Result<()> {
+    let mut report = Report::default();
+    formatting(&mut report);
+    clippy(&mut report);
+    report.step("tidiness and crate graph", || cargo().words("test -p xtask").run());
+    report.finish()
+}
+
+/// `cargo xtask test`.
+pub(crate) fn test(quick: bool, all: bool) -> Result<()> {
+    let mut report = Report::default();
+    if !report.step("setup", || setup::setup(all)) {
+        return report.finish();
+    }
+    formatting(&mut report);
+    clippy(&mut report);
+    // The tidiness and crate-graph tests are among these, and so are the documentation's examples.
+    report.step("Rust tests", || cargo().words("test --workspace --no-fail-fast").run());
+    report.step("documentation", || {
+        cargo().words("doc --workspace --no-deps").env("RUSTDOCFLAGS", "-D warnings").run()
+    });
+
+    let left_out = quick.then_some("--quick");
+    // A build of everything unifies the features of everything: this one shows that the library
+    // needs none of them.
+    report.step_unless(left_out, "st-core alone", || {
+        cargo().words("build --release -p st-core").run()
+    });
+    report.step_unless(left_out, "README's main command", || {
+        cargo().words("run --release -p st-cli -- topk examples/data/digits.npy -k 5").run()
+    });
+    report.step_unless(left_out, "Python tests", python);
+
+    let left_out = (!all).then_some("only with --all");
+    report.step_unless(left_out, "CPU kernels in release", || {
+        cargo().words("test --release -p st-backend-cpu -p st-core").run()
+    });
+    report.step_unless(left_out, "AddressSanitizer", memory::asan);
+    report.step_unless(left_out, "valgrind", memory::valgrind);
+    report.step_unless(left_out, "fuzzing", || fuzz::fuzz(Some("all"), 120));
+    report.finish()
+}
+
+/// The program that the Python tests run.
+fn spiral() -> PathBuf {
+    target_dir().join("release/spiral")
+}
+
+/// Runs pytest over ours and every crate's Python tests, with the program's path in
+/// `SPIRAL_BIN`.
+fn python() -> Result<()> {
+    cargo().words("build --release -p st-cli").run()?;
+    let crates = root().join("crates");
+    let mut places = vec!["xtask/python".to_owned()];
+    for entry in crates.read_dir().map_err(crate::error::at(&crates))?.flatten() {
+        let place = format!("crates/{}/tests/python", entry.file_name().to_string_lossy());
+        if root().join(&place).is_dir() {
+            places.push(place);
+        }
+    }
+    places.sort();
+    let spiral = spiral();
+    if !spiral.exists() {
+        return Err(Error::Other(format!("{} was not built", spiral.display())));
+    }
+    shell(".venv/bin/python")
+        .words("-m pytest -ra -s -p no:cacheprovider --import-mode=importlib")
+        .args(places)
+        .env("SPIRAL_BIN", spiral)
+        .run()
+}
