@@ -41,7 +41,7 @@ pub(crate) fn valgrind() -> Result<()> {
         for isa in isas {
             shell("valgrind")
                 .words("--quiet --error-exitcode=9 --leak-check=full")
-                .words("--errors-for-leak-kinds=definite")
+                .words("--errors-for-leak-kinds=definite --show-leak-kinds=definite")
                 .arg(&binary)
                 .env("SPIRAL_CPU_ISA", isa)
                 .run()?;

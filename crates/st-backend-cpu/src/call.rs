@@ -2,15 +2,20 @@
 
 use core::marker::PhantomData;
 use core::ops::Range;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use st_rank::order::CodeMap;
 use st_rank::{Choice, Element, Input, Problem};
 
+use crate::isa::{Isa, dispatch};
 use crate::packed::{LaneJob, Packs};
 use crate::row::finish::{Target, finish};
 use crate::row::{Context, Part, collect};
 use crate::scratch::Scratch;
 use crate::simd::{Job, Simd, Vectors};
+use crate::split;
+use crate::team::Team;
+use crate::workspace::Workspace;
 
 /// The elements as the signed integers of their width. `L` must be the lane type of `T`.
 pub(crate) fn lanes_of<T: Element, L: Packs>(values: &[T]) -> &[L] {
@@ -104,12 +109,47 @@ impl<'a, L: Packs> Call<'a, L> {
     }
 }
 
+/// Input bytes a thread takes at a time: enough to make taking free, few enough to share evenly.
+const CHUNK_BYTES: usize = 1 << 17;
+
+/// Runs a call with one command or two.
+pub(crate) fn select<L: Packs>(
+    isa: Isa,
+    team: &Team,
+    call: &Call<'_, L>,
+    out: &RowsOut<'_, L>,
+    space: &mut Workspace,
+) {
+    if call.choice.use_2ce {
+        return split::run(isa, team, call, out, space);
+    }
+    let (problem, threads) = (&call.problem, call.choice.wg as usize);
+    space.reserve(threads, 0);
+    let row_bytes = problem.cols.max(1) * size_of::<L>();
+    let fair = problem.rows.div_ceil(4 * threads);
+    let chunk = (CHUNK_BYTES / row_bytes).min(fair).max(1);
+    let next = AtomicUsize::new(0);
+    team.run(threads, &|thread| {
+        let mut arena = space.thread(thread);
+        while let Some(i) = take(&next, problem.rows.div_ceil(chunk)) {
+            let rows = i * chunk..((i + 1) * chunk).min(problem.rows);
+            dispatch(isa, Rows { call, rows, out, scratch: L::scratch(&mut arena) });
+        }
+    });
+}
+
+/// The next of `n` units, if any are left.
+pub(crate) fn take(next: &AtomicUsize, n: usize) -> Option<usize> {
+    let unit = next.fetch_add(1, Ordering::Relaxed);
+    (unit < n).then_some(unit)
+}
+
 /// Selects whole rows, one after the other.
-pub(crate) struct Rows<'a, 'b, L: Packs> {
-    pub(crate) call: &'a Call<'b, L>,
-    pub(crate) rows: Range<usize>,
-    pub(crate) out: &'a RowsOut<'b, L>,
-    pub(crate) scratch: &'a mut Scratch<L>,
+struct Rows<'a, 'b, L: Packs> {
+    call: &'a Call<'b, L>,
+    rows: Range<usize>,
+    out: &'a RowsOut<'b, L>,
+    scratch: &'a mut Scratch<L>,
 }
 
 impl<L: Packs> Job for Rows<'_, '_, L> {

@@ -5,13 +5,16 @@
 //! hits of each tile are counted first, so that the second can write each tile to its final place.
 //! Reads the input once, or twice.
 
-use std::sync::Mutex;
-use std::sync::PoisonError;
+use core::ops::Range;
+use std::sync::atomic::AtomicUsize;
+use std::sync::{Mutex, PoisonError};
 
 use st_rank::order::CodeMap;
-use st_rank::{CompactOutput, CompactPlan, Direction, Element, Error, Input, NanOrder, Result};
+use st_rank::{
+    Choice, CompactPlan, CompactProblem, Direction, Element, Error, Input, NanOrder, Result,
+};
 
-use crate::call::lanes_of;
+use crate::call::{lanes_of, lanes_of_mut, take};
 use crate::isa::{Isa, dispatch};
 use crate::packed::{LaneJob, Packs};
 use crate::simd::{Job, Simd, VectorMap, Vectors};
@@ -25,34 +28,71 @@ struct Tile {
     end: usize,
 }
 
-/// The tiles of all rows, numbered row by row.
-struct Tiles<'a> {
-    plan: &'a CompactPlan,
-    lengths: Option<&'a [u32]>,
+/// Where the values go; how many there are is known halfway through.
+pub(crate) trait Values<L> {
+    /// Room for that many.
+    fn room(&mut self, n: usize) -> Result<&mut [L]>;
 }
 
-impl Tiles<'_> {
-    fn per_row(&self) -> usize {
-        self.plan.problem.cols.div_ceil(self.plan.choice.ctile as usize)
+impl<T: Element, L: Packs> Values<L> for Vec<T> {
+    fn room(&mut self, n: usize) -> Result<&mut [L]> {
+        reserve(self, n, "the values")?;
+        self.resize(n, T::default());
+        Ok(lanes_of_mut(self))
+    }
+}
+
+/// A compaction, as the threads see it. Tiles are numbered row by row.
+pub(crate) struct CompactCall<'a, L> {
+    bits: &'a [L],
+    lengths: Option<&'a [u32]>,
+    problem: CompactProblem,
+    choice: Choice,
+    between: Between<L>,
+}
+
+impl<'a, L: Packs> CompactCall<'a, L> {
+    pub(crate) fn new<T: Element>(input: &Input<'a, T>, plan: &CompactPlan, lo: T, hi: T) -> Self {
+        let map = CodeMap::for_encoding(T::ENCODING, Direction::Descending, NanOrder::Greatest);
+        let code = |x: T| map.code(lanes_of::<T, L>(&[x])[0]);
+        Self {
+            bits: lanes_of(input.values),
+            lengths: input.lengths,
+            problem: plan.problem,
+            choice: plan.choice,
+            between: Between { map, low: map.least(code(lo)), high: map.canon(code(hi)) },
+        }
     }
 
-    fn count(&self) -> usize {
-        self.plan.problem.rows * self.per_row()
+    fn tiles_per_row(&self) -> usize {
+        self.problem.cols.div_ceil(self.choice.ctile as usize)
+    }
+
+    fn tiles(&self) -> usize {
+        self.problem.rows * self.tiles_per_row()
     }
 
     /// A tile behind the end of a ragged row is empty.
-    fn get(&self, i: usize) -> Tile {
-        let (row, t) = (i / self.per_row(), i % self.per_row());
-        let width = self.plan.choice.ctile as usize;
-        let n = self.lengths.map_or(self.plan.problem.cols, |lengths| lengths[row] as usize);
+    fn tile(&self, i: usize) -> Tile {
+        let (row, t) = (i / self.tiles_per_row(), i % self.tiles_per_row());
+        let width = self.choice.ctile as usize;
+        let n = self.lengths.map_or(self.problem.cols, |lengths| lengths[row] as usize);
         Tile { row, start: (t * width).min(n), end: ((t + 1) * width).min(n) }
     }
 
-    /// The tiles of one of `threads`.
-    fn share(&self, thread: usize, threads: usize) -> core::ops::Range<usize> {
-        let n = self.count();
-        let cut = |i: usize| (n as u128 * i as u128 / threads as u128) as usize;
-        cut(thread)..cut(thread + 1)
+    /// The row from its first column on.
+    fn row(&self, row: usize) -> &'a [L] {
+        &self.bits[row * self.problem.row_stride..]
+    }
+
+    fn hits(&self, tile: Tile) -> Hits<'a, L> {
+        Hits { between: self.between, bits: &self.row(tile.row)[tile.start..tile.end] }
+    }
+
+    /// The tiles of one of `shares`.
+    fn share(&self, i: usize, shares: usize) -> Range<usize> {
+        let cut = |i: usize| (self.tiles() as u128 * i as u128 / shares as u128) as usize;
+        cut(i)..cut(i + 1)
     }
 }
 
@@ -64,103 +104,101 @@ struct Between<L> {
     high: L,
 }
 
-pub(crate) fn run<T: Element, L: Packs>(
+/// What a share found: the hits of each of its tiles, and with one command their indices.
+#[derive(Default)]
+struct Found {
+    counts: Vec<u32>,
+    indices: Vec<u32>,
+}
+
+pub(crate) fn compact<L: Packs>(
     isa: Isa,
     team: &Team,
-    input: &Input<'_, T>,
-    plan: &CompactPlan,
-    lo: T,
-    hi: T,
-) -> Result<CompactOutput<T>> {
-    let tiles = Tiles { plan, lengths: input.lengths };
-    let threads = (plan.choice.wg as usize).min(tiles.count()).max(1);
-    let bits = lanes_of::<T, L>(input.values);
-    let map = CodeMap::for_encoding(T::ENCODING, Direction::Descending, NanOrder::Greatest);
-    let code = |x: T| map.code(lanes_of::<T, L>(&[x])[0]);
-    let between = Between { map, low: map.least(code(lo)), high: map.canon(code(hi)) };
-    let tile_bits = |tile: Tile| &bits[tile.row * plan.problem.row_stride..][tile.start..tile.end];
-
-    // What each share found: hits of each of its tiles, and with one command the indices.
-    let mut shares = Vec::new();
-    shares.resize_with(threads, || Mutex::new((Vec::<u32>::new(), Vec::<u32>::new())));
-    each_share(team, threads, |share| {
-        let mut found = shares[share].lock().unwrap_or_else(PoisonError::into_inner);
-        let (counts, indices) = &mut *found;
-        for i in tiles.share(share, threads) {
-            let tile = tiles.get(i);
-            let job = Hits { between, bits: tile_bits(tile) };
-            counts.push(if plan.choice.use_2ce {
-                dispatch(isa, Count(job))
+    call: &CompactCall<'_, L>,
+    offsets: &mut Vec<usize>,
+    indices: &mut Vec<u32>,
+    values: &mut dyn Values<L>,
+) -> Result<()> {
+    let shares = (call.choice.wg as usize).min(call.tiles()).max(1);
+    let mut found = Vec::new();
+    found.resize_with(shares, || Mutex::new(Found::default()));
+    each_share(team, shares, |share| {
+        let Found { counts, indices } = &mut *lock(&found[share]);
+        for tile in call.share(share, shares).map(|i| call.tile(i)) {
+            counts.push(if call.choice.use_2ce {
+                dispatch(isa, Count(call.hits(tile)))
             } else {
                 let before = indices.len();
-                dispatch(isa, List { job, base: tile.start as u32, indices });
+                dispatch(isa, List { hits: call.hits(tile), base: tile.start as u32, indices });
                 (indices.len() - before) as u32
             });
         }
     });
-    let shares: Vec<_> = shares
+    let found: Vec<Found> = found
         .into_iter()
-        .map(|s| s.into_inner().unwrap_or_else(PoisonError::into_inner))
+        .map(|found| found.into_inner().unwrap_or_else(PoisonError::into_inner))
         .collect();
 
-    let total = shares.iter().flat_map(|(counts, _)| counts).map(|&n| n as usize).sum();
-    let mut out = CompactOutput { offsets: Vec::new(), values: Vec::new(), indices: Vec::new() };
-    reserve(&mut out.offsets, plan.problem.rows + 1, "the offsets")?;
-    reserve(&mut out.values, total, "the values")?;
-    reserve(&mut out.indices, total, "the indices")?;
-    out.values.resize(total, T::default());
-    out.indices.resize(total, 0);
+    let counts = || found.iter().flat_map(|found| &found.counts);
+    let total = counts().map(|&n| n as usize).sum();
+    reserve(offsets, call.problem.rows + 1, "the offsets")?;
+    reserve(indices, total, "the indices")?;
+    let mut values = values.room(total)?;
+    indices.resize(total, 0);
+    let mut indices = &mut indices[..];
     let mut end = 0;
-    let counts = shares.iter().flat_map(|(counts, _)| counts);
-    for (i, &count) in counts.enumerate() {
-        if i % tiles.per_row() == 0 {
-            out.offsets.push(end);
+    for (i, &count) in counts().enumerate() {
+        if i % call.tiles_per_row() == 0 {
+            offsets.push(end);
         }
         end += count as usize;
     }
-    out.offsets.resize(plan.problem.rows + 1, end);
+    offsets.resize(call.problem.rows + 1, end);
 
     // Each share's results are one contiguous piece of the output.
-    let (mut values, mut indices) = (&mut out.values[..], &mut out.indices[..]);
     let mut pieces = Vec::new();
-    for found in shares {
-        let n = found.0.iter().map(|&n| n as usize).sum();
-        let (v, i);
-        (v, values) = values.split_at_mut(n);
-        (i, indices) = indices.split_at_mut(n);
-        pieces.push(Mutex::new((found, v, i)));
+    for found in found {
+        let n = found.counts.iter().map(|&n| n as usize).sum();
+        let (of_values, of_indices);
+        (of_values, values) = values.split_at_mut(n);
+        (of_indices, indices) = indices.split_at_mut(n);
+        pieces.push(Mutex::new((found, of_values, of_indices)));
     }
-    each_share(team, threads, |share| {
-        let mut piece = pieces[share].lock().unwrap_or_else(PoisonError::into_inner);
-        let ((counts, listed), values, indices) = &mut *piece;
+    each_share(team, shares, |share| {
+        let (Found { counts, indices: listed }, values, indices) = &mut *lock(&pieces[share]);
         let mut at = 0;
-        for (&count, i) in counts.iter().zip(tiles.share(share, threads)) {
-            let tile = tiles.get(i);
-            let (from, to) = (at, at + count as usize);
-            if plan.choice.use_2ce {
-                let job = Hits { between, bits: tile_bits(tile) };
+        for (&count, i) in counts.iter().zip(call.share(share, shares)) {
+            let tile = call.tile(i);
+            let piece = at..at + count as usize;
+            at = piece.end;
+            if call.choice.use_2ce {
                 listed.clear();
-                dispatch(isa, List { job, base: tile.start as u32, indices: listed });
-                indices[from..to].copy_from_slice(listed);
+                dispatch(
+                    isa,
+                    List { hits: call.hits(tile), base: tile.start as u32, indices: listed },
+                );
+                indices[piece.clone()].copy_from_slice(listed);
             } else {
-                indices[from..to].copy_from_slice(&listed[from..to]);
+                indices[piece.clone()].copy_from_slice(&listed[piece.clone()]);
             }
-            let row = &input.values[tile.row * plan.problem.row_stride..];
-            for (value, &index) in values[from..to].iter_mut().zip(&indices[from..to]) {
+            let row = call.row(tile.row);
+            for (value, &index) in values[piece.clone()].iter_mut().zip(&indices[piece]) {
                 *value = row[index as usize];
             }
-            at = to;
         }
     });
-    drop(pieces);
-    Ok(out)
+    Ok(())
+}
+
+fn lock<X>(mutex: &Mutex<X>) -> std::sync::MutexGuard<'_, X> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Runs each share once, on whatever threads there are.
 fn each_share(team: &Team, shares: usize, run: impl Fn(usize) + Sync) {
-    let next = std::sync::atomic::AtomicUsize::new(0);
+    let next = AtomicUsize::new(0);
     team.run(shares, &|_| {
-        while let Some(share) = crate::split::take(&next, shares) {
+        while let Some(share) = take(&next, shares) {
             run(share);
         }
     });
@@ -223,7 +261,7 @@ impl<L: Packs> LaneJob<L> for Count<'_, L> {
 }
 
 struct List<'a, L> {
-    job: Hits<'a, L>,
+    hits: Hits<'a, L>,
     base: u32,
     indices: &'a mut Vec<u32>,
 }
@@ -240,9 +278,9 @@ impl<L: Packs> LaneJob<L> for List<'_, L> {
     type Out = ();
     #[inline(always)]
     fn run<S: Vectors<L> + Simd>(self, s: S) {
-        let Self { job, base, indices } = self;
-        indices.reserve(job.bits.len());
-        job.each(s, |at, mut mask| {
+        let Self { hits, base, indices } = self;
+        indices.reserve(hits.bits.len());
+        hits.each(s, |at, mut mask| {
             while mask != 0 {
                 indices.push(base + at as u32 + mask.trailing_zeros());
                 mask &= mask - 1;

@@ -1,7 +1,6 @@
 //! The executor: binds inputs, obeys plans.
 
 use std::fmt;
-use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use st_rank::{
@@ -9,18 +8,14 @@ use st_rank::{
     HostInput, HostOutput, Input, RankKExecutor, RankOutput, RankPlan, Result,
 };
 
-use crate::call::{Call, Rows, RowsOut, lanes_of_mut};
-use crate::compact;
-use crate::isa::{self, Isa, dispatch};
+use crate::call::{Call, RowsOut, lanes_of_mut};
+use crate::compact::CompactCall;
+use crate::isa::{self, Isa};
 use crate::launch::Launch;
 use crate::packed::Packs;
 use crate::probe;
-use crate::split;
 use crate::team::Team;
 use crate::workspace::Workspace;
-
-/// Input bytes a thread takes at a time: enough to make taking free, few enough to share evenly.
-const CHUNK_BYTES: usize = 1 << 17;
 
 /// Runs plans on this processor.
 ///
@@ -153,28 +148,20 @@ impl<T: Element> OnCpu<'_, T> {
     fn run<L: Packs>(&self, plan: &RankPlan, values: &mut [T], indices: &mut [u32]) {
         let &Self { exec, input } = self;
         let problem = plan.problem;
-        let threads = plan.choice.wg as usize;
         let call = Call::<L>::new(&input, problem, plan.choice, exec.isa.lane());
         let out = RowsOut::new(lanes_of_mut(values), indices, problem.rows, problem.k);
-        let team = exec.team(threads);
-        exec.with_space(|space| {
-            if plan.choice.use_2ce {
-                return split::run(exec.isa, &team, &call, &out, space);
-            }
-            space.reserve(threads, 0);
-            let row_bytes = problem.cols.max(1) * size_of::<T>();
-            let fair = problem.rows.div_ceil(4 * threads);
-            let chunk = (CHUNK_BYTES / row_bytes).min(fair).max(1);
-            let next = AtomicUsize::new(0);
-            team.run(threads, &|thread| {
-                let mut arena = space.thread(thread);
-                while let Some(i) = split::take(&next, problem.rows.div_ceil(chunk)) {
-                    let rows = i * chunk..((i + 1) * chunk).min(problem.rows);
-                    let scratch = L::scratch(&mut arena);
-                    dispatch(exec.isa, Rows { call: &call, rows, out: &out, scratch });
-                }
-            });
-        });
+        let team = exec.team(plan.choice.wg as usize);
+        exec.with_space(|space| L::select(exec.isa, &team, &call, &out, space));
+    }
+
+    fn run_compact<L: Packs>(&self, plan: &CompactPlan, lo: T, hi: T) -> Result<CompactOutput<T>> {
+        let &Self { exec, input } = self;
+        let call = CompactCall::<L>::new(&input, plan, lo, hi);
+        let team = exec.team(plan.choice.wg as usize);
+        let mut out = CompactOutput::default();
+        let CompactOutput { offsets, values, indices } = &mut out;
+        L::compact(exec.isa, &team, &call, offsets, indices, values)?;
+        Ok(out)
     }
 }
 
@@ -225,13 +212,6 @@ impl<T: Element> CompactExecutor<T> for OnCpu<'_, T> {
         st_rank::cpu::check_compact(&plan.choice)?;
         exec.log(|| Launch::of_compaction(plan, exec.isa));
         with_lane!(T, self.run_compact(plan, lo, hi))
-    }
-}
-
-impl<T: Element> OnCpu<'_, T> {
-    fn run_compact<L: Packs>(&self, plan: &CompactPlan, lo: T, hi: T) -> Result<CompactOutput<T>> {
-        let team = self.exec.team(plan.choice.wg as usize);
-        compact::run::<T, L>(self.exec.isa, &team, &self.input, plan, lo, hi)
     }
 }
 

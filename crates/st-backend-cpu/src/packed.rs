@@ -1,10 +1,16 @@
 //! A candidate in one integer: its code and index, so that the order of the contract is the
 //! integers' ascending order.
 
+use st_rank::Result;
 use st_rank::order::Lane;
 
+use crate::call::{Call, RowsOut};
+use crate::compact::{CompactCall, Values};
+use crate::isa::Isa;
 use crate::scratch::{Arena, Scratch};
 use crate::simd::{Simd, Vectors};
+use crate::team::Team;
+use crate::workspace::Workspace;
 
 /// Bits of a digit of the sorts and histograms: 2048 counters stay in the first-level cache.
 pub(crate) const DIGIT_BITS: u32 = 11;
@@ -39,6 +45,26 @@ pub(crate) trait Packs: Lane {
 
     /// This type's buffers.
     fn scratch(arena: &mut Arena) -> &mut Scratch<Self>;
+
+    /// [`crate::call::select`] for this type. A method, so that the kernels are compiled here, once,
+    /// and not in every crate that calls them with an element type.
+    fn select(
+        isa: Isa,
+        team: &Team,
+        call: &Call<'_, Self>,
+        out: &RowsOut<'_, Self>,
+        space: &mut Workspace,
+    );
+
+    /// [`crate::compact::compact`] for this type; a method for the same reason.
+    fn compact(
+        isa: Isa,
+        team: &Team,
+        call: &CompactCall<'_, Self>,
+        offsets: &mut Vec<usize>,
+        indices: &mut Vec<u32>,
+        values: &mut dyn Values<Self>,
+    ) -> Result<()>;
 
     /// Runs a job with the vectors of this type.
     fn with<S: Simd, J: LaneJob<Self>>(s: S, job: J) -> J::Out;
@@ -80,6 +106,25 @@ macro_rules! packs {
             }
             fn scratch(arena: &mut Arena) -> &mut Scratch<Self> {
                 &mut arena.$lane
+            }
+            fn select(
+                isa: Isa,
+                team: &Team,
+                call: &Call<'_, Self>,
+                out: &RowsOut<'_, Self>,
+                space: &mut Workspace,
+            ) {
+                crate::call::select(isa, team, call, out, space);
+            }
+            fn compact(
+                isa: Isa,
+                team: &Team,
+                call: &CompactCall<'_, Self>,
+                offsets: &mut Vec<usize>,
+                indices: &mut Vec<u32>,
+                values: &mut dyn Values<Self>,
+            ) -> Result<()> {
+                crate::compact::compact(isa, team, call, offsets, indices, values)
             }
             #[inline(always)]
             fn with<S: Simd, J: LaneJob<Self>>(s: S, job: J) -> J::Out {

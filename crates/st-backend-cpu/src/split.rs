@@ -6,11 +6,11 @@
 //! when the parts' candidates are counted together, and the row is done again alone if not.
 
 use core::ops::Range;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::AtomicUsize;
 
 use st_rank::MergeKind;
 
-use crate::call::{Call, RowsOut, write_row};
+use crate::call::{Call, RowsOut, take, write_row};
 use crate::isa::{Isa, dispatch};
 use crate::packed::{LaneJob, Packs};
 use crate::row::sample::{Bracket, bracket};
@@ -58,12 +58,6 @@ pub(crate) fn run<L: Packs>(
         });
         first = rows.end;
     }
-}
-
-/// The next of `n` units, if any are left.
-pub(crate) fn take(next: &AtomicUsize, n: usize) -> Option<usize> {
-    let unit = next.fetch_add(1, Ordering::Relaxed);
-    (unit < n).then_some(unit)
 }
 
 fn seed_parts<L: Packs>(call: &Call<'_, L>, rows: Range<usize>, parts: usize, space: &Workspace) {

@@ -21,12 +21,12 @@ const TEAM_NS: f64 = 6_000.0;
 const CALL_NS: f64 = 200.0;
 /// A row, whatever is done with it.
 const ROW_NS: f64 = 15.0;
-/// Loading a vector, making codes and comparing them, in cache.
-const VECTOR_NS: f64 = 1.0;
-/// Storing a vector's codes and raising a maximum, on top.
-const MAXIMA_NS: f64 = 0.4;
-/// Loading and comparing a vector of codes again.
-const SECOND_NS: f64 = 0.7;
+/// Loading a vector, making codes and comparing them, from the first-level cache.
+const VECTOR_NS: f64 = 0.8;
+/// Storing a vector's codes and raising a maximum, on top; then loading and comparing them again.
+const CODES_NS: f64 = 0.9;
+/// How much longer both take from the second-level cache.
+const L2_FACTOR: f64 = 2.0;
 /// Comparing a vector of words when ranking by comparison.
 const COMPARE_NS: f64 = 0.8;
 /// Appending a candidate.
@@ -44,7 +44,7 @@ const SAMPLE_NS: f64 = 6.0;
 /// Inserting into a sorted list or a heap, mispredicted branch included, and per element moved.
 const INSERT_NS: f64 = 14.0;
 /// Read bandwidth of one core where none was measured, in bytes per nanosecond.
-const CORE_BANDWIDTH: f64 = 12.0;
+const CORE_BANDWIDTH: f64 = 20.0;
 /// How much longer than in random order the insertion kernel may take on rows that improve
 /// steadily; it must be ahead by this much to be chosen.
 const INSERTION_RISK: f64 = 4.0;
@@ -68,7 +68,10 @@ struct Model {
     lane: f64,
     bytes: f64,
     threads: f64,
+    /// Bytes per nanosecond of all threads.
     bandwidth: f64,
+    l1: f64,
+    l2: f64,
     rows: f64,
     cols: f64,
     /// Leading ranks that contain the wanted ones.
@@ -92,6 +95,8 @@ impl Model {
             bytes: problem.dtype.size() as f64,
             threads,
             bandwidth,
+            l1: f64::from(caps.shared_mem),
+            l2: caps.l2 as f64,
             rows: problem.rows as f64,
             cols: problem.cols as f64,
             b: ranks.end as f64,
@@ -101,7 +106,8 @@ impl Model {
 
     /// Finding candidates among `n` elements, and how many are found.
     fn collect(&self, kernel: Kernel, n: f64) -> (f64, f64) {
-        let vectors = n / self.lanes;
+        let bytes = n * self.bytes;
+        let vectors = n / self.lanes * if bytes > self.l1 { L2_FACTOR } else { 1.0 };
         let b = self.b.min(n).max(1.0);
         match kernel.mk {
             MergeKind::Bitonic => (vectors * VECTOR_NS + n * APPEND_NS / 2.0, n),
@@ -121,14 +127,18 @@ impl Model {
                 let size = (n / groups).max(1.0);
                 let below = (1.0 - (b / groups).min(1.0)).powf(1.0 / size);
                 let hits = (n * (1.0 - below)).clamp(b, n);
-                let passes = vectors * (VECTOR_NS + MAXIMA_NS + SECOND_NS);
+                let mut passes = vectors * (VECTOR_NS + CODES_NS);
+                if 2.0 * bytes > self.l2 {
+                    // The codes leave the cache and come back.
+                    passes += 2.0 * bytes / CORE_BANDWIDTH;
+                }
                 (passes + ranked + hits * APPEND_NS, hits)
             }
             MergeKind::Radix => (n * DIGIT_NS * 2.0 + b * APPEND_NS, self.k * 1.3),
             MergeKind::Filter => {
                 let slack = f64::from(kernel.kl) * self.lane;
                 let seeded = n >= 4096.0 && b * 4.0 < n;
-                let samples = if seeded { (6.0 * n).sqrt().max((b * n).cbrt()) } else { 0.0 };
+                let samples = (3.0 * n).sqrt().max((9.0 * b * n).cbrt());
                 let hits = if seeded {
                     b + 3.0 * (b * n / samples).sqrt() + 1.5 * n / samples
                 } else {
@@ -137,7 +147,7 @@ impl Model {
                 .min(n);
                 let prunes = ((hits - b - slack) / slack).max(0.0);
                 let time = vectors * VECTOR_NS
-                    + samples * SAMPLE_NS
+                    + if seeded { samples * SAMPLE_NS } else { 0.0 }
                     + hits * 2.0 * APPEND_NS
                     + prunes * (b + slack) * SELECT_NS;
                 (time, hits.min(b + slack))
@@ -166,7 +176,7 @@ impl Model {
         };
         let memory = self.rows * self.cols * self.bytes / self.bandwidth;
         let busy = if self.threads > 1.0 { TEAM_NS * (1.0 + f64::from(parts > 1.0)) } else { 0.0 };
-        CALL_NS + busy + compute.max(memory)
+        CALL_NS + busy + compute + memory
     }
 }
 
@@ -288,5 +298,67 @@ pub(crate) fn compact_choice(problem: &CompactProblem, caps: &DeviceCaps) -> Cho
         wg: threads,
         kl: 1,
         ch: 0,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use st_rank::{DType, Lengths, RankKind};
+
+    use super::*;
+
+    fn kind(start: usize) -> impl Strategy<Value = RankKind> {
+        prop_oneof![
+            Just(RankKind::TopK),
+            Just(RankKind::BottomK),
+            Just(RankKind::MidK),
+            Just(RankKind::Range { start }),
+        ]
+    }
+
+    proptest! {
+        #[test]
+        fn every_plan_is_one_its_device_can_run(
+            kind in (0usize..1 << 33).prop_flat_map(kind),
+            rows in prop_oneof![0usize..5, 0usize..1 << 40],
+            cols in prop_oneof![0usize..300, 0usize..1 << 33],
+            k in prop_oneof![0usize..300, 0usize..1 << 33],
+            dtype in prop::sample::select(DType::ALL.to_vec()),
+            lane in prop::sample::select(vec![4u32, 8, 16]),
+            threads in prop_oneof![0u32..9, Just(u32::MAX)],
+            cache in prop_oneof![Just(0u32), 1u32..1 << 20],
+        ) {
+            let caps = DeviceCaps::cpu(lane, threads).with_shared_mem(cache);
+            let problem = Problem::new(kind, rows, cols, k)
+                .with_dtype(dtype)
+                .with_lengths(Lengths::Padded);
+            let made = plan(&problem, &caps);
+            prop_assert_eq!(st_rank::cpu::check(&made.choice, &problem, lane), Ok(()));
+            prop_assert!(made.predicted_us.is_some_and(|us| us.is_finite() && us > 0.0));
+            prop_assert_eq!(made, plan(&problem, &caps));
+        }
+    }
+
+    fn planned(rows: usize, cols: usize, k: usize, threads: u32) -> Choice {
+        let caps = DeviceCaps::cpu(16, threads).with_l2(2 << 20).with_shared_mem(48 << 10);
+        plan(&Problem::new(RankKind::TopK, rows, cols, k), &caps).choice
+    }
+
+    #[test]
+    fn families_are_chosen_where_they_belong() {
+        assert_eq!(planned(65_536, 128, 4, 2).mk, MergeKind::Warp, "short rows");
+        assert_eq!(planned(1, 16 << 20, 100, 2).mk, MergeKind::Filter, "a long row");
+        assert_eq!(planned(1, 1 << 20, 1 << 19, 1).mk, MergeKind::Radix, "half of a long row");
+        assert_eq!(planned(1000, 40, 40, 1).mk, MergeKind::Bitonic, "whole short rows");
+    }
+
+    #[test]
+    fn threads_are_used_where_they_pay() {
+        assert_eq!(planned(1, 1000, 10, 8).wg, 1);
+        assert_eq!(planned(100_000, 64, 10, 8).wg, 8);
+        let long = planned(1, 16 << 20, 100, 8);
+        assert_eq!((long.wg, long.use_2ce, long.ch), (8, true, 2 << 20), "a row is shared");
+        assert_eq!(planned(64, 131_072, 50, 8).ch, 0, "many rows are not");
     }
 }

@@ -179,6 +179,13 @@ mod tests {
     impl<L: Packs> crate::packed::LaneJob<L> for Codes<'_, L> {
         type Out = (Vec<L>, Vec<L>);
         fn run<S: Vectors<L> + Simd>(self, s: S) -> Self::Out {
+            self.codes(s)
+        }
+    }
+
+    impl<L: Packs> Codes<'_, L> {
+        #[inline(always)]
+        fn codes<S: Vectors<L>>(&self, s: S) -> (Vec<L>, Vec<L>) {
             let map = VectorMap::new(s, &self.map);
             let (mut raw, mut canon) = (vec![], vec![]);
             let mut buf = [L::MIN; 64];
@@ -196,10 +203,7 @@ mod tests {
         }
     }
 
-    fn check<T: Element>(bits: &[T::Lane])
-    where
-        T::Lane: Packs,
-    {
+    fn check<T: Element<Lane: Packs>>(bits: &[T::Lane]) {
         for isa in Isa::available() {
             for direction in [Direction::Descending, Direction::Ascending] {
                 for nan in [NanOrder::Greatest, NanOrder::Last] {
