@@ -20,8 +20,9 @@ use crate::simd::{Job, Simd, Vectors};
 use crate::team::Team;
 use crate::workspace::Workspace;
 
-/// Parts in a batch, for each thread: enough to even out their times.
-const PARTS_PER_THREAD: usize = 4;
+/// Parts in a batch, for each thread: enough to even out their times, and to make handing a batch
+/// over cheap.
+const PARTS_PER_THREAD: usize = 16;
 
 pub(crate) fn run<L: Packs>(
     isa: Isa,

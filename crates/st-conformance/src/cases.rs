@@ -30,8 +30,9 @@ impl core::fmt::Display for Case {
 
 /// Shapes small enough for every pattern: around the sizes of vectors, tiles and blocks, on both
 /// sides of every power of two that a kernel may cut at.
-const SMALL: [(usize, usize); 24] = [
+const SMALL: [(usize, usize); 25] = [
     (0, 5),
+    (2, 0),
     (1, 1),
     (3, 1),
     (1, 2),

@@ -7,7 +7,7 @@ use st_rank::{
 
 use crate::backend::{Backend, Executor};
 use crate::rng::Rng;
-use crate::session::{Session, dirty_output, guarded};
+use crate::session::{PLANNED, Session, dirty_output, guarded};
 use crate::value::Value;
 use crate::verdict;
 
@@ -84,12 +84,9 @@ pub fn refusals<T: Value, B: Backend>(backend: &B) {
             let Refusal { problem, elements, lengths, error } = refusal;
             let values = vec![T::default(); elements];
             let input = Input { values: &values, lengths };
-            // A planner never fails, whatever it is asked.
-            let plans = guarded(|| session.plans(executor, &problem, &mut rng));
-            let plans = plans.unwrap_or_else(|e| panic!("planning {problem:?} panicked: {e}"));
-            for (kernel, plan) in plans {
+            for (kernel, plan) in session.plans(executor, &problem, &mut rng) {
                 let feasible = backend.check(&executor.exec, &plan.choice, &problem).is_ok();
-                if feasible || plan.choice == backend.plan(&executor.exec, &problem).choice {
+                if feasible || kernel == PLANNED {
                     let verdict = refused(backend, executor, input, &plan, &error);
                     session.note(&executor.group, kernel, verdict);
                 }
@@ -100,10 +97,10 @@ pub fn refusals<T: Value, B: Backend>(backend: &B) {
             if !matches!(error, Error::KTooLarge { .. } | Error::RangeTooLong { .. }) {
                 let plan = backend.compact_plan(&executor.exec, &compact);
                 let verdict = compact_refused(backend, executor, input, &plan, &error);
-                session.note(&executor.group, "planned", verdict);
+                session.note(&executor.group, PLANNED, verdict);
             }
         }
-        for (kernel, verdict) in wrong_backend::<T, B>(&session, executor, &mut rng) {
+        for (kernel, verdict) in wrong_backend::<T, B>(&mut session, executor, &mut rng) {
             session.note(&executor.group, kernel, verdict);
         }
     }
@@ -111,7 +108,7 @@ pub fn refusals<T: Value, B: Backend>(backend: &B) {
 }
 
 fn wrong_backend<T: Value, B: Backend>(
-    session: &Session<'_, B>,
+    session: &mut Session<'_, B>,
     executor: &Executor<B::Exec>,
     rng: &mut Rng,
 ) -> Vec<(&'static str, Result<(), String>)> {
@@ -133,7 +130,7 @@ fn wrong_backend<T: Value, B: Backend>(
     let compact = CompactProblem { dtype: T::DTYPE, ..CompactProblem::new(2, 4) };
     let mut plan = backend.compact_plan(&executor.exec, &compact);
     plan.caps.backend = other;
-    verdicts.push(("planned", compact_refused(backend, executor, input, &plan, &error)));
+    verdicts.push((PLANNED, compact_refused(backend, executor, input, &plan, &error)));
     verdicts
 }
 

@@ -15,7 +15,7 @@ use crate::value::Value;
 use crate::verdict;
 
 /// The name under which the planner's own choice is counted.
-const PLANNED: &str = "planned";
+pub(crate) const PLANNED: &str = "planned";
 
 /// Settings of each kernel that `Full` tries for a question.
 const FULL_SETTINGS: usize = 4;
@@ -60,14 +60,21 @@ impl<'b, B: Backend> Session<'b, B> {
         groups.into_iter().map(|group| group[self.asked % group.len()]).collect()
     }
 
-    /// The plans to run a problem with: the planner's, and each kernel's forced settings.
+    /// The plans to run a problem with: the planner's, and each kernel's forced settings. A planner
+    /// never fails, whatever it is asked; if it does, that is a failure like a wrong answer.
     pub(crate) fn plans(
-        &self,
+        &mut self,
         e: &Executor<B::Exec>,
         problem: &Problem,
         rng: &mut Rng,
     ) -> Vec<(&'static str, RankPlan)> {
-        let mut plans = vec![(PLANNED, self.backend.plan(&e.exec, problem))];
+        let mut plans = Vec::new();
+        match guarded(|| self.backend.plan(&e.exec, problem)) {
+            Ok(plan) => plans.push((PLANNED, plan)),
+            Err(panic) => self.report.failed(&e.group, PLANNED, || {
+                format!("planning panicked: {panic}\n  {problem:?} on {} {}", e.group, e.name)
+            }),
+        }
         let settings = if self.level == Level::Full { FULL_SETTINGS } else { 1 };
         for &mk in self.backend.merge_kinds() {
             for _ in 0..settings {

@@ -45,9 +45,9 @@ const SAMPLE_NS: f64 = 6.0;
 const INSERT_NS: f64 = 14.0;
 /// Read bandwidth of one core where none was measured, in bytes per nanosecond.
 const CORE_BANDWIDTH: f64 = 20.0;
-/// How much longer than in random order the insertion kernel may take on rows that improve
-/// steadily; it must be ahead by this much to be chosen.
-const INSERTION_RISK: f64 = 4.0;
+/// A margin for rows that improve more than random ones do, of which the insertion kernel inserts
+/// more: it must be ahead by this much to be chosen.
+const INSERTION_RISK: f64 = 2.0;
 
 /// Candidates up to which the finish ranks by comparing each with all.
 const MAX_RANKED: f64 = 64.0;
@@ -98,14 +98,15 @@ impl Model {
             l1: f64::from(caps.shared_mem),
             l2: caps.l2 as f64,
             rows: problem.rows as f64,
-            cols: problem.cols as f64,
+            cols: (problem.cols as f64).max(1.0),
             b: ranks.end as f64,
             k: problem.k as f64,
         }
     }
 
-    /// Finding candidates among `n` elements, and how many are found.
-    fn collect(&self, kernel: Kernel, n: f64) -> (f64, f64) {
+    /// Finding candidates in one of `parts` of a row, and how many are found.
+    fn collect(&self, kernel: Kernel, parts: f64) -> (f64, f64) {
+        let n = self.cols / parts;
         let bytes = n * self.bytes;
         let vectors = n / self.lanes * if bytes > self.l1 { L2_FACTOR } else { 1.0 };
         let b = self.b.min(n).max(1.0);
@@ -136,8 +137,10 @@ impl Model {
             }
             MergeKind::Radix => (n * DIGIT_NS * 2.0 + b * APPEND_NS, self.k * 1.3),
             MergeKind::Filter => {
+                // The parts of a row share a threshold, and so the candidates.
+                let b = (self.b / parts).clamp(1.0, n);
                 let slack = f64::from(kernel.kl) * self.lane;
-                let seeded = n >= 4096.0 && b * 4.0 < n;
+                let seeded = self.cols >= 4096.0 && b * 4.0 < n;
                 let samples = (3.0 * n).sqrt().max((9.0 * b * n).cbrt());
                 let hits = if seeded {
                     b + 3.0 * (b * n / samples).sqrt() + 1.5 * n / samples
@@ -166,7 +169,7 @@ impl Model {
 
     /// The whole call.
     fn time(&self, kernel: Kernel, parts: f64) -> f64 {
-        let (collect, found) = self.collect(kernel, self.cols / parts);
+        let (collect, found) = self.collect(kernel, parts);
         let finish = self.finish(found * parts) + ROW_NS;
         let units = |n: f64| (n / self.threads).ceil();
         let compute = if parts > 1.0 {

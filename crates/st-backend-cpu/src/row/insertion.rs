@@ -1,12 +1,13 @@
 //! The b best so far, kept sorted; what beats the last of them is inserted.
 //!
 //! Reads the row once. The threshold is always the tightest, so few elements are touched, but each
-//! costs a move of those behind it: for tiny b, and never for rows that improve steadily. Beyond a
-//! few dozen candidates a binary heap takes the place of the sorted list.
+//! costs a move of those behind it: for tiny b. Beyond a few dozen candidates a binary heap takes
+//! the place of the sorted list. A row that improves steadily would be inserted whole; when many
+//! more are inserted than a row in no particular order would, the filter takes over.
 
 use std::collections::BinaryHeap;
 
-use super::{Context, Part};
+use super::{Context, Part, filter, sample};
 use crate::packed::Packs;
 use crate::scratch::Scratch;
 use crate::simd::{Vectors, load_codes};
@@ -17,6 +18,12 @@ const MAX_SORTED: usize = 32;
 /// Vectors tested for hits at a time.
 const GROUP: usize = 4;
 
+/// Insertions after which the kernel gives up, for each of the b best: of a row in random order
+/// b (1 + ln(n / b)) are inserted, which stays below this for rows of a million columns.
+const INSERTIONS: usize = 16;
+/// The same for tiny b, whose counts scatter.
+const MORE_INSERTIONS: usize = 128;
+
 #[inline(always)]
 pub(crate) fn collect<L: Packs, S: Vectors<L>>(
     s: S,
@@ -25,32 +32,50 @@ pub(crate) fn collect<L: Packs, S: Vectors<L>>(
     b: usize,
     scratch: &mut Scratch<L>,
 ) {
+    if !insert(s, ctx, part, b, &mut scratch.cands) {
+        scratch.cands.clear();
+        let seed = sample::bracket(&ctx.map, part.bits, &(0..b), &mut scratch.codes);
+        // Ranks from 0 on skip nothing.
+        filter::collect(s, ctx, part, 0..b, seed, scratch);
+    }
+}
+
+/// False, with the list of no use, if too many elements would be inserted.
+#[inline(always)]
+fn insert<L: Packs, S: Vectors<L>>(
+    s: S,
+    ctx: &Context<L, S::V>,
+    part: Part<'_, L>,
+    b: usize,
+    list: &mut Vec<L::Packed>,
+) -> bool {
     let (head, _) = part.bits.split_at(b.min(part.bits.len()));
-    let list = &mut scratch.cands;
     super::whole::append_all(s, ctx, Part { bits: head, base: part.base }, list);
     list.sort_unstable();
-    if b <= MAX_SORTED {
+    let done = if b <= MAX_SORTED {
         sweep(s, ctx, part, b, list, |list, new| {
             let at = list.partition_point(|&p| p < new);
             list.pop();
             list.insert(at, new);
             list[b - 1]
-        });
+        })
     } else {
         let mut heap = BinaryHeap::from(core::mem::take(list));
-        sweep(s, ctx, part, b, &mut heap, |heap, new| {
+        let done = sweep(s, ctx, part, b, &mut heap, |heap, new| {
             if let Some(mut worst) = heap.peek_mut() {
                 *worst = new;
             }
             heap.peek().copied().unwrap_or(new)
         });
         *list = heap.into_vec();
-    }
+        done
+    };
     list.sort_unstable_by_key(|&p| L::index(p));
+    done
 }
 
 /// Gives every element after the first `b` that beats the worst of the best so far to `replace`,
-/// which puts it in the place of the worst and returns the new worst.
+/// which puts it in the place of the worst and returns the new worst. False if that were too many.
 #[inline(always)]
 fn sweep<L: Packs, S: Vectors<L>, B: Best<L>>(
     s: S,
@@ -59,9 +84,10 @@ fn sweep<L: Packs, S: Vectors<L>, B: Best<L>>(
     b: usize,
     best: &mut B,
     mut replace: impl FnMut(&mut B, L::Packed) -> L::Packed,
-) {
+) -> bool {
     let lanes = S::LANES;
-    let Some(mut worst) = best.worst() else { return };
+    let Some(mut worst) = best.worst() else { return true };
+    let mut left = INSERTIONS * b + MORE_INSERTIONS;
     let mut hits = [L::Packed::default(); 64];
     let mut at = b;
     // An equal key at a higher index does not beat the worst: greater than its code is exact.
@@ -79,8 +105,12 @@ fn sweep<L: Packs, S: Vectors<L>, B: Best<L>>(
                 for &new in &hits[..n] {
                     if new < worst {
                         worst = replace(best, new);
+                        left = left.saturating_sub(1);
                     }
                 }
+            }
+            if left == 0 {
+                return false;
             }
         }
         at += step;
@@ -91,6 +121,7 @@ fn sweep<L: Packs, S: Vectors<L>, B: Best<L>>(
             worst = replace(best, new);
         }
     }
+    true
 }
 
 /// A collection of the best so far.

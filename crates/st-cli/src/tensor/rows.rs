@@ -47,7 +47,7 @@ pub struct RowLayout {
 
 impl RowLayout {
     /// Rows along `axis` (negative: from the last); by default the last of one or two axes.
-    /// The shape must be one that [`element_count`] accepts.
+    /// The shape must be one that [`element_count`](super::element_count) accepts.
     ///
     /// # Errors
     /// No axes, no such axis, or more than two axes and none named.
