@@ -6,10 +6,12 @@
 
 mod call;
 mod compact;
+
 mod exec;
 mod isa;
 mod launch;
 mod packed;
+mod placement;
 mod probe;
 mod row;
 mod scratch;

@@ -10,9 +10,16 @@ use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, TryLockError};
 use std::thread::{self, JoinHandle, Thread};
 
-/// How often an idle thread looks again before it sleeps: some microseconds, so that calls in a
-/// row find it awake, and little is taken from other processes.
-const SPINS: u32 = 2_000;
+use crate::placement::Core;
+
+/// How often a waiting thread looks again before it lets others run: some microseconds.
+const SPINS: u32 = 64;
+
+/// How often it then looks again, letting others run in between, before it sleeps: about a
+/// millisecond on an idle core, so that calls in a row find the team awake. It must not only spin:
+/// where the system has put two threads of a team on one core, the one would keep the other from
+/// the work it waits for.
+const YIELDS: u32 = 2_000;
 
 /// Threads beside the caller's.
 #[derive(Debug)]
@@ -42,6 +49,8 @@ struct Work {
     left: AtomicUsize,
     panicked: AtomicBool,
     caller: Thread,
+    /// Where the caller runs.
+    core: Option<Core>,
 }
 
 impl Team {
@@ -79,6 +88,7 @@ impl Team {
             left: AtomicUsize::new(helpers),
             panicked: AtomicBool::new(false),
             caller: thread::current(),
+            core: Core::current(),
         };
         for member in &self.members[..helpers] {
             member.mailbox.work.store(ptr::from_ref(&work).cast_mut(), Ordering::Release);
@@ -134,6 +144,11 @@ impl Mailbox {
             // SAFETY: the call that sent it waits until `left` is zero, and this member has not
             // counted itself off yet.
             let work = unsafe { &*work };
+            if let Some(core) = work.core
+                && Core::current() == Some(core)
+            {
+                core.leave();
+            }
             // SAFETY: as above, for the job.
             let job = unsafe { &*work.job };
             if catch_unwind(AssertUnwindSafe(|| job(id))).is_err() {
@@ -155,6 +170,12 @@ fn wait(mut done: impl FnMut() -> bool) {
             return;
         }
         core::hint::spin_loop();
+    }
+    for _ in 0..YIELDS {
+        if done() {
+            return;
+        }
+        thread::yield_now();
     }
     while !done() {
         thread::park();

@@ -13,10 +13,11 @@ pub enum Level {
     /// As `Quick`, on a tenth of the small inputs and none of the large: for tools that make a
     /// program fifty times as slow.
     Smoke,
-    /// Each question is asked of one executor of each group, with one setting of each kernel;
-    /// both rotate from question to question.
+    /// Each kind, pattern and shape with some of the k, NaN orders and output orders. Each question
+    /// goes to one executor of each group, with one setting of each kernel; both rotate.
     Quick,
-    /// Each question is asked of every executor, with several settings of each kernel.
+    /// Every k with both NaN orders, sorted and not, and every pattern on the large shapes too; two
+    /// settings of each kernel.
     Full,
 }
 

@@ -18,7 +18,7 @@ use crate::verdict;
 pub(crate) const PLANNED: &str = "planned";
 
 /// Settings of each kernel that `Full` tries for a question.
-const FULL_SETTINGS: usize = 4;
+const FULL_SETTINGS: usize = 2;
 
 pub(crate) struct Session<'b, B: Backend> {
     pub(crate) backend: &'b B,
@@ -43,15 +43,11 @@ impl<'b, B: Backend> Session<'b, B> {
         self.only.is_none_or(|n| n == case.number)
     }
 
-    /// The executors for the next question: all of them, or one of each group in turn.
+    /// The executors for the next question: one of each group, in turn.
     pub(crate) fn executors(&mut self) -> Vec<&'b Executor<B::Exec>> {
-        let all = self.backend.executors();
         self.asked += 1;
-        if self.level == Level::Full {
-            return all.iter().collect();
-        }
         let mut groups: Vec<Vec<&Executor<B::Exec>>> = Vec::new();
-        for e in all {
+        for e in self.backend.executors() {
             match groups.iter_mut().find(|g| g[0].group == e.group) {
                 Some(group) => group.push(e),
                 None => groups.push(vec![e]),
@@ -120,7 +116,7 @@ impl<'b, B: Backend> Session<'b, B> {
                 };
                 if let Err(what) = verdict {
                     let nan = problem.nan;
-                    let lengths = input.lengths;
+                    let lengths = first(input.lengths);
                     self.report.failed(&e.group, kernel, || {
                         format!(
                             "{what}\n  {case}, {problem}, NaN {nan:?}, lengths {lengths:?}\n  \
@@ -184,7 +180,7 @@ impl<'b, B: Backend> Session<'b, B> {
                 if let Err(what) = verdict {
                     self.report.failed(&e.group, kernel, || {
                         let (group, name) = (&e.group, &e.name);
-                        let (choice, lengths) = (plan.choice, input.lengths);
+                        let (choice, lengths) = (plan.choice, first(input.lengths));
                         format!(
                             "{what}\n  {case}, keep {lo:?} ({:#x}) to {hi:?} ({:#x}), stride {}, \
                              lengths {lengths:?}\n  executor {group} {name}, {choice}",
@@ -223,6 +219,11 @@ impl<'b, B: Backend> Session<'b, B> {
         }
         self.report.finish(&self.test, &required);
     }
+}
+
+/// As many row lengths as a message has room for.
+fn first(lengths: Option<&[u32]>) -> Option<&[u32]> {
+    lengths.map(|lengths| &lengths[..lengths.len().min(8)])
 }
 
 fn commands(use_2ce: bool) -> &'static str {
