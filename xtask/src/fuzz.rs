@@ -50,7 +50,8 @@ pub(crate) fn fuzz(target: Option<&str>, seconds: u32) -> Result<()> {
     for name in chosen {
         // Inputs that reached new code are kept for the next run, and those that failed.
         let (corpus, artifacts) = (format!("fuzz/corpus/{name}"), format!("fuzz/artifacts/{name}"));
-        for kept in [&corpus, &artifacts] {
+        let seeds = format!("fuzz/seeds/{name}");
+        for kept in [&corpus, &artifacts, &seeds] {
             let kept = root().join(kept);
             fs::create_dir_all(&kept).map_err(at(&kept))?;
         }
@@ -59,6 +60,7 @@ pub(crate) fn fuzz(target: Option<&str>, seconds: u32) -> Result<()> {
             .arg(format!("-artifact_prefix={artifacts}/"))
             .arg("-print_final_stats=1")
             .arg(&corpus)
+            .arg(&seeds)
             .run()?;
     }
     Ok(())
