@@ -8,7 +8,8 @@
 //! - [`backend`]: what a backend tells the suite; [`suite!`] expands to the tests.
 //! - [`raw`]: random problems for property tests and fuzzing.
 //!
-//! `SPIRAL_CONFORMANCE=full` asks every k in every way, `smoke` a tenth of the usual questions; `SPIRAL_CONFORMANCE_CASE=n` repeats one case of a failed test.
+//! `SPIRAL_CONFORMANCE=full` asks every k in every way, `smoke` a tenth of the usual questions;
+//! `SPIRAL_CONFORMANCE_CASE=n` repeats one case of a failed test.
 
 #![forbid(unsafe_code)]
 

@@ -172,13 +172,13 @@ impl Problem {
     /// Values written: `rows x k`.
     #[must_use]
     pub const fn output_len(&self) -> usize {
-        self.rows * self.k
+        self.rows.saturating_mul(self.k)
     }
 
     /// Bytes of the elements that must be read.
     #[must_use]
     pub const fn input_bytes(&self) -> u64 {
-        self.rows as u64 * self.cols as u64 * self.dtype.size() as u64
+        (self.rows as u64).saturating_mul(self.cols as u64).saturating_mul(self.dtype.size() as u64)
     }
 
     /// The shape of the input alone.

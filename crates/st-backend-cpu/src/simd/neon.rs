@@ -32,6 +32,7 @@ macro_rules! neon {
         $xor:ident, $add:ident, |$sa:ident| $sign:expr, |$ma:ident, $mb:ident| $max:expr, $gt:ident, $eq:ident, $select:ident,
         |$mm:ident| $mask:expr
     ) => {
+        #[allow(unused_unsafe, reason = "most aarch64 targets always have NEON")]
         impl Vectors<$lane> for Neon {
             type V = $v;
             const LANES: usize = $n;
