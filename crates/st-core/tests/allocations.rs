@@ -51,22 +51,17 @@ fn repeated_calls_allocate_nothing() {
                     let mut slices = RankOutputMut { values: &mut values, indices: &mut indices };
                     execute_rank_into(&exec.on(&x), &plan, &mut slices).unwrap();
                 };
-                // Which thread takes which rows varies, and so may what each has to buffer: a few
-                // calls until every buffer has seen its largest.
-                for _ in 0..8 {
-                    call();
-                }
-                let before = ALLOCATIONS.load(Ordering::Relaxed);
-                for _ in 0..4 {
-                    call();
-                }
-                let allocated = ALLOCATIONS.load(Ordering::Relaxed) - before;
-                // Buffers grow with the luckiest row so far, and the threads' luck differs; what
-                // must not be is an allocation for each call, row or thread.
-                assert!(
-                    allocated <= if threads == 1 { 0 } else { 2 },
-                    "{allocated} allocations in 8 calls of {plan}"
-                );
+                // Which thread takes which rows varies, and so does when a thread first needs
+                // its buffers; what must not be is an allocation for each call, row or thread.
+                let mut rounds = 0..if threads == 1 { 3 } else { 200 };
+                let settled = rounds.any(|_| {
+                    let before = ALLOCATIONS.load(Ordering::Relaxed);
+                    for _ in 0..4 {
+                        call();
+                    }
+                    ALLOCATIONS.load(Ordering::Relaxed) == before
+                });
+                assert!(settled, "calls go on allocating: {plan}");
             }
         }
     }
