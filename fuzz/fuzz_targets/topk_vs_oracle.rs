@@ -47,7 +47,7 @@ fn rank<T: Value>(exec: &CpuExecutor, mk: Option<MergeKind>, seed: u64, raw: &Ra
             }
         }
         Err(error) => {
-            let feasible = st_rank::cpu::check(&plan.choice, &problem, caps.lane);
+            let feasible = st_kernels::cpu::check(&plan.choice, &problem, caps.lane);
             assert!(matches!(error, Error::Infeasible { .. }), "{problem:?}: {error}");
             assert_eq!(feasible, Err(error));
             assert!(mk.is_some(), "the planner's own choice: {}", plan.choice);

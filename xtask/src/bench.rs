@@ -6,7 +6,7 @@ use crate::shell::cargo;
 
 pub(crate) fn bench(suite: &str, no_peers: bool, args: &[String]) -> Result<()> {
     let program = cargo().words("run --release -p st-bench --").arg(suite);
-    let program = if no_peers {
+    let program = if no_peers || suite != "cpu" {
         program
     } else {
         let peers = "crates/st-bench/peers/requirements.txt";

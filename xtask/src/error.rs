@@ -18,6 +18,9 @@ pub(crate) enum Error {
     #[error("{path}: {source}")]
     File { path: PathBuf, source: io::Error },
 
+    #[error("{target} is not what {generator} makes: run `cargo xtask codegen`")]
+    Stale { target: &'static str, generator: &'static str },
+
     #[error("{0}")]
     Other(String),
 

@@ -7,6 +7,7 @@
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "it talks to whoever runs it")]
 
 mod bench;
+mod codegen;
 mod error;
 mod fresh;
 mod fuzz;
@@ -46,10 +47,16 @@ enum Task {
     },
     /// The fast checks before a commit: formatting, clippy, tidiness, crate graph
     Check,
-    /// Run a benchmark: `bench cpu`; what follows goes to the benchmark program
+    /// Write the files that are generated
+    Codegen {
+        /// Change nothing; fail if one is stale
+        #[arg(long)]
+        check: bool,
+    },
+    /// Run a benchmark: `bench cpu`, `bench cpu-sweep`, `bench plan`; what follows goes to the benchmark program
     Bench {
         /// What to measure
-        #[arg(value_parser = ["cpu"])]
+        #[arg(value_parser = ["cpu", "cpu-sweep", "plan"])]
         suite: String,
         /// Leave the other libraries out, and so install none of them
         #[arg(long)]
@@ -86,6 +93,7 @@ fn main() -> ExitCode {
         Task::Setup { all } => setup::setup(all),
         Task::Test { quick, all } => test::test(quick, all),
         Task::Check => test::check(),
+        Task::Codegen { check } => codegen::codegen(check),
         Task::Bench { suite, no_peers, args } => bench::bench(&suite, no_peers, &args),
         Task::Fuzz { target, seconds } => fuzz::fuzz(target.as_deref(), seconds),
         Task::Asan => memory::asan(),

@@ -3,7 +3,7 @@
 use crate::error::{Error, Result};
 use crate::report::Report;
 use crate::shell::{cargo, root, shell, target_dir};
-use crate::{fuzz, memory, setup};
+use crate::{codegen, fuzz, memory, setup};
 use std::path::PathBuf;
 
 /// Why a component of the toolchain cannot be used, if so. A toolchain may come without them.
@@ -30,8 +30,12 @@ pub(crate) fn check() -> Result<()> {
     formatting(&mut report);
     clippy(&mut report);
     report.step("tidiness and crate graph", || cargo().words("test -p xtask").run());
+    report.step("generated files", || codegen::codegen(true));
     report.finish()
 }
+
+/// What the library may be built with beyond its default, each alone.
+const FEATURES: &[&str] = &["logic", "kdsl"];
 
 /// `cargo xtask test`.
 pub(crate) fn test(quick: bool, all: bool) -> Result<()> {
@@ -43,6 +47,7 @@ pub(crate) fn test(quick: bool, all: bool) -> Result<()> {
     clippy(&mut report);
     // The tidiness and crate-graph tests are among these, and so are the documentation's examples.
     report.step("Rust tests", || cargo().words("test --workspace --no-fail-fast").run());
+    report.step("generated files", || codegen::codegen(true));
     report.step("documentation", || {
         cargo().words("doc --workspace --no-deps").env("RUSTDOCFLAGS", "-D warnings").run()
     });
@@ -52,6 +57,11 @@ pub(crate) fn test(quick: bool, all: bool) -> Result<()> {
     // needs none of them.
     report.step_unless(left_out, "st-core alone", || {
         cargo().words("build --release -p st-core").run()
+    });
+    report.step_unless(left_out, "st-core with each feature", || {
+        FEATURES.iter().try_for_each(|features| {
+            cargo().words("check --tests -p st-plan -p st-core --features").arg(features).run()
+        })
     });
     report.step_unless(left_out, "README's main command", || {
         cargo().words("run --release -p st-cli -- topk examples/data/digits.npy -k 5").run()

@@ -9,12 +9,15 @@ use std::process::Command;
 /// comes before it.
 const ALLOWED: &[(&str, &[&str])] = &[
     ("st-rank", &[]),
-    ("st-conformance", &["st-rank"]),
-    ("st-plan", &["st-rank"]),
-    ("st-backend-cpu", &["st-rank"]),
-    ("st-core", &["st-rank", "st-plan", "st-backend-cpu"]),
+    ("st-kdsl", &[]),
+    ("st-logic", &[]),
+    ("st-kernels", &["st-rank"]),
+    ("st-conformance", &["st-rank", "st-kernels"]),
+    ("st-plan", &["st-rank", "st-kernels", "st-kdsl", "st-logic"]),
+    ("st-backend-cpu", &["st-rank", "st-kernels"]),
+    ("st-core", &["st-rank", "st-plan", "st-kdsl", "st-backend-cpu"]),
     ("st-cli", &["st-core", "st-rank", "st-plan"]),
-    ("st-bench", &["st-core", "st-conformance", "st-rank"]),
+    ("st-bench", &["st-core", "st-conformance", "st-kernels", "st-rank"]),
     ("xtask", &[]),
 ];
 

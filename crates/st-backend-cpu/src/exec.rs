@@ -193,7 +193,7 @@ impl<T: Element, O: HostOutput<T> + ?Sized> ExecuteInto<O> for OnCpu<'_, T> {
         refuse_other_backends(&plan.caps)?;
         plan.problem.check()?;
         plan.problem.check_input(T::DTYPE, input.values.len(), input.lengths)?;
-        st_rank::cpu::check(&plan.choice, &plan.problem, exec.isa.lane())?;
+        st_kernels::cpu::check(&plan.choice, &plan.problem, exec.isa.lane())?;
         let (values, indices) = out.slots(plan.problem.output_len())?;
         if !values.is_empty() {
             exec.log(|| Launch::of_rank(plan, exec.isa));
@@ -209,7 +209,7 @@ impl<T: Element> CompactExecutor<T> for OnCpu<'_, T> {
         refuse_other_backends(&plan.caps)?;
         plan.problem.check()?;
         plan.problem.check_input(T::DTYPE, input.values.len(), input.lengths)?;
-        st_rank::cpu::check_compact(&plan.choice)?;
+        st_kernels::cpu::check_compact(&plan.choice)?;
         exec.log(|| Launch::of_compaction(plan, exec.isa));
         with_lane!(T, self.run_compact(plan, lo, hi))
     }

@@ -33,7 +33,7 @@ impl Launch {
         let (tile, kept, list) = match choice.mk {
             MergeKind::Bitonic => (0, 0, 0),
             MergeKind::Shared => (0, 0, problem.kind.ranks(problem.cols, problem.k).end),
-            MergeKind::Warp => (0, kl * st_rank::cpu::lanes(isa.lane(), problem.dtype), 0),
+            MergeKind::Warp => (0, kl * st_kernels::cpu::lanes(isa.lane(), problem.dtype), 0),
             MergeKind::Radix => (choice.ctile, 0, 0),
             MergeKind::Filter => (choice.tile, kl * isa.lane() as usize, 0),
         };
@@ -42,7 +42,7 @@ impl Launch {
             isa,
             threads: choice.wg,
             commands: 1 + u32::from(choice.use_2ce),
-            parts: st_rank::cpu::parts(choice, problem.cols),
+            parts: st_kernels::cpu::parts(choice, problem.cols),
             tile,
             kept,
             list,

@@ -1,6 +1,6 @@
 //! Rank selection on the CPU: exact, deterministic, with vectors and threads.
 //!
-//! [`CpuExecutor`] obeys a plan whose [`Choice`](st_rank::Choice) means what [`st_rank::cpu`]
+//! [`CpuExecutor`] obeys a plan whose [`Choice`](st_rank::Choice) means what [`st_kernels::cpu`]
 //! says. The algorithms (`row`) are written once over a vector trait (`simd`), whose instances
 //! for AVX-512, AVX2, NEON and portable code are chosen at run time.
 

@@ -32,7 +32,7 @@ pub(crate) fn run<L: Packs>(
     space: &mut Workspace,
 ) {
     let threads = call.choice.wg as usize;
-    let parts = st_rank::cpu::parts(&call.choice, call.problem.cols);
+    let parts = st_kernels::cpu::parts(&call.choice, call.problem.cols);
     let batch = (threads * PARTS_PER_THREAD).div_ceil(parts).min(call.problem.rows);
     space.reserve(threads, batch * parts);
     let space = &*space;

@@ -1,7 +1,7 @@
-//! The choices that a sweep of the CPU kernels tries; see [`st_rank::cpu`] for what they mean.
+//! The choices that a sweep of the CPU kernels tries; see [`st_kernels::cpu`] for what they mean.
 
 use st_core::ops::rank_entry::{Choice, MergeDetail, MergeKind, Problem, RankPlan};
-use st_rank::cpu::{COLUMN_STEP, MAX_KL, MAX_TILE, check, lanes};
+use st_kernels::cpu::{COLUMN_STEP, MAX_KL, MAX_TILE, check, lanes};
 
 /// Sorting longer rows than this for a few ranks is not worth trying.
 const LONGEST_SORT: usize = 1 << 14;

@@ -2,6 +2,7 @@
 //!
 //! - `st-bench cpu --python VENV/bin/python`: our CPU backend against NumPy, ONNX Runtime and
 //!   torch, over a grid of shapes and inputs. Every result is checked.
+//! - `st-bench plan`: what planning costs, with rules, solver and table.
 //! - `st-bench cpu-sweep`: every feasible choice of the CPU kernels against the planner's.
 
 mod candidates;
@@ -12,6 +13,7 @@ mod data;
 mod markdown;
 mod ours;
 mod peer;
+mod planning;
 mod read;
 mod report;
 mod stats;
@@ -39,12 +41,15 @@ enum Command {
     Cpu(cpu::Args),
     /// Every feasible choice of the CPU kernels against the planner's.
     CpuSweep(sweep::Args),
+    /// What planning itself costs.
+    Plan,
 }
 
 fn main() -> ExitCode {
     let done = match Args::parse().command {
         Command::Cpu(args) => cpu::run(&args),
         Command::CpuSweep(args) => sweep::run(&args),
+        Command::Plan => planning::run(),
     };
     match done {
         Ok(true) => ExitCode::SUCCESS,

@@ -48,6 +48,14 @@ pub(crate) enum Command {
     Range(RangeArgs),
     /// Print how a selection would be run, here or on a device described by --caps
     Plan(PlanArgs),
+    /// Print why: the candidates, their expected times, who spoke for them, why one won
+    Explain(ExplainArgs),
+    /// Check or format a program of rules
+    #[command(after_help = crate::rules_cmd::names())]
+    Rules {
+        #[command(subcommand)]
+        command: RulesCommand,
+    },
     /// Print what was found on this machine
     Doctor(DoctorArgs),
 }
@@ -140,6 +148,37 @@ pub(crate) struct PlanArgs {
     /// Print why the plan was made
     #[arg(long)]
     pub(crate) explain: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ExplainArgs {
+    #[command(flatten)]
+    pub(crate) plan: PlanArgs,
+    /// Candidates to show
+    #[arg(long, value_name = "N", default_value_t = crate::explain::TOP as u16,
+          value_parser = clap::value_parser!(u16).range(1..))]
+    pub(crate) top: u16,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum RulesCommand {
+    /// Say what is wrong with a file of rules, by line and column
+    Check(RulesFile),
+    /// Write a file of rules in its canonical form; comments stay
+    Fmt {
+        #[command(flatten)]
+        file: RulesFile,
+        /// Change nothing; exit with status 2 if it is not in that form
+        #[arg(long)]
+        check: bool,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct RulesFile {
+    /// File of rules, as ~/.spiraltorch/heur.kdsl
+    #[arg(value_name = "FILE")]
+    pub(crate) file: PathBuf,
 }
 
 #[derive(Debug, Args)]

@@ -6,6 +6,7 @@ use std::io::{self, Write};
 use serde::Serialize;
 use st_core::backend::cpu_exec::Isa;
 use st_core::backend::device_caps::{Backend, DeviceCaps};
+use st_core::settings::{Fault, Loaded, Settings};
 
 use crate::args::{CpuArgs, DoctorArgs};
 use crate::error::Error;
@@ -21,6 +22,27 @@ struct Report {
     target: String,
     cpu: Cpu,
     backends: Vec<BackendState>,
+    rules: RulesState,
+    tables: Vec<TableState>,
+    /// What is wrong with rules, tables and settings.
+    faults: Vec<String>,
+}
+
+#[derive(Serialize)]
+struct RulesState {
+    /// The file that is read if it is there.
+    file: Option<String>,
+    /// Programs in force, in their order.
+    loaded: Vec<String>,
+}
+
+#[derive(Serialize)]
+struct TableState {
+    name: String,
+    records: usize,
+    skipped: usize,
+    /// Whether its word counts on this processor: own, shipped or near; none: it does not.
+    here: Option<&'static str>,
 }
 
 #[derive(Serialize)]
@@ -55,16 +77,25 @@ struct BackendState {
 }
 
 pub(crate) fn run(args: &DoctorArgs) -> Result<(), Error> {
-    let report = Report::new()?;
-    output::stdout(
-        |out| {
-            if args.json { output::json::document(out, &report) } else { report.write(out) }
-        },
-    )
+    let settings = Settings::from_env();
+    let loaded = settings.load();
+    let report = Report::new(&settings, &loaded)?;
+    output::stdout(|out| {
+        if args.json { output::json::document(out, &report) } else { report.write(out) }
+    })?;
+    let broken: Vec<&str> = loaded
+        .faults
+        .iter()
+        .filter_map(|fault| match fault {
+            Fault::Rules(text) => Some(text.as_str()),
+            _ => None,
+        })
+        .collect();
+    if broken.is_empty() { Ok(()) } else { Err(Error::Unhealthy(broken.join("\n"))) }
 }
 
 impl Report {
-    fn new() -> Result<Self, Error> {
+    fn new(settings: &Settings, loaded: &Loaded) -> Result<Self, Error> {
         let exec = cpu::executor(&CpuArgs { threads: None, isa: None })?;
         let caps = exec.probe();
         let found = BackendState {
@@ -93,6 +124,22 @@ impl Report {
                 caps,
             },
             backends: [found].into_iter().chain(missing).collect(),
+            rules: RulesState {
+                file: settings.rules_file().map(|file| file.display().to_string()),
+                loaded: loaded.rules.clone(),
+            },
+            tables: loaded
+                .knowledge
+                .tables()
+                .iter()
+                .map(|table| TableState {
+                    name: table.name().to_owned(),
+                    records: table.records().len(),
+                    skipped: table.skipped().len(),
+                    here: table.origin(&caps).map(|origin| origin.name()),
+                })
+                .collect(),
+            faults: loaded.faults.iter().map(ToString::to_string).collect(),
         })
     }
 
@@ -115,6 +162,23 @@ impl Report {
         }
         for state in &self.backends {
             writeln!(out, "{:<16} {}", state.backend.name(), state.detail)?;
+        }
+        let file = self.rules.file.as_deref().unwrap_or("none: there is no home directory");
+        match &self.rules.loaded[..] {
+            [] => writeln!(out, "rules            none (file: {file})")?,
+            loaded => writeln!(out, "rules            {}", loaded.join(", then "))?,
+        }
+        for table in &self.tables {
+            let here = table.here.unwrap_or("not for this processor");
+            let TableState { name, records, skipped, .. } = table;
+            write!(out, "table            {name}: {records} records, {here}")?;
+            match skipped {
+                0 => writeln!(out)?,
+                n => writeln!(out, ", {n} left out")?,
+            }
+        }
+        for fault in &self.faults {
+            writeln!(out, "fault            {fault}")?;
         }
         Ok(())
     }

@@ -75,6 +75,18 @@ pub enum Error {
     /// `--start` and the kind do not go together.
     #[error("--start is for `range`, which needs it; other kinds say themselves where they begin")]
     StartNotUsed,
+    /// Rules with faults in them.
+    #[error("{0}")]
+    Rules(st_core::rules::Diagnostics),
+    /// Rules that are not in their canonical form.
+    #[error("{}: not in its canonical form: run `spiral rules fmt {}`", path.display(), path.display())]
+    NotFormatted {
+        /// The file.
+        path: PathBuf,
+    },
+    /// Something that settings name is not usable.
+    #[error("{0}")]
+    Unhealthy(String),
     /// The instruction set asked for.
     #[error("{setting}: {source}")]
     Isa {

@@ -16,7 +16,9 @@ pub mod input;
 mod output;
 mod plan_cmd;
 mod progress;
+mod rules_cmd;
 mod select;
+mod settings;
 pub mod tensor;
 
 use std::io::{self, Write};
@@ -51,6 +53,8 @@ fn run(command: Command) -> Result<(), Error> {
         Command::Midk(args) => select::run(RankKind::MidK, &args),
         Command::Range(args) => select::run(RankKind::Range { start: args.start }, &args.select),
         Command::Plan(args) => plan_cmd::run(&args),
+        Command::Explain(args) => plan_cmd::explained(&args),
+        Command::Rules { command } => rules_cmd::run(&command),
         Command::Doctor(args) => doctor::run(&args),
     }
 }

@@ -1,11 +1,12 @@
-//! `spiral plan`: how a selection would be run.
+//! `spiral plan` and `spiral explain`: how a selection would be run, and why.
 
 use serde::Serialize;
-use st_core::ops::rank_entry::{Knowledge, Problem, RankKind, RankPlan, plan};
+use st_core::backend::device_caps::DeviceCaps;
+use st_core::ops::rank_entry::{Explanation, Problem, RankKind, RankPlan, explain, plan};
 
-use crate::args::{Kind, PlanArgs};
+use crate::args::{ExplainArgs, Kind, PlanArgs};
 use crate::error::Error;
-use crate::{cpu, explain, output};
+use crate::{cpu, output, settings};
 
 /// The plan's own fields, with what was asked for at hand at the top.
 #[derive(Serialize)]
@@ -16,7 +17,56 @@ struct Document<'a> {
     plan: &'a RankPlan,
 }
 
+/// The same with the reasons.
+#[derive(Serialize)]
+struct ExplainedDocument<'a> {
+    kind: &'static str,
+    device: &'static str,
+    #[serde(flatten)]
+    why: &'a Explanation,
+}
+
 pub(crate) fn run(args: &PlanArgs) -> Result<(), Error> {
+    let (problem, caps) = asked(args)?;
+    let knowledge = settings::load().knowledge;
+    let (kind, device) = (problem.kind.name(), caps.backend.name());
+    if args.explain {
+        let why = explain(&problem, &caps, &knowledge, crate::explain::TOP);
+        return output::stdout(|out| {
+            if args.json {
+                let document = Document { kind, device, plan: &why.plan };
+                return output::json::document(out, &document);
+            }
+            writeln!(out, "{}", why.plan)?;
+            crate::explain::write(out, &why)
+        });
+    }
+    let plan = plan(&problem, &caps, &knowledge);
+    output::stdout(|out| {
+        if args.json {
+            return output::json::document(out, &Document { kind, device, plan: &plan });
+        }
+        writeln!(out, "{plan}")
+    })
+}
+
+/// `spiral explain`.
+pub(crate) fn explained(args: &ExplainArgs) -> Result<(), Error> {
+    let (problem, caps) = asked(&args.plan)?;
+    let knowledge = settings::load().knowledge;
+    let why = explain(&problem, &caps, &knowledge, args.top as usize);
+    output::stdout(|out| {
+        if args.plan.json {
+            let (kind, device) = (problem.kind.name(), caps.backend.name());
+            return output::json::document(out, &ExplainedDocument { kind, device, why: &why });
+        }
+        writeln!(out, "{}", why.plan)?;
+        crate::explain::write(out, &why)
+    })
+}
+
+/// The problem and the device of the arguments.
+fn asked(args: &PlanArgs) -> Result<(Problem, DeviceCaps), Error> {
     let kind = match (args.kind, args.start) {
         (Kind::Topk, None) => RankKind::TopK,
         (Kind::Bottomk, None) => RankKind::BottomK,
@@ -38,13 +88,5 @@ pub(crate) fn run(args: &PlanArgs) -> Result<(), Error> {
         .with_nan(args.order.nan.into())
         .with_sorted(!args.order.unsorted);
     problem.check()?;
-    let plan = plan(&problem, &caps, &Knowledge::default());
-    output::stdout(|out| {
-        if args.json {
-            let document = Document { kind: kind.name(), device: caps.backend.name(), plan: &plan };
-            return output::json::document(out, &document);
-        }
-        writeln!(out, "{plan}")?;
-        if args.explain { explain::write(out, &plan) } else { Ok(()) }
-    })
+    Ok((problem, caps))
 }

@@ -4,16 +4,14 @@ use std::io;
 use std::time::Instant;
 
 use st_core::backend::cpu_exec::CpuExecutor;
-use st_core::ops::rank_entry::{
-    Knowledge, Problem, RankKind, RankOutput, RankPlan, execute_rank, plan,
-};
+use st_core::ops::rank_entry::{Problem, RankKind, RankOutput, RankPlan, execute_rank, plan};
 
 use crate::args::SelectArgs;
 use crate::error::Error;
 use crate::input::{self, Request, Source};
 use crate::output::{self, Destination, Report, Values};
 use crate::tensor::{RowLayout, Scalar, Tensor};
-use crate::{cpu, explain, progress, with_scalar};
+use crate::{cpu, explain, progress, settings, with_scalar};
 
 /// Runs a selection. Everything that can be refused without reading elements is refused before.
 pub(crate) fn run(kind: RankKind, args: &SelectArgs) -> Result<(), Error> {
@@ -35,7 +33,8 @@ pub(crate) fn run(kind: RankKind, args: &SelectArgs) -> Result<(), Error> {
         .with_nan(args.order.nan.into())
         .with_sorted(!args.order.unsorted);
     problem.check()?;
-    let plan = plan(&problem, &exec.caps(), &Knowledge::default());
+    let knowledge = settings::load().knowledge;
+    let plan = plan(&problem, &exec.caps(), &knowledge);
 
     let result = with_scalar!(tensor.dtype, T => {
         progress::watch(args.quiet, "selecting", || select::<T>(&exec, &tensor, &layout, &plan))
@@ -63,7 +62,8 @@ pub(crate) fn run(kind: RankKind, args: &SelectArgs) -> Result<(), Error> {
             writeln!(out, "{plan}")?;
         }
         if args.explain {
-            explain::write(out, &plan)?;
+            let why = st_core::ops::rank_entry::explain;
+            explain::write(out, &why(&problem, &exec.caps(), &knowledge, explain::TOP))?;
         }
         if !args.quiet {
             output::table::write(out, &report)?;

@@ -34,7 +34,7 @@ pub fn cpu(mk: MergeKind, problem: &Problem, lane: u32, rng: &mut Rng) -> Choice
     };
     if mk == MergeKind::Warp {
         // Every lane must keep enough for all lanes together to reach the last rank.
-        let lanes = st_rank::cpu::lanes(lane, problem.dtype).max(1);
+        let lanes = st_kernels::cpu::lanes(lane, problem.dtype).max(1);
         let least = problem.kind.ranks(problem.cols, problem.k).end.div_ceil(lanes).max(1);
         let more = rng.pick(&[0, 0, 1, 7]);
         choice.kl = u32::try_from(least + more).unwrap_or(u32::MAX);
@@ -77,7 +77,7 @@ mod tests {
             let problem = Problem::new(RankKind::MidK, 2, 300, 40);
             let feasible = |_: &u32| {
                 let choice = cpu(*mk, &problem, 8, &mut rng);
-                st_rank::cpu::check(&choice, &problem, 8).is_ok()
+                st_kernels::cpu::check(&choice, &problem, 8).is_ok()
             };
             let n = (0..200).filter(feasible).count();
             assert!((180..200).contains(&n), "{mk}: {n}");

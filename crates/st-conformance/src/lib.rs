@@ -6,6 +6,7 @@
 //! - [`pattern`] and [`cases`]: the inputs and questions, a function of a seed alone.
 //! - [`choices`]: settings of the CPU kernels to force upon an executor.
 //! - [`backend`]: what a backend tells the suite; [`suite!`] expands to the tests.
+//! - [`null`]: an executor without a device, which logs what it would launch.
 //! - [`raw`]: random problems for property tests and fuzzing.
 //!
 //! `SPIRAL_CONFORMANCE=full` asks every k in every way, `smoke` a tenth of the usual questions;
@@ -18,6 +19,7 @@ pub mod cases;
 pub mod choices;
 mod compaction;
 mod layouts;
+pub mod null;
 pub mod oracle;
 mod outputs;
 pub mod pattern;
@@ -31,6 +33,7 @@ pub mod value;
 pub mod verdict;
 
 pub use backend::{Backend, Executor, Level};
+pub use null::NullExecutor;
 pub use value::Value;
 
 /// The tests, which [`suite!`](crate::suite!) calls for each element type.

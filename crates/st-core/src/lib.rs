@@ -17,5 +17,9 @@
 
 pub mod backend;
 pub mod ops;
+pub mod process;
+#[cfg(feature = "kdsl")]
+pub mod rules;
+pub mod settings;
 
 pub use st_rank::{DType, Element, Error, NanOrder, Result, bf16, f16};

@@ -1,36 +1,56 @@
 //! The pure planner: from a problem, a device and what is known, to a plan.
 //!
 //! Same input, same plan: no file, clock, environment, global or hash order is looked at.
+//!
+//! - [`knowledge`]: what the planner is told: rules, measured tables, weights.
+//! - [`table`]: measured tables and how they are read.
+//! - [`explain`](mod@explain): why a plan was made, candidate by candidate and vote by vote.
+//! - [`planner`]: a planner that keeps its plans.
+//!
+//! How a choice is made ("consensus"): the cost model offers feasible candidates and predicts
+//! their times, measured records put them right, and a candidate's score is the natural logarithm
+//! of how fast it is beside the fastest, plus the weights of the soft rules that speak for it.
+//! Hard rules (B) hold; under them the candidate with the best score (A) stands against the
+//! measured table's (C), which gets a prior.
 
 #![forbid(unsafe_code)]
 
-mod cpu;
-mod safe;
+mod calibrate;
+mod consensus;
+pub mod explain;
+mod hard;
+pub mod knowledge;
+mod model;
+pub mod planner;
+mod rules;
+mod solve;
+pub mod table;
 
+pub use explain::{Explanation, explain};
+pub use knowledge::{Knowledge, Prior, RuleError};
+pub use planner::Planner;
+#[cfg(feature = "kdsl")]
+pub use rules::SCHEMA;
 use st_rank::{Backend, CompactPlan, CompactProblem, DeviceCaps, Problem, RankPlan};
-
-/// What the planner knows beyond the device: nothing yet but its own cost models.
-#[derive(Clone, Debug, Default, PartialEq)]
-#[non_exhaustive]
-pub struct Knowledge {}
+pub use table::Table;
 
 /// Decides how to run a problem on a device.
 ///
 /// Never fails: an impossible problem gets a plan too, which every executor refuses.
 #[must_use]
-pub fn plan(problem: &Problem, caps: &DeviceCaps, _knowledge: &Knowledge) -> RankPlan {
-    match caps.backend {
-        Backend::Cpu => cpu::plan(problem, caps),
-        Backend::Wgpu | Backend::Cuda | Backend::Hip | Backend::Mps => safe::plan(problem, caps),
-    }
+pub fn plan(problem: &Problem, caps: &DeviceCaps, knowledge: &Knowledge) -> RankPlan {
+    consensus::Session::new(problem, caps, knowledge).decide().plan
 }
 
-/// Decides how to run a compaction on a device.
+/// Decides how to run a compaction on a device: there is little to decide, and no rule speaks of
+/// it.
 #[must_use]
 pub fn plan_compact(problem: &CompactProblem, caps: &DeviceCaps) -> CompactPlan {
     let choice = match caps.backend {
-        Backend::Cpu => cpu::compact_choice(problem, caps),
-        Backend::Wgpu | Backend::Cuda | Backend::Hip | Backend::Mps => safe::choice(caps),
+        Backend::Cpu => model::cpu::compact_choice(problem, caps),
+        Backend::Wgpu | Backend::Cuda | Backend::Hip | Backend::Mps => {
+            model::gpu::compact_choice(problem, caps)
+        }
     };
     CompactPlan { problem: *problem, caps: *caps, choice }
 }

@@ -84,7 +84,8 @@ codes! {
     }
 }
 
-/// The decision. What each field means on the CPU is said in [`crate::cpu`].
+/// The decision. What each field means on a backend, and which choices its kernels can run, is said
+/// in the crate `st-kernels`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Choice {
     /// Merge kind.
@@ -115,6 +116,117 @@ impl fmt::Display for Choice {
     }
 }
 
+/// A field of a [`Choice`], so that rules, tables and solvers can speak of fields as data.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[repr(u8)]
+#[allow(missing_docs, reason = "the fields are those of Choice")]
+pub enum Field {
+    Mk,
+    Mkd,
+    Tile,
+    Ctile,
+    Use2ce,
+    Wg,
+    Kl,
+    Ch,
+}
+
+impl Field {
+    /// Every field, in the order of [`Choice`].
+    pub const ALL: [Self; 8] =
+        [Self::Mk, Self::Mkd, Self::Tile, Self::Ctile, Self::Use2ce, Self::Wg, Self::Kl, Self::Ch];
+
+    /// The name in rules, tables and JSON.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Mk => "mk",
+            Self::Mkd => "mkd",
+            Self::Tile => "tile",
+            Self::Ctile => "ctile",
+            Self::Use2ce => "use_2ce",
+            Self::Wg => "wg",
+            Self::Kl => "kl",
+            Self::Ch => "ch",
+        }
+    }
+}
+
+impl fmt::Display for Field {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// A set of fields.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Fields(u8);
+
+impl Fields {
+    /// No field.
+    pub const NONE: Self = Self(0);
+    /// Every field.
+    pub const ALL: Self = Self(u8::MAX);
+
+    /// The set of these.
+    #[must_use]
+    pub const fn of(fields: &[Field]) -> Self {
+        let mut bits = 0;
+        let mut i = 0;
+        while i < fields.len() {
+            bits |= 1 << fields[i] as u8;
+            i += 1;
+        }
+        Self(bits)
+    }
+
+    /// The set with one more.
+    #[must_use]
+    pub const fn with(self, field: Field) -> Self {
+        Self(self.0 | 1 << field as u8)
+    }
+
+    /// Whether the field is in the set.
+    #[must_use]
+    pub const fn has(self, field: Field) -> bool {
+        self.0 >> field as u8 & 1 == 1
+    }
+}
+
+impl Choice {
+    /// A field as a number: codes for `mk` and `mkd`, 0 or 1 for `use_2ce`.
+    #[must_use]
+    pub const fn get(&self, field: Field) -> u32 {
+        match field {
+            Field::Mk => self.mk.code() as u32,
+            Field::Mkd => self.mkd.code() as u32,
+            Field::Tile => self.tile,
+            Field::Ctile => self.ctile,
+            Field::Use2ce => self.use_2ce as u32,
+            Field::Wg => self.wg,
+            Field::Kl => self.kl,
+            Field::Ch => self.ch,
+        }
+    }
+
+    /// The same with a field set from a number. `None` for a number that is no code of the field.
+    #[must_use]
+    pub fn with(mut self, field: Field, value: u32) -> Option<Self> {
+        match field {
+            Field::Mk => self.mk = MergeKind::try_from(u8::try_from(value).ok()?).ok()?,
+            Field::Mkd => self.mkd = MergeDetail::try_from(u8::try_from(value).ok()?).ok()?,
+            Field::Use2ce if value > 1 => return None,
+            Field::Use2ce => self.use_2ce = value == 1,
+            Field::Tile => self.tile = value,
+            Field::Ctile => self.ctile = value,
+            Field::Wg => self.wg = value,
+            Field::Kl => self.kl = value,
+            Field::Ch => self.ch = value,
+        }
+        Some(self)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -140,6 +252,14 @@ mod tests {
             r#"{"mk":4,"mkd":0,"tile":256,"ctile":4096,"use_2ce":false,"wg":2,"kl":4,"ch":0}"#
         );
         assert_eq!(serde_json::from_str::<Choice>(&json).unwrap(), choice);
+        for field in Field::ALL {
+            assert_eq!(choice.with(field, choice.get(field)), Some(choice));
+        }
+        assert_eq!(choice.with(Field::Mk, 9), None);
+        assert_eq!(choice.with(Field::Use2ce, 2), None);
+        assert_eq!(choice.with(Field::Mkd, 256), None, "not cut to a code");
+        let set = Fields::of(&[Field::Mk, Field::Ch]);
+        assert!(set.has(Field::Ch) && !set.has(Field::Kl) && set.with(Field::Kl).has(Field::Kl));
         let bad = serde_json::from_str::<Choice>(&json.replace("\"mk\":4", "\"mk\":9"));
         assert!(bad.unwrap_err().to_string().contains("4 (filter)"));
     }

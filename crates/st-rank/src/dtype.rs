@@ -117,7 +117,7 @@ pub enum Encoding {
 
 /// A type that can be selected from. Sealed: the contract lists them all.
 pub trait Element:
-    Copy + Default + PartialEq + fmt::Debug + Send + Sync + sealed::Sealed + 'static
+    Copy + Default + PartialEq + fmt::Debug + Send + Sync + bytemuck::Pod + sealed::Sealed + 'static
 {
     /// This type as a value.
     const DTYPE: DType;

@@ -163,6 +163,16 @@ pub enum Error {
         /// What would be accepted.
         allowed: &'static str,
     },
+    /// A backend's kernels do not read that type.
+    #[error(
+        "{backend} cannot select from {dtype}: use f32, f16, bf16, i32 or u32 there, or the cpu"
+    )]
+    UnsupportedType {
+        /// The type of the input.
+        dtype: DType,
+        /// The backend asked.
+        backend: Backend,
+    },
     /// A backend is not there.
     #[error("no {backend} device: {why}; {advice}")]
     Unavailable {

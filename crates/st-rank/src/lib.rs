@@ -5,7 +5,6 @@
 //! - [`dtype`]: the element types.
 //! - [`caps`]: what a device can do ([`DeviceCaps`]).
 //! - [`choice`]: how a kernel is configured ([`Choice`]), one record for every backend.
-//! - [`cpu`]: what a [`Choice`] means on the CPU, and which ones its kernels can run.
 //! - [`plan`]: a choice with its problem and provenance ([`RankPlan`]).
 //! - [`executor`]: the traits a backend implements, host inputs and outputs.
 //! - [`error`]: everything that can be refused.
@@ -16,7 +15,6 @@
 
 pub mod caps;
 pub mod choice;
-pub mod cpu;
 pub mod dtype;
 pub mod error;
 pub mod executor;
@@ -25,7 +23,7 @@ pub mod plan;
 pub mod problem;
 
 pub use caps::{Backend, DeviceCaps};
-pub use choice::{Choice, MergeDetail, MergeKind};
+pub use choice::{Choice, Field, Fields, MergeDetail, MergeKind};
 pub use dtype::{DType, Element, bf16, f16};
 pub use error::Error;
 pub use executor::{

@@ -5,7 +5,7 @@ use core::fmt;
 use serde::{Deserialize, Serialize};
 
 use crate::caps::DeviceCaps;
-use crate::choice::{Choice, MergeKind};
+use crate::choice::{Choice, Field, MergeKind};
 use crate::problem::{CompactProblem, Problem};
 
 /// Where a field of a choice came from.
@@ -16,6 +16,14 @@ pub enum Source {
     /// The cost model predicted the least time with it.
     #[default]
     Model,
+    /// A hard rule assigned it.
+    Rule,
+    /// A hard rule assigned a value that cannot be run here: the nearest that can.
+    Adjusted,
+    /// Soft rules or hints tipped the balance towards it.
+    Soft,
+    /// A measured table's entry was adopted.
+    Table,
     /// A fixed value that is safe on the device; no prediction was made.
     Safe,
     /// The chosen kernel does not use the field.
@@ -30,6 +38,10 @@ impl Source {
     pub const fn name(self) -> &'static str {
         match self {
             Self::Model => "model",
+            Self::Rule => "rule",
+            Self::Adjusted => "adjusted",
+            Self::Soft => "soft",
+            Self::Table => "table",
             Self::Safe => "safe",
             Self::Unused => "unused",
             Self::Caller => "caller",
@@ -56,6 +68,35 @@ impl Sources {
     #[must_use]
     pub const fn all(s: Source) -> Self {
         Self { mk: s, mkd: s, tile: s, ctile: s, use_2ce: s, wg: s, kl: s, ch: s }
+    }
+
+    /// The source of one field.
+    #[must_use]
+    pub const fn get(&self, field: Field) -> Source {
+        match field {
+            Field::Mk => self.mk,
+            Field::Mkd => self.mkd,
+            Field::Tile => self.tile,
+            Field::Ctile => self.ctile,
+            Field::Use2ce => self.use_2ce,
+            Field::Wg => self.wg,
+            Field::Kl => self.kl,
+            Field::Ch => self.ch,
+        }
+    }
+
+    /// Says where one field came from.
+    pub const fn set(&mut self, field: Field, source: Source) {
+        match field {
+            Field::Mk => self.mk = source,
+            Field::Mkd => self.mkd = source,
+            Field::Tile => self.tile = source,
+            Field::Ctile => self.ctile = source,
+            Field::Use2ce => self.use_2ce = source,
+            Field::Wg => self.wg = source,
+            Field::Kl => self.kl = source,
+            Field::Ch => self.ch = source,
+        }
     }
 }
 
@@ -126,7 +167,7 @@ impl fmt::Display for RankPlan {
 }
 
 /// A decision for a compaction. `use_2ce` and `ctile` of the choice are what matters: see
-/// [`crate::cpu`].
+/// the crate `st-kernels`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct CompactPlan {
     /// What it is for.

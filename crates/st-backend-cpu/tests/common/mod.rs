@@ -76,7 +76,7 @@ impl Backend for Cpu {
     }
 
     fn check(&self, exec: &CpuExecutor, choice: &Choice, problem: &Problem) -> Result<()> {
-        st_rank::cpu::check(choice, problem, exec.caps().lane)
+        st_kernels::cpu::check(choice, problem, exec.caps().lane)
     }
 
     fn compact_plan(&self, exec: &CpuExecutor, problem: &CompactProblem) -> CompactPlan {

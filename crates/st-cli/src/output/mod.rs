@@ -3,6 +3,7 @@
 mod destination;
 pub(crate) mod json;
 pub(crate) mod npz;
+mod replacement;
 pub(crate) mod table;
 
 use std::io::{self, BufWriter, Write};
@@ -11,6 +12,7 @@ use std::path::Path;
 use st_core::ops::rank_entry::RankPlan;
 
 pub(crate) use self::destination::Destination;
+pub(crate) use self::replacement::Replacement;
 use crate::error::Error;
 use crate::tensor::{Number, RowLayout, Scalar};
 

@@ -3,3 +3,4 @@
 pub mod cpu_exec;
 pub mod device_caps;
 pub mod wgpu_exec;
+pub mod wgpu_heuristics_generated;

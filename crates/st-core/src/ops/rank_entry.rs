@@ -1,19 +1,21 @@
 //! The one entry point: plan, then execute.
 
-pub use st_plan::{Knowledge, plan};
+pub use st_plan::{Explanation, Knowledge, Planner, explain, plan};
 pub use st_rank::{
-    Choice, DeviceCaps, ExecuteInto, HostInput, Input, Lengths, MergeDetail, MergeKind, NanOrder,
-    Problem, RankKExecutor, RankKind, RankOutput, RankOutputMut, RankPlan, Result,
+    Choice, DeviceCaps, ExecuteInto, Field, HostInput, Input, Lengths, MergeDetail, MergeKind,
+    NanOrder, Problem, RankKExecutor, RankKind, RankOutput, RankOutputMut, RankPlan, Result,
 };
 
-/// Plans a selection over a contiguous f32 matrix with the process's knowledge: shorthand for
-/// [`plan()`] of [`Problem::new`].
+use crate::process::planner;
+
+/// Plans a selection over a contiguous f32 matrix with the process's knowledge: shorthand for the
+/// [process's planner](crate::process::planner) and [`Problem::new`].
 ///
 /// Never fails, and always gives a plan that is safe on `caps`; an impossible shape is refused by
 /// [`execute_rank`], or at once by [`try_plan_rank`].
 #[must_use]
 pub fn plan_rank(kind: RankKind, rows: usize, cols: usize, k: usize, caps: DeviceCaps) -> RankPlan {
-    plan(&Problem::new(kind, rows, cols, k), &caps, &Knowledge::default())
+    planner().plan(&Problem::new(kind, rows, cols, k), &caps)
 }
 
 /// As [`plan_rank`], but refuses an impossible shape at once.

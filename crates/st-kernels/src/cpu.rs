@@ -19,11 +19,7 @@
 //! Compaction: `use_2ce = false` appends as it reads and joins what the threads have; `true`
 //! counts tiles of `ctile` columns first and then writes each tile to its final place.
 
-use crate::Result;
-use crate::choice::{Choice, MergeDetail, MergeKind};
-use crate::dtype::DType;
-use crate::error::Error;
-use crate::problem::Problem;
+use st_rank::{Choice, DType, Error, Field, Fields, MergeDetail, MergeKind, Problem, Result};
 
 /// Columns of a tile or part come in multiples of this: a cache line of the smallest type.
 pub const COLUMN_STEP: u32 = 64;
@@ -55,6 +51,29 @@ pub const fn parts(choice: &Choice, cols: usize) -> usize {
     if choice.ch == 0 || cols == 0 { 1 } else { cols.div_ceil(choice.ch as usize) }
 }
 
+/// The sub-strategies of a merge kind, the usual one first. `auto` and the kernel's own are the
+/// same.
+#[must_use]
+pub const fn details(mk: MergeKind) -> &'static [MergeDetail] {
+    match mk {
+        MergeKind::Bitonic => &[MergeDetail::Bitonic, MergeDetail::Auto],
+        MergeKind::Shared => &[MergeDetail::Heap, MergeDetail::Auto],
+        MergeKind::Warp | MergeKind::Radix | MergeKind::Filter => &[MergeDetail::Auto],
+    }
+}
+
+/// The fields that change what is run for a merge kind.
+#[must_use]
+pub const fn uses(mk: MergeKind) -> Fields {
+    let all = Fields::of(&[Field::Mk, Field::Use2ce, Field::Wg, Field::Ch]);
+    match mk {
+        MergeKind::Bitonic | MergeKind::Shared => all,
+        MergeKind::Warp => all.with(Field::Kl),
+        MergeKind::Radix => all.with(Field::Ctile),
+        MergeKind::Filter => all.with(Field::Kl).with(Field::Tile),
+    }
+}
+
 /// Refuses a choice that the CPU kernels cannot run as it stands, on vectors of `lane` 32-bit
 /// lanes.
 ///
@@ -64,12 +83,7 @@ pub fn check(choice: &Choice, problem: &Problem, lane: u32) -> Result<()> {
     let refuse = |field, value: u64, allowed| {
         Err(Error::Infeasible { field, value, kind: problem.kind, allowed })
     };
-    let details: &[MergeDetail] = match choice.mk {
-        MergeKind::Bitonic => &[MergeDetail::Auto, MergeDetail::Bitonic],
-        MergeKind::Shared => &[MergeDetail::Auto, MergeDetail::Heap],
-        MergeKind::Warp | MergeKind::Radix | MergeKind::Filter => &[MergeDetail::Auto],
-    };
-    if !details.contains(&choice.mkd) {
+    if !details(choice.mk).contains(&choice.mkd) {
         return refuse("mkd", choice.mkd.code().into(), "use 0 (auto) or the kernel's own detail");
     }
     if choice.wg == 0 || choice.wg > MAX_THREADS {

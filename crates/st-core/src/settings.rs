@@ -1,0 +1,253 @@
+//! The environment, read in one place, into values that everything else takes.
+//!
+//! | variable | meaning |
+//! |---|---|
+//! | `SPIRAL_HOME` | where rules and tables lie; `~/.spiraltorch` if not set |
+//! | `SPIRAL_HEUR_FILE` | the file of rules; `heur.kdsl` in the home if not set; empty: none |
+//! | `SPIRAL_HEUR_K` | rules themselves, after those of the file |
+//! | `SPIRAL_HEUR_SOFT` | `0`: soft rules are left out |
+//! | `SPIRAL_HEUR_GEN_WEIGHT` | what the measured table's word is worth, as a natural-log speed ratio; 0.10 if not set |
+//! | `SPIRAL_HEUR_GEN_WEIGHT_WGPU`, `_CUDA`, `_HIP`, `_MPS`, `_CPU` | the same for one backend; wins over it |
+//! | `SPIRAL_CPU_ISA` | the instruction set of the processor to use |
+//!
+//! A variable that cannot be understood is left out, and every plan says so in its notes.
+
+use std::ffi::OsString;
+use std::fs;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+
+use st_plan::{Knowledge, Prior, Table};
+use st_rank::Backend;
+
+use crate::backend::wgpu_heuristics_generated;
+
+/// The name that rules from the environment have in messages.
+pub const RULES_VARIABLE: &str = "SPIRAL_HEUR_K";
+const FILE_VARIABLE: &str = "SPIRAL_HEUR_FILE";
+const SOFT_VARIABLE: &str = "SPIRAL_HEUR_SOFT";
+const WEIGHT_VARIABLE: &str = "SPIRAL_HEUR_GEN_WEIGHT";
+const HOME_VARIABLE: &str = "SPIRAL_HOME";
+const ISA_VARIABLE: &str = "SPIRAL_CPU_ISA";
+
+/// Longest file of rules or table that is read, in bytes.
+const MOST_BYTES: u64 = 64 << 20;
+
+/// What the environment says.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Settings {
+    home: Option<PathBuf>,
+    /// None: the home's.
+    rules_file: Option<PathBuf>,
+    rules: Option<OsString>,
+    soft: Option<OsString>,
+    weight: Option<OsString>,
+    weight_of: [Option<OsString>; 5],
+    cpu_isa: Option<String>,
+}
+
+/// Something that was to be known and is not.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Fault {
+    /// A program of rules with a fault in it; begins with `NAME:LINE:COLUMN`.
+    Rules(String),
+    /// A file that cannot be read, a table that makes no sense, a variable that says nothing.
+    Other(String),
+}
+
+impl std::fmt::Display for Fault {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Rules(text) | Self::Other(text) => f.write_str(text),
+        }
+    }
+}
+
+/// Knowledge, with what is wrong with its sources.
+#[derive(Clone, Debug, Default)]
+#[non_exhaustive]
+pub struct Loaded {
+    /// For the planner. Its notes tell of the faults.
+    pub knowledge: Knowledge,
+    /// The faults alone.
+    pub faults: Vec<Fault>,
+    /// Programs of rules that are in it, by name.
+    pub rules: Vec<String>,
+}
+
+impl Settings {
+    /// Those of this process's environment.
+    #[must_use]
+    pub fn from_env() -> Self {
+        Self::from_vars(|name| std::env::var_os(name), std::env::home_dir())
+    }
+
+    /// Those of an environment given as a function, for a user with that home directory.
+    #[must_use]
+    pub fn from_vars(var: impl Fn(&str) -> Option<OsString>, user: Option<PathBuf>) -> Self {
+        let full = |name: &str| var(name).filter(|value| !value.is_empty());
+        let home = full(HOME_VARIABLE).map(PathBuf::from);
+        Self {
+            home: home.or_else(|| user.map(|user| user.join(".spiraltorch"))),
+            rules_file: var(FILE_VARIABLE).map(PathBuf::from),
+            rules: full(RULES_VARIABLE),
+            soft: full(SOFT_VARIABLE),
+            weight: full(WEIGHT_VARIABLE),
+            weight_of: BACKENDS.map(|backend| full(&weight_variable(backend))),
+            cpu_isa: full(ISA_VARIABLE).map(|isa| isa.to_string_lossy().into_owned()),
+        }
+    }
+
+    /// Where rules and tables lie, if the user has a home.
+    #[must_use]
+    pub fn home(&self) -> Option<&Path> {
+        self.home.as_deref()
+    }
+
+    /// The file of rules that is read, whether it is there or not.
+    #[must_use]
+    pub fn rules_file(&self) -> Option<PathBuf> {
+        match &self.rules_file {
+            Some(file) if file.as_os_str().is_empty() => None,
+            Some(file) => Some(file.clone()),
+            None => self.home.as_ref().map(|home| home.join("heur.kdsl")),
+        }
+    }
+
+    /// The instruction set asked for, and the variable that did.
+    #[must_use]
+    pub fn cpu_isa(&self) -> Option<(&'static str, &str)> {
+        self.cpu_isa.as_deref().map(|isa| (ISA_VARIABLE, isa))
+    }
+
+    /// Reads the rules and tables that the settings name, and the shipped ones.
+    #[must_use]
+    pub fn load(&self) -> Loaded {
+        let mut loaded = Loaded::default();
+        self.load_rules(&mut loaded);
+        self.load_weights(&mut loaded);
+        self.load_tables(&mut loaded);
+        let shipped = wgpu_heuristics_generated::RECORDS;
+        loaded.knowledge.add_table(Table::shipped("shipped for wgpu", Backend::Wgpu, shipped));
+        loaded
+    }
+
+    fn load_rules(&self, loaded: &mut Loaded) {
+        if let Some(file) = self.rules_file() {
+            let name = file.display().to_string();
+            match read(&file) {
+                Ok(text) => loaded.add_rules(&name, &text),
+                // The usual file need not be there; one that was named must.
+                Err(e) if e.kind() == ErrorKind::NotFound && self.rules_file.is_none() => {}
+                Err(e) => loaded.fault(Fault::Other(format!(
+                    "planned without the rules of {name}: {e}: set {FILE_VARIABLE} to a file of \
+                     rules, or to nothing"
+                ))),
+            }
+        }
+        if let Some(rules) = &self.rules {
+            loaded.add_rules(RULES_VARIABLE, rules.as_encoded_bytes());
+        }
+        match self.soft.as_ref().map(|soft| soft.to_string_lossy()) {
+            None => {}
+            Some(soft) => match &*soft {
+                "0" => loaded.knowledge.set_soft(false),
+                "1" => loaded.knowledge.set_soft(true),
+                other => loaded.fault(Fault::Other(format!(
+                    "{SOFT_VARIABLE}={other} is neither 0 nor 1: soft rules are on"
+                ))),
+            },
+        }
+    }
+
+    fn load_weights(&self, loaded: &mut Loaded) {
+        let mut prior = Prior::default();
+        let mut number = |name: &str, value: &OsString| {
+            let text = value.to_string_lossy();
+            let weight = text.trim().parse::<f64>().ok().filter(|w| w.is_finite());
+            if weight.is_none() {
+                loaded.fault(Fault::Other(format!(
+                    "{name}={text} is no finite number: it is left out"
+                )));
+            }
+            weight
+        };
+        if let Some(weight) = self.weight.as_ref().and_then(|v| number(WEIGHT_VARIABLE, v)) {
+            prior.default = weight;
+        }
+        for (backend, value) in BACKENDS.into_iter().zip(&self.weight_of) {
+            let name = weight_variable(backend);
+            if let Some(weight) = value.as_ref().and_then(|v| number(&name, v)) {
+                prior.set(backend, weight);
+            }
+        }
+        loaded.knowledge.set_prior(prior);
+    }
+
+    /// Every table of the home, by name: the order must not depend on the file system.
+    fn load_tables(&self, loaded: &mut Loaded) {
+        let Some(home) = &self.home else { return };
+        let Ok(entries) = fs::read_dir(home.join("tables")) else { return };
+        let mut files: Vec<PathBuf> = entries.flatten().map(|entry| entry.path()).collect();
+        files.retain(|file| file.extension().is_some_and(|e| e == "json"));
+        files.sort();
+        for file in files {
+            let name = file.display().to_string();
+            // A table that names no device is for the backend that its file's name begins with.
+            let stem = file.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+            let backend = BACKENDS
+                .into_iter()
+                .find(|b| stem.split('-').next() == Some(b.name()))
+                .unwrap_or(Backend::Wgpu);
+            let table = read(&file)
+                .map_err(|e| format!("{name}: {e}"))
+                .map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
+                .and_then(|text| {
+                    Table::from_json(&name, &text, backend).map_err(|e| e.to_string())
+                });
+            match table {
+                Ok(table) => {
+                    for why in table.skipped() {
+                        loaded.faults.push(Fault::Other(why.clone()));
+                    }
+                    loaded.knowledge.add_table(table);
+                }
+                Err(why) => {
+                    loaded.fault(Fault::Other(format!("planned without a table: {why}")));
+                }
+            }
+        }
+    }
+}
+
+impl Loaded {
+    fn add_rules(&mut self, name: &str, text: &[u8]) {
+        match self.knowledge.add_rules(name, text) {
+            Ok(()) => self.rules.push(name.to_owned()),
+            // The knowledge has made its own note.
+            Err(error) => self.faults.push(Fault::Rules(error.to_string())),
+        }
+    }
+
+    fn fault(&mut self, fault: Fault) {
+        self.knowledge.add_note(fault.to_string());
+        self.faults.push(fault);
+    }
+}
+
+const BACKENDS: [Backend; 5] =
+    [Backend::Cpu, Backend::Wgpu, Backend::Cuda, Backend::Hip, Backend::Mps];
+
+fn weight_variable(backend: Backend) -> String {
+    format!("{WEIGHT_VARIABLE}_{}", backend.name().to_uppercase())
+}
+
+fn read(file: &Path) -> std::io::Result<Vec<u8>> {
+    let length = fs::metadata(file)?.len();
+    if length > MOST_BYTES {
+        let why = format!("{length} bytes are more than the {MOST_BYTES} that are read");
+        return Err(std::io::Error::other(why));
+    }
+    fs::read(file)
+}

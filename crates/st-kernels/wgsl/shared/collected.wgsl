@@ -1,0 +1,23 @@
+// Collects what lies within the bounds, sorts it, and writes it.
+fn output_collected(row: u32, begin: u32, n: u32, b: Bounds, found: u32) {
+    // Behind the parts' lists, if there are any.
+    let base = row * p.list_stride + p.sort_base;
+    let in_memory = found > CAP;
+    collect(row, begin, n, b, base, in_memory, found);
+    if (in_memory) {
+        if (p.sorted != 0u) {
+            sort_memory(base, found);
+        }
+        for (var i = tid; i < found; i += WG) {
+            emit(row, i, ~lists[base + i].y);
+        }
+    } else {
+        if (p.sorted != 0u) {
+            sort_list(found);
+        }
+        for (var i = tid; i < found; i += WG) {
+            emit(row, i, ~list[i].y);
+        }
+    }
+    pad_rest(row, found);
+}

@@ -1,0 +1,66 @@
+// What every stage is told, and the buffers it works on. Elements are bound as words: 16-bit ones
+// are two to a word and are read into the upper half, so that one code map serves both widths.
+
+struct Params {
+    rows: u32,          // of this dispatch
+    cols: u32,
+    k: u32,
+    start: u32,         // first rank wanted, if MODE is 2
+    mode: u32,          // 0: ranks from 0; 1: the middle; 2: from `start`
+    stride: u32,        // elements from row to row
+    offset: u32,        // of row 0's first element in the binding
+    row0: u32,          // this dispatch's first row among all
+    parts: u32,         // of a row
+    part_cols: u32,
+    kept: u32,          // leading ranks that a part keeps
+    list_stride: u32,   // entries of a row in `lists`
+    mask: u32,          // the code map: see st_rank::order
+    flip: u32,
+    add: u32,
+    nan_low: u32,
+    nan_high: u32,
+    zero_low: u32,
+    zero_step: u32,
+    floats: u32,
+    sorted: u32,
+    ragged: u32,
+    groups_x: u32,      // workgroups in x, for grids that need two dimensions
+    lo: u32,            // compaction: the range of keys
+    hi: u32,
+    list_parts: u32,    // lists of a row, for the second command
+    sort_room: u32,     // entries that a part has to be sorted in, behind the lists
+    sort_base: u32,     // where that room begins
+}
+
+@group(0) @binding(0) var<storage, read> input: array<u32>;
+@group(0) @binding(1) var<storage, read> lengths: array<u32>;
+@group(0) @binding(2) var<storage, read_write> lists: array<vec2<u32>>;
+@group(0) @binding(3) var<storage, read_write> values: array<u32>;
+@group(0) @binding(4) var<storage, read_write> indices: array<u32>;
+@group(0) @binding(5) var<uniform> p: Params;
+
+var<private> tid: u32;
+
+// The number of a workgroup in a grid of two dimensions.
+fn group_number(group: vec3<u32>) -> u32 {
+    return group.y * p.groups_x + group.x;
+}
+
+// Elements of a row.
+fn row_length(row: u32) -> u32 {
+    if (p.ragged != 0u) {
+        return min(lengths[p.row0 + row], p.cols);
+    }
+    return p.cols;
+}
+
+// The ranks wanted of a row of n elements: first, and one past the last.
+fn wanted(n: u32) -> vec2<u32> {
+    var first = 0u;
+    if (p.mode == 1u) {
+        first = (n - min(n, p.k)) / 2u;
+    } else if (p.mode == 2u) {
+        first = min(p.start, n);
+    }
+    return vec2<u32>(first, first + min(p.k, n - first));
+}

@@ -1,0 +1,422 @@
+//! The cost model of the GPU kernels: nanoseconds, from the shape, the caps and the kernels'
+//! footprints.
+//!
+//! What is counted: bytes read and written, bytes in flight (the memory's latency must be hidden),
+//! operations, barriers, workgroups against the places there are, commands, and what is left to
+//! do when the last workgroup has swept its columns.
+//!
+//! Where the coefficients come from: commands, thresholds and sorts were measured on kernel
+//! sketches on an NVIDIA H200 through Vulkan and CUDA (2026-11-22); operations are counted in the
+//! algorithms. They have not been fitted to kernels of this project yet, which do not exist;
+//! measured rows put the predictions right where there are any ([`crate::calibrate`]).
+
+use st_kernels::gpu::{
+    DIGITS, MAX_KL, MAX_PARTS, MAX_REGISTER_KL, details, entry_bytes, footprint, kept,
+    part_columns, parts, uses,
+};
+use st_rank::{
+    Backend, Choice, CompactProblem, DeviceCaps, Field, MergeDetail, MergeKind, Problem,
+};
+
+use super::Wanted;
+
+/// A dispatch by device timestamps, through Vulkan; through CUDA in a graph.
+const WGPU_COMMAND_NS: f64 = 4_800.0;
+const CUDA_COMMAND_NS: f64 = 2_000.0;
+/// A further dispatch that depends on the first.
+const WGPU_NEXT_NS: f64 = 2_000.0;
+const CUDA_NEXT_NS: f64 = 1_200.0;
+/// Bytes per nanosecond where nothing was measured: an integrated GPU; a data-centre one.
+const WGPU_BANDWIDTH: f64 = 100.0;
+const CUDA_BANDWIDTH: f64 = 1_000.0;
+/// From asking for a line of device memory to having it.
+const LATENCY_NS: f64 = 700.0;
+/// Operations that a multiprocessor does in a nanosecond: 128 lanes at 1.5 GHz.
+const CORE_OPS: f64 = 192.0;
+/// Operations of one thread in a nanosecond when nothing waits: it issues every fourth cycle.
+const THREAD_OPS: f64 = 0.4;
+/// Threads a multiprocessor holds.
+const CORE_THREADS: f64 = 2_048.0;
+/// Workgroups it holds.
+const CORE_GROUPS: f64 = 32.0;
+/// Columns that one thread has in flight at most: what its registers hold.
+const MOST_IN_FLIGHT: f64 = 16.0;
+/// Making a key and comparing it.
+const KEY_OPS: f64 = 4.0;
+/// Testing for hits after a tile: a vote and a branch.
+const TEST_OPS: f64 = 12.0;
+/// A barrier of a workgroup.
+const BARRIER_NS: f64 = 25.0;
+/// A dependent access to shared memory.
+const SHARED_NS: f64 = 20.0;
+/// Sampling a row and finding the filter's threshold.
+const THRESHOLD_NS: f64 = 2_300.0;
+/// Counting an element into a histogram.
+const COUNT_OPS: f64 = 10.0;
+/// Digits looked at before the boundary is known, on average, and once more to collect.
+const RADIX_PASSES: f64 = 3.0;
+/// How much faster than device memory a second-level cache is.
+const L2_FACTOR: f64 = 2.5;
+/// A network's compare and exchange.
+const EXCHANGE_OPS: f64 = 6.0;
+
+/// What the model needs to know of the problem and the device.
+pub(crate) struct Model<'a> {
+    problem: &'a Problem,
+    caps: DeviceCaps,
+    /// Bytes per nanosecond.
+    bandwidth: f64,
+    command_ns: f64,
+    next_ns: f64,
+    rows: f64,
+    bytes: f64,
+    entry: f64,
+    /// Shared memory of a multiprocessor.
+    core_shared: f64,
+}
+
+impl<'a> Model<'a> {
+    pub(crate) fn new(problem: &'a Problem, caps: &DeviceCaps) -> Self {
+        let caps = caps.normalised();
+        let native = matches!(caps.backend, Backend::Cuda | Backend::Hip);
+        let pick = |native_is: f64, other_is: f64| if native { native_is } else { other_is };
+        Self {
+            problem,
+            bandwidth: match caps.bandwidth {
+                0 => pick(CUDA_BANDWIDTH, WGPU_BANDWIDTH),
+                measured => measured as f64 / 1e9,
+            },
+            command_ns: pick(CUDA_COMMAND_NS, WGPU_COMMAND_NS),
+            next_ns: pick(CUDA_NEXT_NS, WGPU_NEXT_NS),
+            rows: problem.rows as f64,
+            bytes: problem.dtype.size() as f64,
+            entry: entry_bytes(problem.dtype) as f64,
+            // A multiprocessor has room for several workgroups' worth.
+            core_shared: f64::from(caps.shared_mem) * 4.0,
+            caps,
+        }
+    }
+
+    /// Sorting `m` entries of shared memory by a network with `wg` threads.
+    fn sort(&self, m: f64, wg: f64) -> f64 {
+        let levels = m.max(2.0).log2().ceil();
+        let stages = levels * (levels + 1.0) / 2.0;
+        stages * (BARRIER_NS + m / 2.0 / wg * EXCHANGE_OPS / THREAD_OPS / 4.0)
+    }
+
+    /// Sorting each row's `m` entries in device memory, `tile` at a time in shared memory.
+    fn sort_in_memory(&self, m: f64, tile: f64) -> f64 {
+        let levels = m.max(2.0).log2().ceil();
+        let local = tile.max(1.0).log2().min(levels);
+        // Steps beyond a tile read and write everything; those within one are done in one go.
+        let beyond = levels - local;
+        let passes = beyond * (beyond + 1.0) / 2.0 + beyond + 1.0;
+        let moved = 2.0 * self.rows * m * self.entry / self.bandwidth;
+        let ops = self.rows * m / 2.0 * levels * (levels + 1.0) / 2.0 * EXCHANGE_OPS;
+        passes * (moved + BARRIER_NS) + ops / (CORE_OPS * f64::from(self.caps.cores_or_assumed()))
+    }
+
+    /// Predicted time of a feasible choice, in nanoseconds.
+    pub(crate) fn ns(&self, choice: &Choice) -> f64 {
+        let needs = footprint(choice, self.problem, &self.caps);
+        let n = (part_columns(choice, self.problem.cols) as f64).max(1.0);
+        let b = kept(choice, self.problem) as f64;
+        let cores = f64::from(self.caps.cores_or_assumed());
+        let (wg, tile) = (f64::from(choice.wg), f64::from(choice.tile));
+        let groups = (needs.workgroups as f64).max(1.0);
+
+        let by_shared = self.core_shared / (needs.shared_bytes as f64).max(1.0);
+        let resident = (CORE_THREADS / wg).min(by_shared).clamp(1.0, CORE_GROUPS).floor();
+        let waves = groups / (cores * resident);
+        // The last wave takes as long as a full one.
+        let waves = if waves < 1.0 { waves } else { waves.ceil() };
+        let on_core = (groups / cores).clamp(1.0, resident);
+
+        let in_flight = match choice.mk {
+            MergeKind::Radix => f64::from(choice.ctile) / wg,
+            // A subgroup sweeps its own tile.
+            MergeKind::Warp => tile / f64::from(self.caps.lane),
+            _ => tile / wg,
+        }
+        .clamp(1.0, MOST_IN_FLIGHT);
+        let active = groups.min(cores * resident) * wg * in_flight * self.bytes;
+        let bandwidth = self.bandwidth * (active / (self.bandwidth * LATENCY_NS)).min(1.0);
+        let input = self.rows * self.problem.cols as f64 * self.bytes;
+        let again = f64::from(needs.reads - 1)
+            / if (self.caps.l2 as f64) > input { L2_FACTOR } else { 1.0 };
+        let output = self.rows * self.problem.k as f64 * (self.bytes + 4.0);
+        let memory = (input * (1.0 + again)) / bandwidth + output / self.bandwidth;
+
+        let (ops, tail) = self.work(choice, n, b);
+        let rate = (wg * THREAD_OPS).min(CORE_OPS / on_core);
+        // The warp kernel does one part in each subgroup of a workgroup.
+        let parts_of_group = match choice.mk {
+            MergeKind::Warp => wg / f64::from(self.caps.lane),
+            _ => 1.0,
+        };
+        let compute = waves.max(1.0) * (n * ops * parts_of_group / rate);
+        let tails = tail * (1.0 + (waves - 1.0).max(0.0) / 2.0);
+        let merge = if choice.use_2ce {
+            let parts = parts(choice, self.problem.cols) as f64;
+            let lists = self.rows * parts * b * self.entry * 2.0 / self.bandwidth;
+            // All parts' candidates, pruned to two lists before they are sorted.
+            let rounds = (self.rows / cores).max(1.0).ceil();
+            self.next_ns + lists + rounds * self.merge(parts * b, b, wg)
+        } else {
+            0.0
+        };
+        self.command_ns + memory.max(compute) + tails + merge
+    }
+
+    /// Merging `all` candidates into b sorted ones by one workgroup.
+    fn merge(&self, all: f64, b: f64, wg: f64) -> f64 {
+        all / wg / THREAD_OPS * KEY_OPS * 2.0 + self.sort((2.0 * b).min(all), wg)
+    }
+
+    /// Operations for each element of a part, and nanoseconds after its last element.
+    fn work(&self, choice: &Choice, n: f64, b: f64) -> (f64, f64) {
+        let (wg, kl) = (f64::from(choice.wg), f64::from(choice.kl));
+        let lane = f64::from(self.caps.lane);
+        let tile = f64::from(choice.tile).min(n.max(1.0));
+        // Columns of a tile that lie behind the row's end are swept too.
+        let waste = (n / tile).ceil() * tile / n;
+        let sweep = KEY_OPS * waste;
+        // Random rows improve on a running bound so often.
+        let hits = |kept: f64, of: f64| kept * (1.0 + (of / kept).max(1.0).ln());
+        match choice.mk {
+            MergeKind::Bitonic => {
+                let local = if u64::from(choice.tile).next_power_of_two() as f64 * self.entry
+                    <= f64::from(self.caps.shared_mem)
+                {
+                    f64::from(choice.tile)
+                } else {
+                    1.0
+                };
+                let parts = (self.problem.cols as f64 / n).max(1.0);
+                (sweep, parts * self.sort_in_memory(n, local))
+            }
+            MergeKind::Shared => {
+                let test = TEST_OPS * wg / tile;
+                match choice.mkd {
+                    MergeDetail::Kway => {
+                        let each = hits(kl, n / wg).min(n / wg);
+                        // A thread that inserts holds up its subgroup.
+                        let held = (each * lane).min(n / wg) * kl * 2.0 * wg / n;
+                        (sweep + test + held, b * wg.log2().max(1.0) * SHARED_NS)
+                    }
+                    MergeDetail::Bitonic => {
+                        let list = b.max(tile);
+                        let prunes = 1.0 + hits(b, n) / list;
+                        (sweep + test, prunes * self.sort(2.0 * list, wg))
+                    }
+                    _ => {
+                        let inserts = hits(b, n).min(n);
+                        (sweep + test, inserts * b.max(2.0).log2() * SHARED_NS + self.sort(b, wg))
+                    }
+                }
+            }
+            MergeKind::Warp => {
+                let each = hits(kl, n / lane).min(n / lane);
+                let merge = (lane * kl).log2().max(1.0);
+                let test = TEST_OPS * lane / tile;
+                let work = match choice.mkd {
+                    // Batches of one hit for each lane are merged by a network.
+                    MergeDetail::WarpBitonic => each / (n / lane) * merge * merge * EXCHANGE_OPS,
+                    _ => (each * lane).min(n / lane) * kl * 2.0 * lane / n,
+                };
+                let sort = merge * merge / 2.0 * kl * EXCHANGE_OPS / THREAD_OPS / 4.0;
+                (sweep + test + work, sort)
+            }
+            MergeKind::Radix => {
+                let ctile = f64::from(choice.ctile).min(n.max(1.0));
+                let waste = (n / ctile).ceil() * ctile / n;
+                let scans = RADIX_PASSES * f64::from(DIGITS) / wg * SHARED_NS
+                    + n / ctile * BARRIER_NS * 2.0;
+                let fits = b * self.entry <= f64::from(self.caps.shared_mem);
+                let k = (self.problem.k as f64).max(1.0);
+                let sort = if fits { self.sort(k, wg) } else { self.sort_in_memory(k, wg) };
+                let passes = RADIX_PASSES * self.bytes.min(4.0) / 4.0 + 1.0;
+                (COUNT_OPS * passes * waste, scans + sort)
+            }
+            MergeKind::Filter => {
+                let room = wg * kl;
+                // A sampled threshold lets about this many pass.
+                let found = (1.3 * b + 64.0 + hits(b, n) * 0.05).min(n);
+                let prunes = ((found - room) / (room - b).max(1.0)).max(0.0).ceil();
+                let test = TEST_OPS * wg / tile;
+                let threshold = if n > room { THRESHOLD_NS } else { 0.0 };
+                let sorts = (prunes + 1.0) * self.sort(found.min(room), wg);
+                (sweep + test, threshold + sorts)
+            }
+        }
+    }
+
+    /// Offers the choices worth predicting: for each kernel its sensible settings, and those with
+    /// the wanted values.
+    pub(crate) fn variants(&self, wanted: &Wanted, offer: &mut dyn FnMut(Choice)) {
+        let (caps, problem) = (&self.caps, self.problem);
+        let (tile, ctile) = caps.recommended_tiles(problem.cols);
+        let wg = caps.recommended_workgroup(problem.cols);
+        let base = Choice {
+            mk: MergeKind::Bitonic,
+            mkd: MergeDetail::Auto,
+            tile,
+            ctile,
+            use_2ce: false,
+            wg,
+            kl: caps.preferred_k_loop(problem.k),
+            ch: 0,
+        };
+        let split = self.split(wg);
+        for &mk in wanted.kinds() {
+            // A field that the kernel does not use has one value; the solver may give it others.
+            let (tiles, ctiles): (&[u32], &[u32]) = match mk {
+                MergeKind::Radix => (&[tile], &[ctile, ctile.saturating_mul(4)]),
+                _ => (&[tile, tile / 2, tile.saturating_mul(2)], &[ctile]),
+            };
+            let uses = uses(mk, details(mk)[0]);
+            let tiles = wanted.values_if(uses.has(Field::Tile), Field::Tile, tiles);
+            let ctiles = wanted.values_if(uses.has(Field::Ctile), Field::Ctile, ctiles);
+            let wgs = wanted.values(Field::Wg, &[wg, wg / 2, caps.max_workgroup, caps.lane]);
+            let chs: &[u32] = if split == 0 { &[0] } else { &[0, split] };
+            let chs = wanted.values(Field::Ch, chs);
+            for &mkd in details(mk) {
+                // `auto` is the usual detail, and is weighed only where a rule asks for it.
+                if mkd == MergeDetail::Auto && details(mk).len() > 1 && !wanted.asks(Field::Mkd) {
+                    continue;
+                }
+                for &wg in wgs.as_slice() {
+                    for &ch in chs.as_slice() {
+                        for two in wanted.flags(ch > 0) {
+                            let choice = Choice { mk, mkd, wg, ch, use_2ce: two, ..base };
+                            self.settings(
+                                choice,
+                                wanted,
+                                tiles.as_slice(),
+                                ctiles.as_slice(),
+                                offer,
+                            );
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    /// Offers a choice with each tile and each number of candidates that a lane may keep.
+    fn settings(
+        &self,
+        choice: Choice,
+        wanted: &Wanted,
+        tiles: &[u32],
+        ctiles: &[u32],
+        offer: &mut dyn FnMut(Choice),
+    ) {
+        let least = self.least_kl(&choice);
+        let kls = match choice.mk {
+            MergeKind::Warp => wanted.values(Field::Kl, &[least]),
+            MergeKind::Filter => wanted.values(Field::Kl, &[least, least * 2, 16]),
+            _ if choice.mkd == MergeDetail::Kway => wanted.values(Field::Kl, &[least]),
+            _ => wanted.values_if(false, Field::Kl, &[choice.kl]),
+        };
+        for &kl in kls.as_slice() {
+            for &tile in tiles {
+                for &ctile in ctiles {
+                    offer(Choice { kl, tile, ctile, ..choice });
+                }
+            }
+        }
+    }
+
+    /// The fewest candidates that each lane (thread, for kernels of a workgroup) may keep.
+    fn least_kl(&self, choice: &Choice) -> u32 {
+        let b = kept(choice, self.problem);
+        let (keepers, most) = match choice.mk {
+            MergeKind::Warp => (self.caps.lane, MAX_REGISTER_KL),
+            _ => (choice.wg, MAX_KL),
+        };
+        let wanted = match choice.mk {
+            MergeKind::Filter => b + b / 2 + u64::from(choice.wg),
+            _ => b,
+        };
+        let each = wanted.div_ceil(u64::from(keepers.max(1))).max(1);
+        u32::try_from(each).unwrap_or(u32::MAX).min(most).next_power_of_two()
+    }
+
+    /// Columns of a part so that all parts together fill the device once; 0: rows stay whole.
+    fn split(&self, wg: u32) -> u32 {
+        let Problem { rows, cols, .. } = *self.problem;
+        // Whether a kernel can merge its lists of k is for the feasibility check: radix has none.
+        if !self.caps.prefers_two_stage(rows, cols, 1) {
+            return 0;
+        }
+        let resident = (CORE_THREADS / f64::from(wg)).max(1.0) as usize;
+        let places = self.caps.cores_or_assumed() as usize * resident.min(2);
+        let parts = (places / rows.max(1)).clamp(2, MAX_PARTS);
+        let least = self.caps.recommended_sweep_tile(cols) as usize;
+        let columns = cols.div_ceil(parts).max(least).next_multiple_of(self.caps.lane as usize);
+        u32::try_from(columns).unwrap_or(0)
+    }
+}
+
+/// Counting tiles first and then writing each to its final place: what every device can do.
+pub(crate) fn compact_choice(problem: &CompactProblem, caps: &DeviceCaps) -> Choice {
+    let (tile, ctile) = caps.recommended_tiles(problem.cols);
+    Choice {
+        mk: MergeKind::Radix,
+        mkd: MergeDetail::Auto,
+        tile,
+        ctile,
+        use_2ce: true,
+        wg: caps.recommended_workgroup(problem.cols),
+        kl: 1,
+        ch: 0,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use st_rank::RankKind;
+
+    use super::*;
+
+    fn h200() -> DeviceCaps {
+        DeviceCaps::wgpu(32, true, 1024)
+            .with_shared_mem(48 << 10)
+            .with_cores(132)
+            .with_bandwidth(4_300_000_000_000)
+            .with_l2(50 << 20)
+    }
+
+    /// Measured sketches of the filter kernel on an H200 through Vulkan, one call by device
+    /// timestamps: ((rows, cols, k), [wg, kl, tile, parts], microseconds).
+    type Sketch = ((usize, usize, usize), [u32; 4], f64);
+    const MEASURED: &[Sketch] = &[
+        ((256, 151_936, 64), [1024, 2, 16_384, 1], 59.3),
+        ((64, 131_072, 50), [512, 4, 8_192, 4], 26.7),
+        ((64, 131_072, 1024), [512, 4, 8_192, 4], 29.4),
+        ((1024, 65_536, 2048), [1024, 4, 16_384, 1], 161.4),
+        ((100, 1_048_576, 100), [512, 8, 4_096, 5], 127.5),
+        ((1, 1_048_576, 100), [512, 8, 16_384, 64], 18.5),
+        ((8, 65_536, 1024), [512, 4, 4_096, 16], 16.0),
+    ];
+
+    #[test]
+    fn measured_sketches_are_predicted_within_a_factor_of_two() {
+        for &((rows, cols, k), [wg, kl, tile, parts], us) in MEASURED {
+            let problem = Problem::new(RankKind::TopK, rows, cols, k);
+            let choice = Choice {
+                mk: MergeKind::Filter,
+                mkd: MergeDetail::Auto,
+                tile,
+                ctile: 1024,
+                use_2ce: parts > 1,
+                wg,
+                kl,
+                ch: if parts > 1 { (cols as u32).div_ceil(parts).next_multiple_of(32) } else { 0 },
+            };
+            let ratio = Model::new(&problem, &h200()).ns(&choice) / 1e3 / us;
+            assert!((0.5..2.0).contains(&ratio), "{rows}x{cols} k{k}: {ratio:.2} of {us} us");
+        }
+    }
+}

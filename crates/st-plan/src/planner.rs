@@ -1,0 +1,104 @@
+//! A planner that keeps its plans.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError, RwLock};
+
+use st_rank::{DeviceCaps, Problem, RankPlan};
+
+use crate::knowledge::Knowledge;
+
+/// Plans kept before all are dropped and made again as they are asked for. A program has a few
+/// shapes; one with ever new ones pays for planning in any case.
+const MOST_PLANS: usize = 4096;
+
+type Plans = HashMap<(Problem, DeviceCaps), RankPlan>;
+
+/// Plans with some knowledge, and remembers each plan under its exact problem and device until the
+/// knowledge changes. What it answers is what [`crate::plan`] does.
+#[derive(Debug, Default)]
+pub struct Planner {
+    knowledge: RwLock<Knowledge>,
+    plans: Mutex<Plans>,
+}
+
+impl Planner {
+    /// A planner with this knowledge.
+    #[must_use]
+    pub fn new(knowledge: Knowledge) -> Self {
+        Self { knowledge: RwLock::new(knowledge), plans: Mutex::default() }
+    }
+
+    /// The plan for a problem on a device.
+    #[must_use]
+    pub fn plan(&self, problem: &Problem, caps: &DeviceCaps) -> RankPlan {
+        let key = (*problem, *caps);
+        if let Some(plan) = self.plans().get(&key) {
+            return plan.clone();
+        }
+        // The knowledge is held while the plan is kept, so that no plan of older knowledge stays.
+        let knowledge = self.knowledge.read().unwrap_or_else(PoisonError::into_inner);
+        let plan = crate::plan(problem, caps, &knowledge);
+        let mut plans = self.plans();
+        if plans.len() >= MOST_PLANS {
+            plans.clear();
+        }
+        plans.insert(key, plan.clone());
+        plan
+    }
+
+    /// Replaces the knowledge; plans made with the old one are forgotten.
+    pub fn set_knowledge(&self, knowledge: Knowledge) {
+        let mut held = self.knowledge.write().unwrap_or_else(PoisonError::into_inner);
+        *held = knowledge;
+        self.plans().clear();
+    }
+
+    /// Looks at the knowledge.
+    pub fn with_knowledge<T>(&self, look: impl FnOnce(&Knowledge) -> T) -> T {
+        look(&self.knowledge.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn plans(&self) -> std::sync::MutexGuard<'_, Plans> {
+        // A panic elsewhere leaves the map whole: entries are inserted in one step.
+        self.plans.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use st_rank::{MergeKind, RankKind};
+
+    use super::*;
+    use crate::knowledge::Prior;
+    use crate::table::{Partial, Record, Table};
+
+    #[test]
+    fn plans_are_kept_until_the_knowledge_changes() {
+        let planner = Planner::default();
+        let problem = Problem::new(RankKind::TopK, 1024, 5000, 100);
+        let caps = DeviceCaps::wgpu(32, true, 256);
+        let first = planner.plan(&problem, &caps);
+        assert_eq!(first, planner.plan(&problem, &caps));
+        assert_eq!(first, crate::plan(&problem, &caps, &Knowledge::default()));
+
+        let mut knowledge = Knowledge::default();
+        let sort = Partial { mk: Some(MergeKind::Bitonic), ..Partial::NONE };
+        let record = Record::new(1024, 4096, 8191, 128).with_choice(sort);
+        knowledge.add_table(Table::shipped("sorts", caps.backend, &[record]));
+        knowledge.set_prior(Prior { default: 100.0, ..Prior::default() });
+        planner.set_knowledge(knowledge);
+        assert_ne!(first.choice.mk, MergeKind::Bitonic);
+        assert_eq!(planner.plan(&problem, &caps).choice.mk, MergeKind::Bitonic);
+        assert_eq!(planner.plan(&Problem { rows: 7, ..problem }, &caps).problem.rows, 7);
+    }
+
+    #[test]
+    fn ever_new_shapes_do_not_pile_up() {
+        let planner = Planner::default();
+        let caps = DeviceCaps::cpu(16, 1);
+        for rows in 0..MOST_PLANS + 10 {
+            let _ = planner.plan(&Problem::new(RankKind::TopK, rows, 10, 1), &caps);
+        }
+        assert!(planner.plans().len() <= MOST_PLANS);
+    }
+}

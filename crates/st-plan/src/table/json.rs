@@ -1,0 +1,240 @@
+//! Tables as JSON: the founding document's list of records, and the tuner's document
+//! `{"schema": 1, "device": {..}, "records": [..]}`, whose records have the same keys and more.
+
+use serde::Deserialize;
+use serde_json::Value;
+use st_rank::{Backend, DType, DeviceCaps, MergeKind};
+
+use super::{Partial, Record, Table};
+
+/// The schema that is read.
+const SCHEMA: u64 = 1;
+
+/// Reasons kept for records that are left out; the rest are counted.
+const MOST_REASONS: usize = 20;
+
+/// Why a table cannot be read at all. A single bad record is skipped instead.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum TableError {
+    /// It is not JSON.
+    #[error("{name}: not JSON: {why}")]
+    NotJson {
+        /// The table's name.
+        name: String,
+        /// What is wrong, with line and column.
+        why: String,
+    },
+    /// It is JSON of something else.
+    #[error(
+        "{name}: {why}: a table is a list of records or {{\"schema\": 1, \"device\": .., \"records\": [..]}}"
+    )]
+    NotATable {
+        /// The table's name.
+        name: String,
+        /// What was found.
+        why: String,
+    },
+}
+
+#[derive(Deserialize)]
+struct RawRecord {
+    rows: u32,
+    cols_min: u32,
+    cols_max: u32,
+    k_max: u32,
+    sg: Option<bool>,
+    kind: Option<String>,
+    dtype: Option<DType>,
+    mk: Option<MergeKind>,
+    tile: Option<u32>,
+    #[serde(default)]
+    choice: RawChoice,
+    cols: Option<u32>,
+    k: Option<u32>,
+    median_us: Option<f64>,
+    spread: Option<f64>,
+    #[serde(default)]
+    samples: u32,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct RawChoice {
+    mk: Option<MergeKind>,
+    mkd: Option<st_rank::MergeDetail>,
+    tile: Option<u32>,
+    ctile: Option<u32>,
+    use_2ce: Option<bool>,
+    wg: Option<u32>,
+    kl: Option<u32>,
+    ch: Option<u32>,
+}
+
+impl TryFrom<RawRecord> for Record {
+    type Error = String;
+
+    fn try_from(raw: RawRecord) -> Result<Self, String> {
+        let kind = match raw.kind.as_deref() {
+            None | Some("topk") => "topk",
+            Some("bottomk") => "bottomk",
+            Some("midk") => "midk",
+            Some("range") => "range",
+            Some(other) => return Err(format!("kind `{other}`: use topk, bottomk, midk or range")),
+        };
+        if raw.cols_min > raw.cols_max || raw.cols_max == 0 {
+            let (min, max) = (raw.cols_min, raw.cols_max);
+            return Err(format!("columns {min}..={max}: cols_min must be at most cols_max"));
+        }
+        if raw.rows == 0 || raw.k_max == 0 {
+            return Err("rows and k_max must be at least 1".to_owned());
+        }
+        if raw.median_us.is_some_and(|us| !(us.is_finite() && us > 0.0)) {
+            return Err("median_us must be a positive number".to_owned());
+        }
+        let given = raw.choice;
+        let choice = Partial {
+            mk: given.mk.or(raw.mk),
+            mkd: given.mkd,
+            tile: given.tile.or(raw.tile),
+            ctile: given.ctile,
+            use_2ce: given.use_2ce,
+            wg: given.wg,
+            kl: given.kl,
+            ch: given.ch,
+        };
+        if choice == Partial::NONE {
+            return Err("it has no choice: give mk and tile, or `choice`".to_owned());
+        }
+        let record = Self::new(raw.rows, raw.cols_min, raw.cols_max, raw.k_max);
+        Ok(Self {
+            sg: raw.sg,
+            kind,
+            dtype: raw.dtype.unwrap_or(DType::F32),
+            choice,
+            at: (raw.cols.unwrap_or(record.at.0), raw.k.unwrap_or(record.at.1)),
+            median_us: raw.median_us,
+            spread: raw.spread,
+            samples: raw.samples,
+            ..record
+        })
+    }
+}
+
+impl Table {
+    /// Reads a table. A list of records, or a document without a device, is for any device of
+    /// `backend`. Records that make no sense are [skipped](Table::skipped).
+    ///
+    /// # Errors
+    /// Text that is not JSON, or not a table.
+    pub fn from_json(name: &str, text: &str, backend: Backend) -> Result<Self, TableError> {
+        let not = |why: &str| TableError::NotATable { name: name.to_owned(), why: why.to_owned() };
+        let value: Value = serde_json::from_str(text)
+            .map_err(|e| TableError::NotJson { name: name.to_owned(), why: e.to_string() })?;
+        let (records, device) = match value {
+            Value::Array(records) => (records, None),
+            Value::Object(mut document) => {
+                match document.get("schema").and_then(Value::as_u64) {
+                    Some(SCHEMA) => {}
+                    Some(other) => return Err(not(&format!("schema {other}"))),
+                    None => return Err(not("no `schema`")),
+                }
+                let Some(Value::Array(records)) = document.remove("records") else {
+                    return Err(not("no list of `records`"));
+                };
+                let device = match document.remove("device") {
+                    None | Some(Value::Null) => None,
+                    Some(device) => Some(
+                        serde_json::from_value::<DeviceCaps>(device)
+                            .map_err(|e| not(&format!("device: {e}")))?,
+                    ),
+                };
+                (records, device)
+            }
+            _ => return Err(not("neither list nor object")),
+        };
+        let mut table = Self::shipped(name, device.map_or(backend, |caps| caps.backend), &[]);
+        table.device = device;
+        let mut bad = 0;
+        for (place, record) in records.into_iter().enumerate() {
+            let read = serde_json::from_value::<RawRecord>(record).map_err(|e| e.to_string());
+            match read.and_then(Record::try_from) {
+                Ok(record) => table.records.push(record),
+                Err(why) => {
+                    bad += 1;
+                    if bad <= MOST_REASONS {
+                        table.skipped.push(format!("{name}: record {place} left out: {why}"));
+                    }
+                }
+            }
+        }
+        if bad > MOST_REASONS {
+            table.skipped.push(format!("{name}: {} more left out", bad - MOST_REASONS));
+        }
+        Ok(table)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const FOUNDING: &str = include_str!("../../../../tools/tuner/tuner_results.json");
+
+    #[test]
+    fn the_founding_documents_list_is_read() {
+        let table = Table::from_json("seed", FOUNDING, Backend::Wgpu).unwrap();
+        assert_eq!((table.records().len(), table.skipped().len()), (5, 0));
+        let first = table.records()[0];
+        assert_eq!(
+            (first.rows, first.cols_min, first.cols_max, first.k_max),
+            (1024, 4096, 8191, 128)
+        );
+        assert_eq!(
+            (first.sg, first.choice.mk, first.choice.tile),
+            (Some(true), Some(MergeKind::Warp), Some(512))
+        );
+        assert_eq!(table.records()[4].choice.mk, Some(MergeKind::Bitonic), "0 is a value");
+    }
+
+    #[test]
+    fn the_tuners_document_is_read() {
+        let device = serde_json::to_string(&DeviceCaps::cpu(16, 2)).unwrap();
+        let text = format!(
+            r#"{{"schema": 1, "device": {device}, "versions": {{"spiral": "0.1"}}, "records": [
+                {{"rows": 8, "cols_min": 100, "cols_max": 200, "k_max": 10, "cols": 128, "k": 8,
+                  "kind": "midk", "dtype": "bf16", "median_us": 12.5, "spread": 0.02, "samples": 30,
+                  "choice": {{"mk":4,"mkd":0,"tile":512,"ctile":2048,"use_2ce":false,"wg":1,"kl":4,"ch":0}}}},
+                {{"rows": 8}},
+                {{"rows": 8, "cols_min": 9, "cols_max": 2, "k_max": 10, "mk": 1}},
+                {{"rows": 8, "cols_min": 1, "cols_max": 2, "k_max": 10, "mk": 9}},
+                {{"rows": 8, "cols_min": 1, "cols_max": 2, "k_max": 10}},
+                {{"rows": 8, "cols_min": 1, "cols_max": 2, "k_max": 10, "mk": 1, "median_us": 0}},
+                {{"rows": 8, "cols_min": 1, "cols_max": 2, "k_max": 10, "mk": 1, "kind": "mode"}},
+                17]}}"#
+        );
+        let table = Table::from_json("t", &text, Backend::Wgpu).unwrap();
+        assert_eq!(table.device().map(|d| d.backend), Some(Backend::Cpu));
+        assert_eq!((table.records().len(), table.skipped().len()), (1, 7), "{:?}", table.skipped());
+        assert!(table.skipped()[0].contains("record 1 left out: missing field"));
+        let record = table.records()[0];
+        assert_eq!((record.kind, record.dtype, record.at), ("midk", DType::Bf16, (128, 8)));
+        assert_eq!((record.median_us, record.choice.ch), (Some(12.5), Some(0)));
+    }
+
+    #[test]
+    fn rubbish_is_refused_with_a_reason() {
+        for (text, part) in [
+            ("", "not JSON"),
+            ("[", "not JSON"),
+            ("3", "neither list nor object"),
+            ("{}", "no `schema`"),
+            (r#"{"schema": 2, "records": []}"#, "schema 2"),
+            (r#"{"schema": 1}"#, "no list of `records`"),
+            (r#"{"schema": 1, "device": 3, "records": []}"#, "device"),
+        ] {
+            let error = Table::from_json("t", text, Backend::Wgpu).unwrap_err().to_string();
+            assert!(error.contains(part), "{text}: {error}");
+        }
+    }
+}

@@ -1,0 +1,265 @@
+//! Measured tables: for buckets of shapes, which choice was found best, and how long it took.
+//!
+//! # Which record answers
+//!
+//! A record covers the columns `cols_min..=cols_max` and every k up to `k_max`, of its kind and
+//! element type, with or without subgroups. Of the records that cover a problem the answer is, in
+//! this order: the one nearest in rows (by ratio; of two as near, the one with fewer rows), with
+//! the least `k_max`, with the narrowest range of columns, with the least measured time (measured
+//! before unmeasured), the first in the table. So records may overlap, and their order matters
+//! last.
+
+mod json;
+mod record;
+
+pub use json::TableError;
+pub use record::{Partial, Record};
+use st_rank::{Backend, Choice, DeviceCaps, Problem};
+
+/// Where a table came from, which says whose word counts first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Origin {
+    /// Measured on this very device.
+    Own,
+    /// Shipped with the library.
+    Shipped,
+    /// Measured on a device like it.
+    Near,
+}
+
+impl Origin {
+    /// The name in explanations.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Own => "own",
+            Self::Shipped => "shipped",
+            Self::Near => "near",
+        }
+    }
+}
+
+/// Records measured on one device, or meant for a whole backend.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Table {
+    name: String,
+    backend: Backend,
+    /// None: any device of the backend.
+    device: Option<DeviceCaps>,
+    records: Vec<Record>,
+    skipped: Vec<String>,
+}
+
+/// A record with the table it stands in.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Hit<'a> {
+    pub(crate) table: &'a Table,
+    pub(crate) record: &'a Record,
+    pub(crate) origin: Origin,
+}
+
+impl Table {
+    /// A table for any device of a backend.
+    #[must_use]
+    pub fn shipped(name: &str, backend: Backend, records: &[Record]) -> Self {
+        Self {
+            name: name.to_owned(),
+            backend,
+            device: None,
+            records: records.to_vec(),
+            skipped: Vec::new(),
+        }
+    }
+
+    /// A table of what was measured on one device.
+    #[must_use]
+    pub fn measured(name: &str, device: DeviceCaps, records: &[Record]) -> Self {
+        Self { device: Some(device), ..Self::shipped(name, device.backend, records) }
+    }
+
+    /// The name it was read under.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The device it was measured on; none if it is for any device of its backend.
+    #[must_use]
+    pub const fn device(&self) -> Option<&DeviceCaps> {
+        self.device.as_ref()
+    }
+
+    /// Its usable records.
+    #[must_use]
+    pub fn records(&self) -> &[Record] {
+        &self.records
+    }
+
+    /// Why other records were left out: a bad row is a miss with a reason.
+    #[must_use]
+    pub fn skipped(&self) -> &[String] {
+        &self.skipped
+    }
+
+    /// Whose word it is on a device; none if it says nothing of it.
+    #[must_use]
+    pub fn origin(&self, caps: &DeviceCaps) -> Option<Origin> {
+        if self.backend != caps.backend {
+            return None;
+        }
+        match &self.device {
+            None => Some(Origin::Shipped),
+            Some(device) if device.fingerprint() == caps.fingerprint() => Some(Origin::Own),
+            Some(device) if device.lane == caps.lane && device.subgroups == caps.subgroups => {
+                Some(Origin::Near)
+            }
+            Some(_) => None,
+        }
+    }
+
+    pub(crate) fn hit<'a>(
+        &'a self,
+        problem: &Problem,
+        caps: &DeviceCaps,
+        origin: Origin,
+    ) -> Option<Hit<'a>> {
+        let sg = caps.subgroups;
+        let covering = self.records.iter().filter(|r| r.covers(problem, sg));
+        let record = best(covering, problem.rows)?;
+        Some(Hit { table: self, record, origin })
+    }
+}
+
+/// The answer of the first of these tables, in order of their origin, that has one. Of tables of
+/// devices like this one, the one whose cores are nearest in number is asked first.
+pub(crate) fn lookup<'a>(
+    tables: &'a [Table],
+    problem: &Problem,
+    caps: &DeviceCaps,
+) -> Option<Hit<'a>> {
+    let apart = |t: &Table| {
+        let cores = |caps: &DeviceCaps| f64::from(caps.cores_or_assumed()).ln();
+        t.device.as_ref().map_or(0.0, |device| (cores(device) - cores(caps)).abs())
+    };
+    let asked = tables.iter().filter_map(|t| Some((t.origin(caps)?, t)));
+    let hits = asked.filter_map(|(origin, t)| t.hit(problem, caps, origin));
+    // `min_by` keeps the first of equals: tables that were added earlier.
+    hits.min_by(|a, b| a.origin.cmp(&b.origin).then(apart(a.table).total_cmp(&apart(b.table))))
+}
+
+/// The record that answers, of those that cover a problem of so many rows.
+fn best<'a>(covering: impl Iterator<Item = &'a Record>, rows: usize) -> Option<&'a Record> {
+    covering.min_by(|a, b| {
+        let far = |r: &Record| row_distance(r.rows, rows);
+        let width = |r: &Record| r.cols_max - r.cols_min;
+        let time = |r: &Record| r.median_us.unwrap_or(f64::INFINITY);
+        far(a)
+            .total_cmp(&far(b))
+            .then(a.rows.cmp(&b.rows))
+            .then(a.k_max.cmp(&b.k_max))
+            .then(width(a).cmp(&width(b)))
+            .then(time(a).total_cmp(&time(b)))
+    })
+}
+
+/// How far apart two numbers of rows are: the absolute logarithm of their ratio.
+fn row_distance(a: u32, b: usize) -> f64 {
+    (f64::from(a.max(1)) / b.max(1) as f64).ln().abs()
+}
+
+/// Looks up a generated table, which is for `TopK` of f32: the choice of the record that answers,
+/// completed for lanes of 32. See the [module](self) for which one that is.
+#[must_use]
+pub fn choose(records: &[Record], rows: u32, cols: u32, k: u32, sg: bool) -> Option<Choice> {
+    let problem = Problem::new(st_rank::RankKind::TopK, rows as usize, cols as usize, k as usize);
+    let record = best(records.iter().filter(|r| r.covers(&problem, sg)), rows as usize)?;
+    Some(record.choice.complete(k))
+}
+
+#[cfg(test)]
+mod tests {
+    use st_rank::{MergeKind, RankKind};
+
+    use super::*;
+
+    fn record(rows: u32, cols: (u32, u32), k_max: u32, tile: u32) -> Record {
+        let mut record = Record::new(rows, cols.0, cols.1, k_max);
+        record.choice.tile = Some(tile);
+        record
+    }
+
+    fn found(records: &[Record], rows: usize, cols: usize, k: usize) -> Option<u32> {
+        let table = Table::shipped("test", Backend::Wgpu, records);
+        let problem = Problem::new(RankKind::TopK, rows, cols, k);
+        let tables = [table];
+        let hit = lookup(&tables, &problem, &DeviceCaps::wgpu(32, true, 256));
+        hit.and_then(|h| h.record.choice.tile)
+    }
+
+    #[test]
+    fn overlaps_go_by_the_stated_rule() {
+        let near_rows = [record(8, (100, 200), 64, 1), record(1024, (100, 200), 64, 2)];
+        assert_eq!(found(&near_rows, 16, 150, 10), Some(1));
+        assert_eq!(found(&near_rows, 500, 150, 10), Some(2));
+        assert_eq!(found(&near_rows, usize::MAX, 150, 10), Some(2));
+        let least_k = [record(8, (100, 200), 128, 1), record(8, (100, 200), 64, 2)];
+        assert_eq!(found(&least_k, 8, 150, 64), Some(2));
+        assert_eq!(found(&least_k, 8, 150, 65), Some(1));
+        assert_eq!(found(&least_k, 8, 150, 129), None);
+        let narrow = [record(8, (100, 2000), 64, 1), record(8, (100, 200), 64, 2)];
+        assert_eq!(found(&narrow, 8, 150, 64), Some(2));
+        assert_eq!(found(&narrow, 8, 201, 64), Some(1));
+        assert_eq!(found(&narrow, 8, 99, 64), None);
+        let fast = Record { median_us: Some(3.0), ..record(8, (100, 200), 64, 3) };
+        let slow = Record { median_us: Some(4.0), ..record(8, (100, 200), 64, 2) };
+        assert_eq!(found(&[record(8, (100, 200), 64, 1), slow, fast], 8, 150, 64), Some(3));
+        let first = [record(8, (100, 200), 64, 7), record(8, (100, 200), 64, 8)];
+        assert_eq!(found(&first, 8, 150, 64), Some(7));
+    }
+
+    #[test]
+    fn kind_type_and_subgroups_must_match() {
+        let table = Table::shipped("test", Backend::Wgpu, &[record(8, (1, 999), 64, 1)]);
+        let ask = |problem: Problem, caps: DeviceCaps| {
+            lookup(std::slice::from_ref(&table), &problem, &caps).is_some()
+        };
+        let problem = Problem::new(RankKind::TopK, 8, 100, 4);
+        let caps = DeviceCaps::wgpu(32, true, 256);
+        assert!(ask(problem, caps));
+        assert!(ask(problem, caps.with_subgroup(32, false)), "it does not say");
+        assert!(!ask(problem, DeviceCaps::cuda(32, 256)));
+        assert!(!ask(problem.with_dtype(st_rank::DType::F16), caps));
+        assert!(!ask(Problem { kind: RankKind::MidK, ..problem }, caps));
+    }
+
+    #[test]
+    fn own_tables_come_first_then_shipped_then_near() {
+        let caps = DeviceCaps::cpu(16, 8);
+        let table = |name, device| Table::measured(name, device, &[record(8, (1, 999), 64, 1)]);
+        let near = table("near", caps.with_cores(16));
+        let nearer = table("nearer", caps.with_cores(10));
+        let other = table("other", DeviceCaps::cpu(8, 8));
+        let own = table("own", caps.with_bandwidth(1));
+        let shipped = Table::shipped("shipped", Backend::Cpu, &[record(8, (1, 999), 64, 1)]);
+        let problem = Problem::new(RankKind::TopK, 8, 100, 4);
+        let name = |tables: &[Table]| {
+            lookup(tables, &problem, &caps).map(|hit| hit.table.name().to_owned())
+        };
+        let all = [other.clone(), near.clone(), nearer.clone(), shipped.clone(), own];
+        assert_eq!(name(&all).as_deref(), Some("own"));
+        assert_eq!(name(&all[..4]).as_deref(), Some("shipped"));
+        assert_eq!(name(&all[..3]).as_deref(), Some("nearer"));
+        assert_eq!(name(&[near, other.clone()]).as_deref(), Some("near"));
+        assert_eq!(name(&[other]), None);
+    }
+
+    #[test]
+    fn choices_are_completed() {
+        let mut warp = record(1024, (1, 999), 128, 512);
+        warp.choice.mk = Some(MergeKind::Warp);
+        let choice = choose(&[warp], 1024, 500, 100, true).unwrap();
+        assert_eq!((choice.mk, choice.tile, choice.kl), (MergeKind::Warp, 512, 4));
+        assert_eq!(choice.mkd, st_rank::MergeDetail::WarpHeap);
+        assert_eq!(choose(&[warp], 1024, 500, 129, true), None);
+    }
+}
