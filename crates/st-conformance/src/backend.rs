@@ -64,9 +64,9 @@ pub trait Backend: Sync {
     /// The plan its users would get.
     fn plan(&self, exec: &Self::Exec, problem: &Problem) -> RankPlan;
 
-    /// The kernels that must have run at least once in every group; none if choices cannot be
-    /// forced.
-    fn merge_kinds(&self) -> &[MergeKind];
+    /// The kernels of an executor, which must have run at least once in its group; none if choices
+    /// cannot be forced.
+    fn merge_kinds(&self, exec: &Self::Exec) -> &[MergeKind];
 
     /// A setting of that kernel to be forced. Need not be feasible: then it must be refused.
     fn choice(&self, exec: &Self::Exec, mk: MergeKind, problem: &Problem, rng: &mut Rng) -> Choice;

@@ -1,7 +1,7 @@
 //! Settings of the CPU kernels to force upon an executor, so that each kernel is tried far from
 //! where a planner would use it.
 
-use st_rank::{Choice, MergeDetail, MergeKind, Problem};
+use st_rank::{Choice, DeviceCaps, MergeDetail, MergeKind, Problem};
 
 use crate::rng::Rng;
 
@@ -48,6 +48,55 @@ pub fn cpu(mk: MergeKind, problem: &Problem, lane: u32, rng: &mut Rng) -> Choice
         }
     }
     choice
+}
+
+/// A choice of that kernel for this problem on a GPU. Feasible as a rule, where the device can do
+/// the problem with that kernel at all.
+#[must_use]
+pub fn gpu(mk: MergeKind, problem: &Problem, caps: &DeviceCaps, rng: &mut Rng) -> Choice {
+    // Few settings, so that few pipelines are made: a driver takes long over each.
+    let settings = [(64, 256), (256, 512), (1024, 1024)];
+    let fits: Vec<(u32, u32)> =
+        settings.into_iter().filter(|(wg, _)| *wg <= caps.max_workgroup).collect();
+    let (wg, tile) = rng.pick(&fits);
+    let use_2ce = rng.one_in(2);
+    let ch = if use_2ce && !rng.one_in(4) { rng.pick(&[64, 128, 320, 1024, 8192]) } else { 0 };
+    let mut choice = Choice {
+        mk,
+        mkd: rng.pick(st_kernels::gpu::details(mk)),
+        tile,
+        ctile: 2 * wg,
+        use_2ce,
+        wg,
+        kl: 4,
+        ch,
+    };
+    // Enough for the last rank wanted; more than one where several lanes share it.
+    let b = st_kernels::gpu::kept(&choice, problem);
+    let least = match mk {
+        MergeKind::Warp => b.div_ceil(u64::from(caps.lane.max(1))),
+        MergeKind::Shared => b.div_ceil(u64::from(wg)),
+        MergeKind::Filter => (b + u64::from(wg)).div_ceil(u64::from(wg)),
+        MergeKind::Bitonic | MergeKind::Radix => 1,
+    };
+    let least = u32::try_from(least).unwrap_or(u32::MAX / 2);
+    choice.kl = choice.kl.max(least.next_power_of_two());
+    if rng.one_in(32) {
+        match rng.below(4) {
+            0 => choice.tile = 100,
+            1 => choice.wg += 1,
+            2 => choice.kl = 0,
+            _ => choice.ch = 65,
+        }
+    }
+    choice
+}
+
+/// A choice for a compaction on a GPU.
+#[must_use]
+pub fn gpu_compact(use_2ce: bool, caps: &DeviceCaps, rng: &mut Rng) -> Choice {
+    let wg = rng.pick(&[64, 128, 256]).min(caps.max_workgroup);
+    Choice { wg, ..cpu_compact(use_2ce, rng) }
 }
 
 /// A choice for a compaction on the CPU.

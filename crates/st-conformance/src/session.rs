@@ -72,7 +72,7 @@ impl<'b, B: Backend> Session<'b, B> {
             }),
         }
         let settings = if self.level == Level::Full { FULL_SETTINGS } else { 1 };
-        for &mk in self.backend.merge_kinds() {
+        for &mk in self.backend.merge_kinds(&e.exec) {
             for _ in 0..settings {
                 let choice = self.backend.choice(&e.exec, mk, problem, rng);
                 let caps = self.backend.caps(&e.exec);
@@ -208,7 +208,7 @@ impl<'b, B: Backend> Session<'b, B> {
         for e in self.backend.executors() {
             let mut must = vec![PLANNED];
             if !self.compacts {
-                must.extend(self.backend.merge_kinds().iter().map(|mk| mk.name()));
+                must.extend(self.backend.merge_kinds(&e.exec).iter().map(|mk| mk.name()));
             } else if !self.backend.compact_choices(&mut Rng::new(0)).is_empty() {
                 must.extend([false, true].map(commands));
             }

@@ -47,7 +47,7 @@ impl Backend for Facade {
     }
 
     // Forced choices are the business of the backend's own tests.
-    fn merge_kinds(&self) -> &[MergeKind] {
+    fn merge_kinds(&self, _: &CpuExecutor) -> &[MergeKind] {
         &[]
     }
 

@@ -130,7 +130,7 @@ pub fn list_entries(choice: &Choice, problem: &Problem, caps: &DeviceCaps) -> u6
         (MergeKind::Bitonic, _) => fitting(problem, caps, 0).min(tile.next_power_of_two()),
         (MergeKind::Shared, MergeDetail::Kway) => (wg * u64::from(choice.kl)).next_power_of_two(),
         (MergeKind::Shared, MergeDetail::Bitonic) => 2 * b.max(tile).max(wg).next_power_of_two(),
-        (MergeKind::Shared, _) => (b + tile).max(b.next_power_of_two()),
+        (MergeKind::Shared, _) => rounded((b + tile).max(b.next_power_of_two())),
         (MergeKind::Warp, _) => 0,
         (MergeKind::Radix, _) => radix_entries(choice.wg, problem, caps),
         (MergeKind::Filter, _) => (wg * u64::from(choice.kl)).next_power_of_two(),
@@ -141,8 +141,16 @@ pub fn list_entries(choice: &Choice, problem: &Problem, caps: &DeviceCaps) -> u6
 /// it selected; a greater k is sorted in device memory.
 #[must_use]
 pub fn radix_entries(wg: u32, problem: &Problem, caps: &DeviceCaps) -> u64 {
-    let k = (problem.k as u64).max(1).next_power_of_two();
+    let k = (problem.k as u64).max(LEAST_ENTRIES).next_power_of_two();
     fitting(problem, caps, RADIX_BYTES + scan_bytes(wg)).min(k)
+}
+
+/// Lists of few candidates have room for this many, so that one pipeline serves many k.
+const LEAST_ENTRIES: u64 = 1 << 10;
+
+/// A number of entries rounded up, so that few pipelines serve all.
+const fn rounded(entries: u64) -> u64 {
+    entries.next_multiple_of(LEAST_ENTRIES)
 }
 
 /// The greatest power of two of entries that fits beside `taken` bytes; at least 2, the least that

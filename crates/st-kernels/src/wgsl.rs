@@ -53,6 +53,14 @@ impl Stage {
         }
     }
 
+    /// Whether it sums over a workgroup or a subgroup, which subgroup operations make faster.
+    const fn sums(self) -> bool {
+        matches!(
+            self,
+            Self::SharedKway | Self::Warp | Self::Radix | Self::Merge | Self::Compact
+        )
+    }
+
     const fn text(self) -> &'static str {
         match self {
             Self::Bitonic => include_str!("../wgsl/bitonic.wgsl"),
@@ -141,7 +149,7 @@ impl Permutation {
         let cap = gpu::list_entries(choice, problem, caps).max(2);
         let base = Self {
             half: is_half(problem.dtype),
-            subgroup: caps.subgroups,
+            subgroup: caps.subgroups && stage.sums(),
             two: choice.use_2ce,
             cap: u32::try_from(cap).unwrap_or(u32::MAX),
             ..Self::new(stage, choice.wg)
@@ -273,11 +281,8 @@ fn expand(text: &str, defines: &[&str], imported: &mut Vec<String>, out: &mut St
                 Some(on) => *on = !*on,
                 None => out.push_str("#else without #ifdef\n"),
             },
-            "#endif" => {
-                if open.pop().is_none() {
-                    out.push_str("#endif without #ifdef\n");
-                }
-            }
+            "#endif" if open.pop().is_none() => out.push_str("#endif without #ifdef\n"),
+            "#endif" => {}
             "#import" if all_on => {
                 let name = rest.trim();
                 if imported.iter().any(|known| known == name) {

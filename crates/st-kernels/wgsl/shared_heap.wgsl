@@ -44,7 +44,7 @@ fn select_best(row: u32, begin: u32, n: u32, b: u32) -> u32 {
     workgroupBarrier();
     // Worst first is a heap with the worst at its root.
     sort_list(held);
-    for (var i = tid; i < held >> 1u; i += WG) {
+    for (var i = tid; i < (held >> 1u); i += WG) {
         let x = list[i];
         list[i] = list[held - 1u - i];
         list[held - 1u - i] = x;

@@ -103,7 +103,7 @@ fn what_it_says_holds_wherever_the_device_can() {
             assert_eq!(plan.choice.ctile, ctile, "{name} {plan}");
             // A heap of k, a tile of new candidates, and a counter.
             let k = shape.2 as u32;
-            let heap = (k + tile).max(k.next_power_of_two()) * 8 + 4;
+            let heap = (k + tile).max(k.next_power_of_two()).next_multiple_of(1024) * 8 + 4;
             let fits = mk != 1 || heap <= caps.shared_mem;
             if fits {
                 assert_eq!(plan.choice.mk.code(), mk, "{name} {plan}");

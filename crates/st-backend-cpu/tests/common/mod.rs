@@ -61,7 +61,7 @@ impl Backend for Cpu {
         st_plan::plan(problem, &exec.caps(), &st_plan::Knowledge::default())
     }
 
-    fn merge_kinds(&self) -> &[MergeKind] {
+    fn merge_kinds(&self, _: &CpuExecutor) -> &[MergeKind] {
         MergeKind::ALL
     }
 

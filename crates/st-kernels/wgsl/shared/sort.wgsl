@@ -11,17 +11,17 @@ fn pow2_at_least(m: u32) -> u32 {
     return n;
 }
 
-// Sorts list[0..m); all threads must have written what they have to. `from` is the size of the runs
+// Sorts list[0..m); all threads must have written what they have to. `runs` is the size of the runs
 // that are sorted already, in turns descending and ascending (1: none).
-fn sort_list_from(m: u32, from: u32) {
+fn sort_list_from(m: u32, runs: u32) {
     let n = pow2_at_least(m);
     for (var i = m + tid; i < n; i += WG) {
         list[i] = vec2<u32>(0u);
     }
     workgroupBarrier();
-    for (var size = from << 1u; size <= n; size = size << 1u) {
+    for (var size = runs << 1u; size <= n; size = size << 1u) {
         for (var step = size >> 1u; step > 0u; step = step >> 1u) {
-            for (var i = tid; i < n >> 1u; i += WG) {
+            for (var i = tid; i < (n >> 1u); i += WG) {
                 let a = ((i & ~(step - 1u)) << 1u) | (i & (step - 1u));
                 let b = a | step;
                 let x = list[a];
@@ -53,7 +53,7 @@ fn sort_memory(base: u32, m: u32) {
     for (var size = 2u; size <= n; size = size << 1u) {
         var step = size >> 1u;
         for (; step >= tile; step = step >> 1u) {
-            for (var i = tid; i < n >> 1u; i += WG) {
+            for (var i = tid; i < (n >> 1u); i += WG) {
                 let a = ((i & ~(step - 1u)) << 1u) | (i & (step - 1u));
                 let b = a | step;
                 let x = lists[base + a];
@@ -81,7 +81,7 @@ fn sort_memory(base: u32, m: u32) {
             }
             for (var local = first; local <= size; local = local << 1u) {
                 for (var near = min(local >> 1u, tile >> 1u); near > 0u; near = near >> 1u) {
-                    for (var i = tid; i < tile >> 1u; i += WG) {
+                    for (var i = tid; i < (tile >> 1u); i += WG) {
                         let a = ((i & ~(near - 1u)) << 1u) | (i & (near - 1u));
                         let b = a | near;
                         let x = list[a];

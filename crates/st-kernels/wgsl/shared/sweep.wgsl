@@ -6,8 +6,8 @@ var<workgroup> appended: atomic<u32>;
 // how many there are.
 fn sweep(row: u32, begin: u32, n: u32, b: u32) -> u32 {
     var held = 0u;
-    // No key passes a threshold that is not set yet but by being there.
-    var set = false;
+    // No key passes a threshold that is not known yet but by being there.
+    var limited = false;
     var threshold = 0u;
     // So many columns can pass at once without overflow.
     let step = max(min(TILE, (ROOM - min(b, ROOM)) / WG * WG), WG);
@@ -19,7 +19,7 @@ fn sweep(row: u32, begin: u32, n: u32, b: u32) -> u32 {
         let end = min(at + step, n);
         for (var i = at + tid; i < end; i += WG) {
             let key = key_of(element(row, begin + i));
-            if (!set || key > threshold) {
+            if (!limited || key > threshold) {
                 let place = atomicAdd(&appended, 1u);
                 list[held + place] = vec2<u32>(key, ~(begin + i));
             }
@@ -32,7 +32,7 @@ fn sweep(row: u32, begin: u32, n: u32, b: u32) -> u32 {
             sort_list(held + new_ones);
             held = min(held + new_ones, b);
             if (held == b && b > 0u) {
-                set = true;
+                limited = true;
                 threshold = list[b - 1u].x;
             }
             if (tid == 0u) {

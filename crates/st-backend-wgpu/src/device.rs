@@ -1,0 +1,109 @@
+//! Adapters and what they can do.
+
+use st_rank::{Backend, DeviceCaps, Error, Result};
+use wgpu::{
+    Adapter, AdapterInfo, Backends, DeviceType, Features, Instance, InstanceDescriptor, Limits,
+};
+
+/// What was found of an adapter.
+#[derive(Clone, Debug)]
+pub struct AdapterReport {
+    /// Its name, as the driver gives it.
+    pub name: String,
+    /// The interface it is reached through: Vulkan, Metal and so on.
+    pub interface: String,
+    /// The driver and its version.
+    pub driver: String,
+    /// Whether a processor pretends to be it.
+    pub software: bool,
+    /// What plans are made for.
+    pub caps: DeviceCaps,
+}
+
+/// Features that kernels or measurements use where they are there.
+pub(crate) const WANTED: Features = Features::SUBGROUP.union(Features::TIMESTAMP_QUERY);
+
+/// The interfaces of a backend: all there are, or Metal alone.
+pub(crate) fn interfaces(backend: Backend) -> Backends {
+    match backend {
+        Backend::Mps => Backends::METAL,
+        _ => Backends::all(),
+    }
+}
+
+pub(crate) fn instance(backend: Backend) -> Instance {
+    Instance::new(InstanceDescriptor {
+        backends: interfaces(backend),
+        ..InstanceDescriptor::new_without_display_handle()
+    })
+}
+
+/// Every adapter of a backend, real ones before software ones, otherwise as the system lists them.
+pub(crate) async fn list(backend: Backend) -> Vec<Adapter> {
+    let mut adapters = instance(backend).enumerate_adapters(interfaces(backend)).await;
+    adapters.sort_by_key(|adapter| is_software(&adapter.get_info()));
+    adapters
+}
+
+pub(crate) fn is_software(info: &AdapterInfo) -> bool {
+    info.device_type == DeviceType::Cpu
+}
+
+/// The adapters there are, the one that an executor would take first.
+#[must_use]
+pub fn adapters(backend: Backend) -> Vec<AdapterReport> {
+    pollster::block_on(list(backend)).iter().map(|adapter| report(adapter, backend)).collect()
+}
+
+fn report(adapter: &Adapter, backend: Backend) -> AdapterReport {
+    let info = adapter.get_info();
+    AdapterReport {
+        software: is_software(&info),
+        caps: caps(backend, &info, adapter.features(), &adapter.limits()),
+        interface: format!("{:?}", info.backend),
+        driver: format!("{} {}", info.driver, info.driver_info).trim().to_owned(),
+        name: info.name,
+    }
+}
+
+/// What plans are made for, from what an adapter or a device says. Lanes are those of its smallest
+/// subgroup: kernels that need more lanes than there are would be wrong, more is only wasteful.
+pub(crate) fn caps(
+    backend: Backend,
+    info: &AdapterInfo,
+    features: Features,
+    limits: &Limits,
+) -> DeviceCaps {
+    let subgroups = features.contains(Features::SUBGROUP) && info.subgroup_min_size >= 4;
+    let lane = if subgroups { info.subgroup_min_size } else { FALLBACK_LANES };
+    let workgroup =
+        limits.max_compute_invocations_per_workgroup.min(limits.max_compute_workgroup_size_x);
+    DeviceCaps { backend, ..DeviceCaps::wgpu(lane, subgroups, workgroup) }
+        .with_shared_mem(limits.max_compute_workgroup_storage_size)
+}
+
+/// Lanes assumed without subgroups: workgroups of multiples of this suit every GPU.
+const FALLBACK_LANES: u32 = 32;
+
+pub(crate) fn unavailable(backend: Backend, why: impl Into<String>) -> Error {
+    let advice = match backend {
+        Backend::Mps => "Metal is on Apple's systems alone; use wgpu or cpu",
+        _ => "install a Vulkan driver (mesa-vulkan-drivers has a software one), or use cpu",
+    };
+    Error::Unavailable { backend, why: why.into(), advice }
+}
+
+/// The adapter that an executor takes: the first real one, or a software one if there is no other.
+pub(crate) async fn choose(backend: Backend, software: Option<bool>) -> Result<Adapter> {
+    let all = list(backend).await;
+    let fits = |adapter: &Adapter| {
+        software.is_none_or(|wanted| is_software(&adapter.get_info()) == wanted)
+    };
+    all.into_iter().find(fits).ok_or_else(|| {
+        let which = match software {
+            Some(true) => "no software adapter was found",
+            _ => "no adapter was found",
+        };
+        unavailable(backend, which)
+    })
+}

@@ -1,0 +1,189 @@
+//! From a plan to its dispatches. Nothing here touches a device.
+
+use bytemuck::{Pod, Zeroable};
+use st_kernels::gpu;
+use st_kernels::wgsl::{Permutation, Stage};
+use st_rank::dtype::Encoding;
+use st_rank::order::CodeMap;
+use st_rank::{
+    Choice, DType, DeviceCaps, Direction, Element, NanOrder, Problem, RankKind, RankPlan,
+};
+
+/// `Params` of `params.wgsl`, field for field.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Pod, Zeroable)]
+#[repr(C)]
+pub(crate) struct Params {
+    pub(crate) rows: u32,
+    pub(crate) cols: u32,
+    pub(crate) k: u32,
+    pub(crate) start: u32,
+    pub(crate) mode: u32,
+    pub(crate) stride: u32,
+    pub(crate) offset: u32,
+    pub(crate) row0: u32,
+    pub(crate) parts: u32,
+    pub(crate) part_cols: u32,
+    pub(crate) kept: u32,
+    pub(crate) list_stride: u32,
+    pub(crate) mask: u32,
+    pub(crate) flip: u32,
+    pub(crate) add: u32,
+    pub(crate) nan_low: u32,
+    pub(crate) nan_high: u32,
+    pub(crate) zero_low: u32,
+    pub(crate) zero_step: u32,
+    pub(crate) floats: u32,
+    pub(crate) sorted: u32,
+    pub(crate) ragged: u32,
+    pub(crate) groups_x: u32,
+    pub(crate) lo: u32,
+    pub(crate) hi: u32,
+    pub(crate) list_parts: u32,
+    pub(crate) sort_room: u32,
+    pub(crate) sort_base: u32,
+}
+
+/// The code map of a type in the 32 bits of a shader's word: unsigned keys, 16-bit elements in the
+/// upper half.
+pub(crate) fn key_map<T: Element>(direction: Direction, nan: NanOrder) -> Params {
+    let map = CodeMap::<T::Lane>::new::<T>(direction, nan);
+    let shift = 32 - 8 * size_of::<T>() as u32;
+    let word = |x: T::Lane| (st_rank::order::Lane::to_i64(x) as u32) << shift;
+    let key = |x: T::Lane| word(x).wrapping_add(1 << 31);
+    let floats = matches!(T::ENCODING, Encoding::Float { .. });
+    Params {
+        mask: word(map.and),
+        flip: word(map.xor),
+        add: word(map.add).wrapping_add(1 << 31),
+        nan_low: key(map.nan_low),
+        nan_high: key(map.nan_high),
+        zero_low: key(map.zero_low),
+        zero_step: 1 << shift,
+        floats: floats.into(),
+        ..Params::default()
+    }
+}
+
+impl Params {
+    /// The key of an element's bits, as a shader makes it.
+    pub(crate) fn key(&self, bits: u32) -> u32 {
+        let sign = (bits.cast_signed() >> 31).cast_unsigned();
+        let raw = ((bits ^ (sign & self.mask)) ^ self.flip).wrapping_add(self.add);
+        if self.floats != 0 {
+            if raw >= self.nan_low && raw <= self.nan_high {
+                return self.nan_high;
+            }
+            if raw == self.zero_low {
+                return raw + self.zero_step;
+            }
+        }
+        raw
+    }
+}
+
+/// The types that the kernels can read.
+pub(crate) const fn reads(dtype: DType) -> bool {
+    matches!(dtype, DType::F32 | DType::F16 | DType::Bf16 | DType::I32 | DType::U32)
+}
+
+/// One dispatch.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Dispatch {
+    pub(crate) permutation: Permutation,
+    pub(crate) workgroups: u64,
+    pub(crate) params: Params,
+}
+
+/// What a plan needs in memory, and its commands for a batch of rows.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Layout {
+    pub(crate) problem: Problem,
+    choice: Choice,
+    caps: DeviceCaps,
+    /// Lanes of the device's widest subgroup.
+    most_lanes: u32,
+    /// Entries of lists for each row.
+    pub(crate) list_stride: u64,
+    base: Params,
+}
+
+impl Layout {
+    pub(crate) fn new(plan: &RankPlan, caps: &DeviceCaps, most_lanes: u32, map: Params) -> Self {
+        let (problem, choice) = (plan.problem, plan.choice);
+        let parts = gpu::parts(&choice, problem.cols) as u64;
+        let part_cols = gpu::part_columns(&choice, problem.cols) as u64;
+        let kept = if choice.use_2ce { gpu::kept(&choice, &problem) } else { 0 };
+        let lists = parts * kept;
+        // Room for what does not fit shared memory: a part to be sorted, or k results.
+        let first = Permutation::first(&choice, &problem, caps);
+        let sort_room = match first.stage {
+            Stage::Bitonic if part_cols > u64::from(first.cap) => part_cols.next_power_of_two(),
+            _ => 0,
+        };
+        let k = problem.k as u64;
+        let results = if k > gpu::radix_entries(choice.wg, &problem, caps) {
+            k.next_power_of_two()
+        } else {
+            0
+        };
+        let list_stride = lists + (sort_room * parts).max(results);
+        let (mode, start) = match problem.kind {
+            RankKind::TopK | RankKind::BottomK => (0, 0),
+            RankKind::MidK => (1, 0),
+            RankKind::Range { start } => (2, clamp(start as u64)),
+        };
+        let base = Params {
+            cols: clamp(problem.cols as u64),
+            k: clamp(k),
+            start,
+            mode,
+            stride: clamp(problem.row_stride as u64),
+            parts: clamp(parts),
+            part_cols: clamp(part_cols),
+            kept: clamp(kept),
+            list_stride: clamp(list_stride),
+            sorted: problem.sorted.into(),
+            ragged: problem.lengths.is_ragged().into(),
+            list_parts: clamp(parts),
+            sort_room: clamp(sort_room),
+            sort_base: clamp(lists),
+            ..map
+        };
+        Self { problem, choice, caps: *caps, most_lanes: most_lanes.max(1), list_stride, base }
+    }
+
+    /// Bytes of lists that a row needs.
+    pub(crate) const fn list_bytes(&self) -> u64 {
+        self.list_stride.saturating_mul(8)
+    }
+
+    /// The dispatches for `rows` rows from `row0` on, whose first element is `offset` elements into
+    /// the binding.
+    pub(crate) fn dispatches(&self, row0: u64, rows: u64, offset: u64) -> Vec<Dispatch> {
+        let Self { problem, choice, caps, most_lanes, base, .. } = self;
+        let params =
+            Params { rows: clamp(rows), row0: clamp(row0), offset: clamp(offset), ..*base };
+        let first = Permutation::first(choice, problem, caps);
+        let parts = rows * u64::from(base.parts);
+        let of_group = match first.stage {
+            // At least so many subgroups, and so parts, are in a workgroup.
+            Stage::Warp => u64::from((choice.wg / most_lanes).max(1)),
+            _ => 1,
+        };
+        let mut list =
+            vec![Dispatch { permutation: first, workgroups: parts.div_ceil(of_group), params }];
+        if choice.use_2ce {
+            list.push(Dispatch {
+                permutation: Permutation::second(choice, problem, caps),
+                workgroups: rows,
+                params: Params { parts: 1, ..params },
+            });
+        }
+        list
+    }
+}
+
+/// Sizes that are too large for a word are refused before by what the device can bind.
+fn clamp(x: u64) -> u32 {
+    u32::try_from(x).unwrap_or(u32::MAX)
+}

@@ -1,0 +1,230 @@
+//! Upload, record, read back.
+
+use st_rank::{Error, Input, Problem, Result};
+use wgpu::util::{BufferInitDescriptor, DeviceExt};
+use wgpu::{
+    BindGroupDescriptor, BindGroupEntry, Buffer, BufferDescriptor, BufferUsages, CommandEncoder,
+    ComputePassDescriptor, ErrorFilter, MapMode, PollType,
+};
+
+use crate::gpu::Gpu;
+use crate::layout::{Dispatch, Layout};
+
+/// The buffers of a batch of rows, in the order of the bindings.
+pub(crate) struct Buffers {
+    pub(crate) input: Buffer,
+    pub(crate) lengths: Buffer,
+    pub(crate) lists: Buffer,
+    pub(crate) values: Buffer,
+    pub(crate) indices: Buffer,
+}
+
+/// Bytes of a binding of which nothing is read.
+const LEAST_BYTES: u64 = 16;
+
+impl Gpu {
+    /// Runs what may make the driver refuse, and turns its refusal into an error.
+    pub(crate) fn guarded<T>(&self, what: &str, run: impl FnOnce() -> Result<T>) -> Result<T> {
+        self.alive()?;
+        let memory = self.device.push_error_scope(ErrorFilter::OutOfMemory);
+        let validation = self.device.push_error_scope(ErrorFilter::Validation);
+        let done = run();
+        let refused = pollster::block_on(validation.pop());
+        let full = pollster::block_on(memory.pop());
+        self.alive()?;
+        match full.or(refused) {
+            Some(error) => Err(self.refused(&format!("{what}: {error}"))),
+            None => done,
+        }
+    }
+
+    pub(crate) fn buffer(&self, bytes: u64, usage: BufferUsages) -> Buffer {
+        self.device.create_buffer(&BufferDescriptor {
+            label: Some("spiraltorch"),
+            size: bytes.next_multiple_of(4).max(LEAST_BYTES),
+            usage: usage | BufferUsages::STORAGE,
+            mapped_at_creation: false,
+        })
+    }
+
+    /// A buffer with these bytes in it.
+    pub(crate) fn upload(&self, bytes: &[u8]) -> Buffer {
+        let buffer = self.buffer(bytes.len() as u64, BufferUsages::COPY_DST);
+        let whole = bytes.len() / 4 * 4;
+        self.queue.write_buffer(&buffer, 0, &bytes[..whole]);
+        if whole < bytes.len() {
+            let mut last = [0; 4];
+            last[..bytes.len() - whole].copy_from_slice(&bytes[whole..]);
+            self.queue.write_buffer(&buffer, whole as u64, &last);
+        }
+        buffer
+    }
+
+    /// Records dispatches, in order, into one pass.
+    pub(crate) fn record(
+        &self,
+        encoder: &mut CommandEncoder,
+        dispatches: &[Dispatch],
+        buffers: &Buffers,
+    ) -> Result<()> {
+        let mut pass = encoder.begin_compute_pass(&ComputePassDescriptor::default());
+        for dispatch in dispatches {
+            let most = u64::from(self.limits.max_compute_workgroups_per_dimension.max(1));
+            let x = dispatch.workgroups.clamp(1, most);
+            let y = dispatch.workgroups.div_ceil(x).max(1);
+            if y > most {
+                return Err(self.refused("so many workgroups"));
+            }
+            let params = crate::layout::Params { groups_x: x as u32, ..dispatch.params };
+            let uniform = self.device.create_buffer_init(&BufferInitDescriptor {
+                label: Some("spiraltorch"),
+                contents: bytemuck::bytes_of(&params),
+                usage: BufferUsages::UNIFORM,
+            });
+            let entries: Vec<BindGroupEntry<'_>> = (0..)
+                .zip([
+                    &buffers.input,
+                    &buffers.lengths,
+                    &buffers.lists,
+                    &buffers.values,
+                    &buffers.indices,
+                    &uniform,
+                ])
+                .map(|(binding, buffer)| BindGroupEntry {
+                    binding,
+                    resource: buffer.as_entire_binding(),
+                })
+                .collect();
+            let group = self.device.create_bind_group(&BindGroupDescriptor {
+                label: Some("spiraltorch"),
+                layout: &self.bindings,
+                entries: &entries,
+            });
+            pass.set_pipeline(&self.pipeline(&dispatch.permutation)?);
+            pass.set_bind_group(0, &group, &[]);
+            pass.dispatch_workgroups(x as u32, y as u32, 1);
+        }
+        Ok(())
+    }
+
+    /// Submits, waits, and gives the words that these buffers begin with.
+    pub(crate) fn read(
+        &self,
+        mut encoder: CommandEncoder,
+        wanted: &[(&Buffer, u64)],
+    ) -> Result<Vec<Vec<u32>>> {
+        let mut stagings = Vec::with_capacity(wanted.len());
+        for &(buffer, words) in wanted {
+            let bytes = (words * 4).max(4);
+            let staging = self.device.create_buffer(&BufferDescriptor {
+                label: Some("spiraltorch"),
+                size: bytes,
+                usage: BufferUsages::MAP_READ | BufferUsages::COPY_DST,
+                mapped_at_creation: false,
+            });
+            encoder.copy_buffer_to_buffer(buffer, 0, &staging, 0, bytes);
+            stagings.push((staging, words));
+        }
+        self.queue.submit([encoder.finish()]);
+        let (sender, receiver) = std::sync::mpsc::channel();
+        for (staging, _) in &stagings {
+            let sender = sender.clone();
+            staging.slice(..).map_async(MapMode::Read, move |done| {
+                // The receiver waits for as many as were asked for.
+                let _ = sender.send(done);
+            });
+        }
+        let waited = self.device.poll(PollType::wait_indefinitely());
+        waited.map_err(|e| self.refused(&format!("to finish: {e}")))?;
+        let mut results = Vec::with_capacity(stagings.len());
+        for _ in &stagings {
+            match receiver.recv() {
+                Ok(Ok(())) => {}
+                _ => return Err(self.refused("to give results back")),
+            }
+        }
+        for (staging, words) in &stagings {
+            let mapped = staging
+                .slice(..)
+                .get_mapped_range()
+                .map_err(|e| self.refused(&format!("to give results back: {e}")))?;
+            results.push(bytemuck::cast_slice(&mapped)[..*words as usize].to_vec());
+        }
+        Ok(results)
+    }
+
+    /// Greatest binding, in bytes.
+    pub(crate) fn most_bytes(&self) -> u64 {
+        u64::from(self.limits.max_storage_buffer_binding_size).min(self.limits.max_buffer_size)
+    }
+}
+
+/// Rows of a batch, so that every buffer can be bound; an error if not even one can.
+pub(crate) fn batch(most_bytes: u64, problem: &Problem, row_bytes: &[u64]) -> Result<u64> {
+    let widest = row_bytes.iter().copied().max().unwrap_or(0).max(1);
+    match most_bytes / widest {
+        0 => Err(Error::TooLarge {
+            what: "a binding of this device",
+            rows: 1,
+            per_row: problem.cols.max(problem.k),
+        }),
+        rows => Ok(rows),
+    }
+}
+
+/// The rows of a batch, as bytes, from its first element to its last.
+pub(crate) fn rows_of<T: st_rank::Element>(
+    input: Input<'_, T>,
+    stride: usize,
+    cols: usize,
+    row0: usize,
+    rows: usize,
+) -> &[u8] {
+    if rows == 0 || cols == 0 {
+        return &[];
+    }
+    let first = row0 * stride;
+    let last = first + (rows - 1) * stride + cols;
+    bytemuck::cast_slice(&input.values[first..last])
+}
+
+/// Runs a plan's dispatches over all rows, batch by batch, and hands each batch's results on: the
+/// words of values and of indices.
+pub(crate) fn run<T: st_rank::Element>(
+    gpu: &Gpu,
+    layout: &Layout,
+    input: Input<'_, T>,
+    mut done: impl FnMut(usize, &[u32], &[u32]),
+) -> Result<()> {
+    let Problem { rows, cols, k, row_stride, .. } = layout.problem;
+    let row_bytes =
+        [(row_stride * size_of::<T>()) as u64, layout.list_bytes(), (k as u64).saturating_mul(4)];
+    let batch_rows = batch(gpu.most_bytes(), &layout.problem, &row_bytes)?;
+    let mut row0 = 0;
+    while row0 < rows {
+        let here = usize::try_from(batch_rows).unwrap_or(usize::MAX).min(rows - row0);
+        let words = here as u64 * k as u64;
+        let results = gpu.guarded("a selection", || {
+            let lengths = input.lengths.map_or(&[][..], |all| &all[row0..row0 + here]);
+            let out = BufferUsages::COPY_SRC;
+            let buffers = Buffers {
+                input: gpu.upload(rows_of(input, row_stride, cols, row0, here)),
+                lengths: gpu.upload(bytemuck::cast_slice(lengths)),
+                lists: gpu.buffer(layout.list_bytes() * here as u64, out),
+                values: gpu.buffer(words * 4, out),
+                indices: gpu.buffer(words * 4, out),
+            };
+            let mut encoder = gpu.device.create_command_encoder(&Default::default());
+            gpu.record(&mut encoder, &layout.dispatches(0, here as u64, 0), &buffers)?;
+            gpu.read(encoder, &[(&buffers.values, words), (&buffers.indices, words)])
+        })?;
+        done(row0, &results[0], &results[1]);
+        row0 += here;
+    }
+    Ok(())
+}
+
+/// The element whose bits a shader wrote into a word.
+pub(crate) fn from_word<T: st_rank::Element>(word: u32) -> T {
+    T::from_lane(st_rank::order::Lane::from_i64(i64::from(word)))
+}
