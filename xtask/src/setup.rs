@@ -15,6 +15,10 @@ fn python_can(code: &str) -> bool {
     shell("python3").arg("-c").arg(code).works()
 }
 
+fn library(name: &str) -> bool {
+    python_can(&format!("import ctypes; ctypes.CDLL('{name}')"))
+}
+
 /// What `cargo xtask test` needs beyond the Rust toolchain and its linker.
 const TEST: &[Tool] = &[
     // The tidiness test asks it which files are ours.
@@ -22,6 +26,12 @@ const TEST: &[Tool] = &[
     Tool { package: "python3", present: || shell("python3").arg("--version").works() },
     // Debian's Python has no pip of its own, and cannot make an environment that has.
     Tool { package: "python3-venv", present: || python_can("import ensurepip, venv") },
+    // A Vulkan driver for machines without a GPU, and the loader that finds it.
+    Tool { package: "libvulkan1", present: || library("libvulkan.so.1") },
+    Tool {
+        package: "mesa-vulkan-drivers",
+        present: || Path::new("/usr/share/vulkan/icd.d").is_dir(),
+    },
     Tool { package: "ca-certificates", present: || Path::new("/etc/ssl/certs").is_dir() },
 ];
 

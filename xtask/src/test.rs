@@ -37,6 +37,9 @@ pub(crate) fn check() -> Result<()> {
 /// What the library may be built with beyond its default, each alone.
 const FEATURES: &[&str] = &["logic", "kdsl"];
 
+/// The same for the library alone: devices.
+const DEVICES: &[&str] = &["wgpu", "mps"];
+
 /// `cargo xtask test`.
 pub(crate) fn test(quick: bool, all: bool) -> Result<()> {
     let mut report = Report::default();
@@ -61,7 +64,13 @@ pub(crate) fn test(quick: bool, all: bool) -> Result<()> {
     report.step_unless(left_out, "st-core with each feature", || {
         FEATURES.iter().try_for_each(|features| {
             cargo().words("check --tests -p st-plan -p st-core --features").arg(features).run()
+        })?;
+        DEVICES.iter().try_for_each(|device| {
+            cargo().words("check --tests -p st-core --features").arg(device).run()
         })
+    });
+    report.step_unless(left_out, "spiral on WGPU", || {
+        cargo().words("test -p st-cli --features wgpu --test wgpu").run()
     });
     report.step_unless(left_out, "README's main command", || {
         cargo().words("run --release -p st-cli -- topk examples/data/digits.npy -k 5").run()

@@ -142,6 +142,21 @@ impl WgpuExecutor {
         }
     }
 
+    /// The device, and what of it a plan uses, if it can be run over an input.
+    pub(crate) fn ready<T: Element>(
+        &self,
+        plan: &RankPlan,
+        input: Input<'_, T>,
+    ) -> Result<(&Gpu, DeviceCaps)> {
+        self.refuse(&plan.caps, T::DTYPE)?;
+        plan.problem.check()?;
+        plan.problem.check_input(T::DTYPE, input.values.len(), input.lengths)?;
+        let (gpu, caps) = (self.gpu()?, self.caps()?);
+        let caps = caps.with_subgroup(caps.lane, caps.subgroups && plan.caps.subgroups);
+        st_kernels::check(&plan.choice, &plan.problem, &caps)?;
+        Ok((gpu, caps))
+    }
+
     /// Refuses plans for other devices and types that the kernels cannot read.
     pub(crate) fn refuse(&self, plan: &DeviceCaps, dtype: st_rank::DType) -> Result<()> {
         if plan.backend != self.backend {
@@ -174,13 +189,7 @@ impl<T: Element> RankKExecutor for OnWgpu<'_, T> {
 impl<T: Element, O: HostOutput<T> + ?Sized> ExecuteInto<O> for OnWgpu<'_, T> {
     fn execute_into(&self, plan: &RankPlan, out: &mut O) -> Result<()> {
         let &Self { exec, input } = self;
-        exec.refuse(&plan.caps, T::DTYPE)?;
-        plan.problem.check()?;
-        plan.problem.check_input(T::DTYPE, input.values.len(), input.lengths)?;
-        let gpu = exec.gpu()?;
-        let caps = exec.caps()?;
-        let caps = caps.with_subgroup(caps.lane, caps.subgroups && plan.caps.subgroups);
-        st_kernels::check(&plan.choice, &plan.problem, &caps)?;
+        let (gpu, caps) = exec.ready::<T>(plan, input)?;
         let k = plan.problem.k;
         if plan.problem.output_len() == 0 {
             out.slots(0)?;

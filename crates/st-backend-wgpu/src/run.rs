@@ -3,8 +3,9 @@
 use st_rank::{Error, Input, Problem, Result};
 use wgpu::util::{BufferInitDescriptor, DeviceExt};
 use wgpu::{
-    BindGroupDescriptor, BindGroupEntry, Buffer, BufferDescriptor, BufferUsages, CommandEncoder,
-    ComputePassDescriptor, ErrorFilter, MapMode, PollType,
+    BindGroup, BindGroupDescriptor, BindGroupEntry, Buffer, BufferDescriptor, BufferUsages,
+    CommandEncoder, ComputePass, ComputePassDescriptor, ComputePipeline, ErrorFilter, MapMode,
+    PollType,
 };
 
 use crate::gpu::Gpu;
@@ -17,6 +18,21 @@ pub(crate) struct Buffers {
     pub(crate) lists: Buffer,
     pub(crate) values: Buffer,
     pub(crate) indices: Buffer,
+}
+
+/// A dispatch that only has to be put into a pass.
+pub(crate) struct Ready {
+    pipeline: ComputePipeline,
+    bindings: BindGroup,
+    grid: [u32; 2],
+}
+
+impl Ready {
+    pub(crate) fn dispatch(&self, pass: &mut ComputePass<'_>) {
+        pass.set_pipeline(&self.pipeline);
+        pass.set_bind_group(0, &self.bindings, &[]);
+        pass.dispatch_workgroups(self.grid[0], self.grid[1], 1);
+    }
 }
 
 /// Bytes of a binding of which nothing is read.
@@ -60,6 +76,48 @@ impl Gpu {
         buffer
     }
 
+    /// Makes what a pass needs of dispatches: pipelines, parameters, bindings.
+    pub(crate) fn prepare(&self, dispatches: &[Dispatch], buffers: &Buffers) -> Result<Vec<Ready>> {
+        dispatches.iter().map(|dispatch| self.ready(dispatch, buffers)).collect()
+    }
+
+    fn ready(&self, dispatch: &Dispatch, buffers: &Buffers) -> Result<Ready> {
+        let most = u64::from(self.limits.max_compute_workgroups_per_dimension.max(1));
+        let x = dispatch.workgroups.clamp(1, most);
+        let y = dispatch.workgroups.div_ceil(x).max(1);
+        if y > most {
+            return Err(self.refused("so many workgroups"));
+        }
+        let params = crate::layout::Params { groups_x: x as u32, ..dispatch.params };
+        let uniform = self.device.create_buffer_init(&BufferInitDescriptor {
+            label: Some("spiraltorch"),
+            contents: bytemuck::bytes_of(&params),
+            usage: BufferUsages::UNIFORM,
+        });
+        let bound = [
+            &buffers.input,
+            &buffers.lengths,
+            &buffers.lists,
+            &buffers.values,
+            &buffers.indices,
+            &uniform,
+        ];
+        let entries: Vec<BindGroupEntry<'_>> = (0..)
+            .zip(bound)
+            .map(|(binding, buffer)| BindGroupEntry {
+                binding,
+                resource: buffer.as_entire_binding(),
+            })
+            .collect();
+        let bindings = self.device.create_bind_group(&BindGroupDescriptor {
+            label: Some("spiraltorch"),
+            layout: &self.bindings,
+            entries: &entries,
+        });
+        let pipeline = self.pipeline(&dispatch.permutation)?;
+        Ok(Ready { pipeline, bindings, grid: [x as u32, y as u32] })
+    }
+
     /// Records dispatches, in order, into one pass.
     pub(crate) fn record(
         &self,
@@ -67,43 +125,9 @@ impl Gpu {
         dispatches: &[Dispatch],
         buffers: &Buffers,
     ) -> Result<()> {
+        let ready = self.prepare(dispatches, buffers)?;
         let mut pass = encoder.begin_compute_pass(&ComputePassDescriptor::default());
-        for dispatch in dispatches {
-            let most = u64::from(self.limits.max_compute_workgroups_per_dimension.max(1));
-            let x = dispatch.workgroups.clamp(1, most);
-            let y = dispatch.workgroups.div_ceil(x).max(1);
-            if y > most {
-                return Err(self.refused("so many workgroups"));
-            }
-            let params = crate::layout::Params { groups_x: x as u32, ..dispatch.params };
-            let uniform = self.device.create_buffer_init(&BufferInitDescriptor {
-                label: Some("spiraltorch"),
-                contents: bytemuck::bytes_of(&params),
-                usage: BufferUsages::UNIFORM,
-            });
-            let entries: Vec<BindGroupEntry<'_>> = (0..)
-                .zip([
-                    &buffers.input,
-                    &buffers.lengths,
-                    &buffers.lists,
-                    &buffers.values,
-                    &buffers.indices,
-                    &uniform,
-                ])
-                .map(|(binding, buffer)| BindGroupEntry {
-                    binding,
-                    resource: buffer.as_entire_binding(),
-                })
-                .collect();
-            let group = self.device.create_bind_group(&BindGroupDescriptor {
-                label: Some("spiraltorch"),
-                layout: &self.bindings,
-                entries: &entries,
-            });
-            pass.set_pipeline(&self.pipeline(&dispatch.permutation)?);
-            pass.set_bind_group(0, &group, &[]);
-            pass.dispatch_workgroups(x as u32, y as u32, 1);
-        }
+        ready.iter().for_each(|r| r.dispatch(&mut pass));
         Ok(())
     }
 
@@ -188,6 +212,34 @@ pub(crate) fn rows_of<T: st_rank::Element>(
     bytemuck::cast_slice(&input.values[first..last])
 }
 
+/// Rows that can be bound at a time.
+pub(crate) fn rows_at_once<T>(gpu: &Gpu, layout: &Layout) -> Result<u64> {
+    let Problem { k, row_stride, .. } = layout.problem;
+    let row_bytes =
+        [(row_stride * size_of::<T>()) as u64, layout.list_bytes(), (k as u64).saturating_mul(4)];
+    batch(gpu.most_bytes(), &layout.problem, &row_bytes)
+}
+
+/// Buffers for some rows, the input in its place.
+pub(crate) fn uploaded<T: st_rank::Element>(
+    gpu: &Gpu,
+    layout: &Layout,
+    input: Input<'_, T>,
+    row0: usize,
+    rows: usize,
+) -> Buffers {
+    let Problem { cols, k, row_stride, .. } = layout.problem;
+    let lengths = input.lengths.map_or(&[][..], |all| &all[row0..row0 + rows]);
+    let (words, out) = (rows as u64 * k as u64, BufferUsages::COPY_SRC);
+    Buffers {
+        input: gpu.upload(rows_of(input, row_stride, cols, row0, rows)),
+        lengths: gpu.upload(bytemuck::cast_slice(lengths)),
+        lists: gpu.buffer(layout.list_bytes() * rows as u64, out),
+        values: gpu.buffer(words * 4, out),
+        indices: gpu.buffer(words * 4, out),
+    }
+}
+
 /// Runs a plan's dispatches over all rows, batch by batch, and hands each batch's results on: the
 /// words of values and of indices.
 pub(crate) fn run<T: st_rank::Element>(
@@ -196,24 +248,14 @@ pub(crate) fn run<T: st_rank::Element>(
     input: Input<'_, T>,
     mut done: impl FnMut(usize, &[u32], &[u32]),
 ) -> Result<()> {
-    let Problem { rows, cols, k, row_stride, .. } = layout.problem;
-    let row_bytes =
-        [(row_stride * size_of::<T>()) as u64, layout.list_bytes(), (k as u64).saturating_mul(4)];
-    let batch_rows = batch(gpu.most_bytes(), &layout.problem, &row_bytes)?;
+    let Problem { rows, k, .. } = layout.problem;
+    let batch_rows = rows_at_once::<T>(gpu, layout)?;
     let mut row0 = 0;
     while row0 < rows {
         let here = usize::try_from(batch_rows).unwrap_or(usize::MAX).min(rows - row0);
         let words = here as u64 * k as u64;
         let results = gpu.guarded("a selection", || {
-            let lengths = input.lengths.map_or(&[][..], |all| &all[row0..row0 + here]);
-            let out = BufferUsages::COPY_SRC;
-            let buffers = Buffers {
-                input: gpu.upload(rows_of(input, row_stride, cols, row0, here)),
-                lengths: gpu.upload(bytemuck::cast_slice(lengths)),
-                lists: gpu.buffer(layout.list_bytes() * here as u64, out),
-                values: gpu.buffer(words * 4, out),
-                indices: gpu.buffer(words * 4, out),
-            };
+            let buffers = uploaded(gpu, layout, input, row0, here);
             let mut encoder = gpu.device.create_command_encoder(&Default::default());
             gpu.record(&mut encoder, &layout.dispatches(0, here as u64, 0), &buffers)?;
             gpu.read(encoder, &[(&buffers.values, words), (&buffers.indices, words)])

@@ -19,6 +19,8 @@ mod report;
 mod stats;
 mod sweep;
 mod system;
+#[cfg(feature = "wgpu")]
+mod wgpu;
 
 use std::process::ExitCode;
 
@@ -43,6 +45,9 @@ enum Command {
     CpuSweep(sweep::Args),
     /// What planning itself costs.
     Plan,
+    /// The WGPU kernels by the device's timestamps.
+    #[cfg(feature = "wgpu")]
+    Wgpu(wgpu::Args),
 }
 
 fn main() -> ExitCode {
@@ -50,6 +55,8 @@ fn main() -> ExitCode {
         Command::Cpu(args) => cpu::run(&args),
         Command::CpuSweep(args) => sweep::run(&args),
         Command::Plan => planning::run(),
+        #[cfg(feature = "wgpu")]
+        Command::Wgpu(args) => wgpu::run(&args),
     };
     match done {
         Ok(true) => ExitCode::SUCCESS,

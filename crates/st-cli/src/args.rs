@@ -3,9 +3,9 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use st_core::DType;
 use st_core::backend::device_caps::{Backend, DeviceCaps};
 use st_core::ops::rank_entry::NanOrder;
-use st_core::{DType, Error as RankError};
 
 use crate::caps_text;
 
@@ -251,17 +251,6 @@ impl Device {
             Self::Cuda => Backend::Cuda,
             Self::Hip => Backend::Hip,
             Self::Mps => Backend::Mps,
-        }
-    }
-
-    /// Refuses the devices that this build has no backend for.
-    pub(crate) fn require(self, advice: &'static str) -> Result<(), RankError> {
-        match self.backend() {
-            Backend::Cpu => Ok(()),
-            backend => {
-                let why = format!("this build has no {backend} backend");
-                Err(RankError::Unavailable { backend, why, advice })
-            }
         }
     }
 }

@@ -6,6 +6,7 @@ use std::io::{self, Write};
 use serde::Serialize;
 use st_core::backend::cpu_exec::Isa;
 use st_core::backend::device_caps::{Backend, DeviceCaps};
+use st_core::backend::wgpu_exec::{self, AdapterReport};
 use st_core::settings::{Fault, Loaded, Settings};
 
 use crate::args::{CpuArgs, DoctorArgs};
@@ -103,8 +104,7 @@ impl Report {
             found: true,
             detail: format!("{} on {} threads", exec.isa().name(), caps.max_workgroup),
         };
-        let missing = [Backend::Wgpu, Backend::Cuda, Backend::Hip, Backend::Mps]
-            .map(|backend| BackendState { backend, found: false, detail: MISSING.to_owned() });
+        let others = [Backend::Wgpu, Backend::Cuda, Backend::Hip, Backend::Mps].map(state);
         Ok(Self {
             version: env!("CARGO_PKG_VERSION"),
             target: format!("{} {}", std::env::consts::ARCH, std::env::consts::OS),
@@ -123,7 +123,7 @@ impl Report {
                 read_bandwidth_bytes_per_second: caps.bandwidth,
                 caps,
             },
-            backends: [found].into_iter().chain(missing).collect(),
+            backends: [found].into_iter().chain(others).collect(),
             rules: RulesState {
                 file: settings.rules_file().map(|file| file.display().to_string()),
                 loaded: loaded.rules.clone(),
@@ -182,6 +182,37 @@ impl Report {
         }
         Ok(())
     }
+}
+
+/// What was found of a backend but the processor's.
+fn state(backend: Backend) -> BackendState {
+    if !(wgpu_exec::IN_THIS_BUILD && matches!(backend, Backend::Wgpu | Backend::Mps)) {
+        return BackendState { backend, found: false, detail: MISSING.to_owned() };
+    }
+    let adapters = wgpu_exec::adapters(backend);
+    let list: Vec<String> = adapters.iter().map(adapter).collect();
+    let detail = match (list.is_empty(), backend) {
+        (false, _) => list.join("; "),
+        (true, Backend::Mps) => "no Metal device: it is on Apple's systems alone".to_owned(),
+        (true, _) => "no adapter: install a Vulkan driver (mesa-vulkan-drivers has a software \
+                      one)"
+            .to_owned(),
+    };
+    BackendState { backend, found: !adapters.is_empty(), detail }
+}
+
+fn adapter(found: &AdapterReport) -> String {
+    let AdapterReport { name, interface, driver, software, caps } = found;
+    let software = if *software { "software, " } else { "" };
+    let subgroups = match caps.subgroups {
+        true => format!("subgroups of {}", caps.lane),
+        false => "no subgroups".to_owned(),
+    };
+    format!(
+        "{name} ({software}{interface}, {driver}): {subgroups}, workgroups up to {}, {} of shared memory",
+        caps.max_workgroup,
+        size(caps.shared_mem.into())
+    )
 }
 
 fn size(bytes: u64) -> String {

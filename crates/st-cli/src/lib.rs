@@ -11,6 +11,7 @@ mod caps_text;
 mod cpu;
 mod doctor;
 mod error;
+mod exec;
 mod explain;
 pub mod input;
 mod output;

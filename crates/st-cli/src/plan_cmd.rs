@@ -6,7 +6,8 @@ use st_core::ops::rank_entry::{Explanation, Problem, RankKind, RankPlan, explain
 
 use crate::args::{ExplainArgs, Kind, PlanArgs};
 use crate::error::Error;
-use crate::{cpu, output, settings};
+use crate::exec::Exec;
+use crate::{output, settings};
 
 /// The plan's own fields, with what was asked for at hand at the top.
 #[derive(Serialize)]
@@ -77,10 +78,8 @@ fn asked(args: &PlanArgs) -> Result<(Problem, DeviceCaps), Error> {
     let caps = match args.caps {
         Some(caps) => caps,
         None => {
-            args.device.require(
-                "describe it to plan for it, as --caps wgpu,lane=32,subgroup=true,wg=256,smem=32768",
-            )?;
-            cpu::executor(&args.cpu)?.caps()
+            let advice = "describe it to plan for it, as --caps wgpu,lane=32,subgroup=true,wg=256,smem=32768";
+            Exec::open(args.device, &args.cpu, advice)?.caps()
         }
     };
     let problem = Problem::new(kind, args.rows, args.cols, args.k)

@@ -3,20 +3,20 @@
 use std::io;
 use std::time::Instant;
 
-use st_core::backend::cpu_exec::CpuExecutor;
-use st_core::ops::rank_entry::{Problem, RankKind, RankOutput, RankPlan, execute_rank, plan};
+use st_core::ops::rank_entry::{Problem, RankKind, RankOutput, RankPlan, plan};
 
 use crate::args::SelectArgs;
 use crate::error::Error;
+use crate::exec::Exec;
 use crate::input::{self, Request, Source};
 use crate::output::{self, Destination, Report, Values};
 use crate::tensor::{RowLayout, Scalar, Tensor};
-use crate::{cpu, explain, progress, settings, with_scalar};
+use crate::{explain, progress, settings, with_scalar};
 
 /// Runs a selection. Everything that can be refused without reading elements is refused before.
 pub(crate) fn run(kind: RankKind, args: &SelectArgs) -> Result<(), Error> {
-    args.device.require("use --device cpu, or a build with that backend")?;
-    let exec = cpu::executor(&args.cpu)?;
+    let exec =
+        Exec::open(args.device, &args.cpu, "use --device cpu, or a build with that backend")?;
     let destination =
         args.out.as_deref().map(|out| Destination::check(out, &args.file)).transpose()?;
     let source = Source::open(&args.file)?;
@@ -45,7 +45,7 @@ pub(crate) fn run(kind: RankKind, args: &SelectArgs) -> Result<(), Error> {
         tensor: args.tensor.as_deref(),
         layout: &layout,
         shape: &tensor.shape,
-        isa: exec.isa().name(),
+        isa: exec.unit(),
         plan: &plan,
         values: &*values,
         indices: &indices,
@@ -83,14 +83,14 @@ struct Selected {
 
 /// Selects, and puts the result into the array's order of axes. Only the selection is timed.
 fn select<T: Scalar>(
-    exec: &CpuExecutor,
+    exec: &Exec,
     tensor: &Tensor<'_>,
     layout: &RowLayout,
     plan: &RankPlan,
 ) -> Result<Selected, Error> {
     let rows = layout.rows_of(tensor.elements::<T>()?, tensor.order)?;
     let start = Instant::now();
-    let RankOutput { values, indices } = execute_rank(&exec.on(&*rows), plan)?;
+    let RankOutput { values, indices } = exec.run(&rows, plan)?;
     let elapsed_us = start.elapsed().as_secs_f64() * 1e6;
     let k = plan.problem.k;
     let values = layout.restore(values, k)?;

@@ -54,11 +54,9 @@ impl Stage {
     }
 
     /// Whether it sums over a workgroup or a subgroup, which subgroup operations make faster.
-    const fn sums(self) -> bool {
-        matches!(
-            self,
-            Self::SharedKway | Self::Warp | Self::Radix | Self::Merge | Self::Compact
-        )
+    #[must_use]
+    pub const fn sums(self) -> bool {
+        matches!(self, Self::SharedKway | Self::Warp | Self::Radix | Self::Merge | Self::Compact)
     }
 
     const fn text(self) -> &'static str {

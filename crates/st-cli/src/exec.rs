@@ -1,0 +1,67 @@
+//! The executor of a device that was named.
+
+use st_core::backend::cpu_exec::CpuExecutor;
+use st_core::backend::device_caps::{Backend, DeviceCaps};
+use st_core::backend::wgpu_exec::WgpuExecutor;
+use st_core::ops::rank_entry::{RankOutput, RankPlan, execute_rank};
+use st_core::{Element, Error as RankError};
+
+use crate::args::{CpuArgs, Device};
+use crate::cpu;
+use crate::error::Error;
+
+/// An executor that was found, and what it can do.
+pub(crate) enum Exec {
+    Cpu(CpuExecutor),
+    Wgpu { exec: WgpuExecutor, caps: DeviceCaps, adapter: String },
+}
+
+impl Exec {
+    /// Opens the device that was named; `advice` says what to do if this build has no backend for
+    /// it. Nothing falls back to another.
+    pub(crate) fn open(
+        device: Device,
+        args: &CpuArgs,
+        advice: &'static str,
+    ) -> Result<Self, Error> {
+        let exec = match device.backend() {
+            Backend::Cpu => return Ok(Self::Cpu(cpu::executor(args)?)),
+            Backend::Wgpu => WgpuExecutor::default(),
+            Backend::Mps => WgpuExecutor::metal(),
+            backend => {
+                let why = format!("this build has no {backend} backend");
+                return Err(Error::Rank(RankError::Unavailable { backend, why, advice }));
+            }
+        };
+        let caps = exec.caps()?;
+        let (name, software) = exec.adapter()?;
+        let adapter = if software { format!("{name}, software") } else { name.to_owned() };
+        Ok(Self::Wgpu { exec, caps, adapter })
+    }
+
+    pub(crate) fn caps(&self) -> DeviceCaps {
+        match self {
+            Self::Cpu(exec) => exec.caps(),
+            Self::Wgpu { caps, .. } => *caps,
+        }
+    }
+
+    /// The instruction set, or the adapter.
+    pub(crate) fn unit(&self) -> &str {
+        match self {
+            Self::Cpu(exec) => exec.isa().name(),
+            Self::Wgpu { adapter, .. } => adapter,
+        }
+    }
+
+    pub(crate) fn run<T: Element>(
+        &self,
+        rows: &[T],
+        plan: &RankPlan,
+    ) -> Result<RankOutput<T>, RankError> {
+        match self {
+            Self::Cpu(exec) => execute_rank(&exec.on(rows), plan),
+            Self::Wgpu { exec, .. } => execute_rank(&exec.on(rows), plan),
+        }
+    }
+}

@@ -1,0 +1,60 @@
+//! Selections on a WGPU device; without a GPU, on the software driver.
+
+mod common;
+
+use std::path::PathBuf;
+
+use common::spiral;
+
+fn digits() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../examples/data/digits.npy")
+}
+
+fn selected(kind: &[&str], device: &str) -> serde_json::Value {
+    let file = digits();
+    let args = [kind, &["--device", device, "--json", file.to_str().expect("UTF-8")]].concat();
+    spiral(args).json()
+}
+
+#[test]
+fn both_devices_give_the_same_bits() {
+    for kind in [
+        &["topk", "-k", "5"][..],
+        &["bottomk", "-k", "7", "--unsorted"],
+        &["midk", "-k", "1"],
+        &["range", "--start", "3", "-k", "20", "--nan", "last"],
+    ] {
+        let (cpu, wgpu) = (selected(kind, "cpu"), selected(kind, "wgpu"));
+        assert_eq!(cpu["values"], wgpu["values"], "{kind:?}");
+        assert_eq!(cpu["indices"], wgpu["indices"], "{kind:?}");
+        assert_eq!((&cpu["device"], &wgpu["device"]), (&"cpu".into(), &"wgpu".into()));
+    }
+    assert_eq!(selected(&["topk", "-k", "5"], "auto")["device"], "cpu", "never a software adapter");
+}
+
+#[test]
+fn doctor_lists_adapters_and_says_which_are_software() {
+    let report = spiral(["doctor", "--json"]).json();
+    let wgpu = &report["backends"][1];
+    assert_eq!((&wgpu["backend"], &wgpu["found"]), (&"wgpu".into(), &true.into()), "{report}");
+    let detail = wgpu["detail"].as_str().expect("text");
+    assert!(detail.contains("workgroups up to"), "{detail}");
+    if detail.contains("llvmpipe") {
+        assert!(detail.contains("software"), "{detail}");
+    }
+}
+
+#[test]
+fn what_is_not_there_is_refused() {
+    let file = digits();
+    let file = file.to_str().expect("UTF-8");
+    if !cfg!(target_vendor = "apple") {
+        spiral(["topk", "-k", "3", "--device", "mps", file]).refused(&["mps", "Metal"]);
+    }
+    spiral(["topk", "-k", "3", "--device", "cuda", file]).refused(&["cuda"]);
+    let wide = ["topk", "-k", "3", "--device", "wgpu", "--shape", "2,4", "--dtype", "f64"];
+    let raw = common::Files::new();
+    let raw = raw.put("x.raw", &[0; 64]);
+    let args = [&wide[..], &[raw.to_str().expect("UTF-8")]].concat();
+    spiral(args).refused(&["f64", "wgpu"]);
+}

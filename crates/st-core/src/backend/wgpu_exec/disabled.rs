@@ -1,0 +1,104 @@
+//! Without the backend.
+
+use st_rank::{
+    Backend, CompactExecutor, CompactOutput, CompactPlan, DeviceCaps, Element, Error, ExecuteInto,
+    HostInput, HostOutput, Input, RankKExecutor, RankOutput, RankPlan, Result,
+};
+
+/// Whether this build has the backend.
+pub const IN_THIS_BUILD: bool = false;
+
+/// What was found of an adapter; here, none ever is.
+#[derive(Clone, Debug)]
+#[allow(missing_docs, reason = "the same as with the backend")]
+pub struct AdapterReport {
+    pub name: String,
+    pub interface: String,
+    pub driver: String,
+    pub software: bool,
+    pub caps: DeviceCaps,
+}
+
+/// The adapters there are: none that this build could use.
+#[must_use]
+pub const fn adapters(_backend: Backend) -> Vec<AdapterReport> {
+    Vec::new()
+}
+
+/// The executor's place. Touches no device.
+#[derive(Clone, Debug)]
+pub struct WgpuExecutor {
+    backend: Backend,
+}
+
+impl Default for WgpuExecutor {
+    fn default() -> Self {
+        Self { backend: Backend::Wgpu }
+    }
+}
+
+impl WgpuExecutor {
+    /// Held to Metal.
+    #[must_use]
+    pub const fn metal() -> Self {
+        Self { backend: Backend::Mps }
+    }
+
+    /// What the device can do.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`], always.
+    pub fn caps(&self) -> Result<DeviceCaps> {
+        Err(self.unavailable())
+    }
+
+    /// The adapter's name, and whether a processor pretends to be it.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`], always.
+    pub fn adapter(&self) -> Result<(&str, bool)> {
+        Err(self.unavailable())
+    }
+
+    /// Binds the executor to its input.
+    #[must_use]
+    pub fn on<'a, X: HostInput + ?Sized>(&'a self, x: &'a X) -> OnWgpu<'a, X::Elem> {
+        OnWgpu { exec: self, _input: x.input() }
+    }
+
+    fn unavailable(&self) -> Error {
+        let feature = self.backend.name();
+        Error::Unavailable {
+            backend: self.backend,
+            why: format!("this build has no WGPU backend (feature `{feature}`)"),
+            advice: "use CpuExecutor, or a build with that feature",
+        }
+    }
+}
+
+/// A [`WgpuExecutor`] bound to its input.
+#[derive(Clone, Debug)]
+pub struct OnWgpu<'a, T> {
+    exec: &'a WgpuExecutor,
+    _input: Input<'a, T>,
+}
+
+impl<T: Element> RankKExecutor for OnWgpu<'_, T> {
+    type Output = RankOutput<T>;
+
+    fn execute(&self, _plan: &RankPlan) -> Result<Self::Output> {
+        Err(self.exec.unavailable())
+    }
+}
+
+impl<T: Element, O: HostOutput<T> + ?Sized> ExecuteInto<O> for OnWgpu<'_, T> {
+    fn execute_into(&self, _plan: &RankPlan, _out: &mut O) -> Result<()> {
+        Err(self.exec.unavailable())
+    }
+}
+
+impl<T: Element> CompactExecutor<T> for OnWgpu<'_, T> {
+    fn compact(&self, _plan: &CompactPlan, _lo: T, _hi: T) -> Result<CompactOutput<T>> {
+        Err(self.exec.unavailable())
+    }
+}

@@ -1,0 +1,137 @@
+//! Every permutation is valid WGSL, has the bindings that the host makes, and can be translated for
+//! Vulkan, Metal and DX12.
+
+use naga::back::{hlsl, msl, spv};
+use naga::front::wgsl;
+use naga::valid::{Capabilities, ModuleInfo, SubgroupOperationSet, ValidationFlags, Validator};
+use naga::{AddressSpace, Module, ShaderStage, StorageAccess};
+use st_kernels::wgsl::{Compaction, Permutation, Stage};
+
+/// The full product of what matters to the source, at some sizes.
+fn permutations() -> Vec<Permutation> {
+    let mut all = Vec::new();
+    for stage in Stage::ALL {
+        for wg in [64, 96, 256, 1024] {
+            for (half, subgroup, two) in (0..8).map(|i| (i & 1 != 0, i & 2 != 0, i & 4 != 0)) {
+                if subgroup && !stage.sums() || stage == Stage::Warp && !subgroup {
+                    continue;
+                }
+                for network in [false, true] {
+                    for compaction in [Compaction::Whole, Compaction::Count, Compaction::Apply] {
+                        let applies = match stage {
+                            Stage::Warp => compaction == Compaction::Whole,
+                            Stage::Compact => !network,
+                            _ => !network && compaction == Compaction::Whole,
+                        };
+                        if applies {
+                            all.push(Permutation {
+                                half,
+                                subgroup,
+                                two,
+                                network,
+                                compaction,
+                                cap: 1024,
+                                tile: 2 * wg,
+                                each: 2,
+                                kl: 4,
+                                ..Permutation::new(stage, wg)
+                            });
+                        }
+                    }
+                }
+            }
+        }
+    }
+    all
+}
+
+fn validated(source: &str) -> Result<(Module, ModuleInfo), String> {
+    let module = wgsl::parse_str(source).map_err(|e| e.emit_to_string(source))?;
+    let capabilities = Capabilities::SUBGROUP | Capabilities::SUBGROUP_BARRIER;
+    let info = Validator::new(ValidationFlags::all(), capabilities)
+        .subgroup_stages(naga::valid::ShaderStages::COMPUTE)
+        .subgroup_operations(SubgroupOperationSet::all())
+        .validate(&module)
+        .map_err(|e| e.emit_to_string(source))?;
+    Ok((module, info))
+}
+
+/// The bindings that the host's layout has: five of storage, the first two read only, one uniform.
+fn check_bindings(module: &Module) -> Result<(), String> {
+    for (_, variable) in module.global_variables.iter() {
+        let Some(binding) = &variable.binding else { continue };
+        let fits = match variable.space {
+            AddressSpace::Storage { access } => {
+                let writes = access.contains(StorageAccess::STORE);
+                (2..5).contains(&binding.binding) == writes && binding.binding < 5
+            }
+            AddressSpace::Uniform => binding.binding == 5,
+            _ => false,
+        };
+        if !fits || binding.group != 0 {
+            return Err(format!("{:?} is bound at {binding:?}", variable.name));
+        }
+    }
+    Ok(())
+}
+
+fn translated(module: &Module, info: &ModuleInfo) -> Result<(), String> {
+    let options = spv::Options { lang_version: (1, 3), ..Default::default() };
+    spv::write_vec(module, info, &options, None).map_err(|e| format!("SPIR-V: {e}"))?;
+    let options =
+        msl::Options { lang_version: (2, 4), fake_missing_bindings: true, ..Default::default() };
+    msl::write_string(module, info, &options, &msl::PipelineOptions::default())
+        .map_err(|e| format!("MSL: {e}"))?;
+    let options = hlsl::Options {
+        shader_model: hlsl::ShaderModel::V6_0,
+        fake_missing_bindings: true,
+        ..Default::default()
+    };
+    let mut text = String::new();
+    hlsl::Writer::new(&mut text, &options, &hlsl::PipelineOptions::default())
+        .write(module, info, None)
+        .map_err(|e| format!("HLSL: {e}"))?;
+    Ok(())
+}
+
+#[test]
+fn every_permutation_is_valid_everywhere() {
+    let all = permutations();
+    assert!(all.len() > 200, "{}", all.len());
+    for permutation in all {
+        let source = permutation.source(false);
+        let done = validated(&source).and_then(|(module, info)| {
+            check_bindings(&module)?;
+            translated(&module, &info)?;
+            let [entry] = &module.entry_points[..] else { return Err("one entry".to_owned()) };
+            assert_eq!((entry.stage, entry.name.as_str()), (ShaderStage::Compute, "main"));
+            assert_eq!(entry.workgroup_size, [permutation.wg, 1, 1]);
+            Ok(())
+        });
+        if let Err(why) = done {
+            panic!("{permutation:?}\n{why}");
+        }
+    }
+}
+
+#[test]
+fn data_is_bound_as_integers_only() {
+    for permutation in permutations() {
+        let (module, _) = validated(&permutation.source(false)).expect("it is valid");
+        for (_, ty) in module.types.iter() {
+            if let naga::TypeInner::Scalar(scalar) | naga::TypeInner::Vector { scalar, .. } =
+                ty.inner
+            {
+                assert_ne!(scalar.kind, naga::ScalarKind::Float, "{permutation:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn browsers_are_told_of_subgroups() {
+    let with = Permutation { subgroup: true, ..Permutation::new(Stage::Radix, 64) };
+    assert!(with.source(true).starts_with("enable subgroups;\n"));
+    assert!(!Permutation::new(Stage::Radix, 64).source(true).contains("enable"));
+    assert!(!with.source(false).contains("enable"));
+}
