@@ -81,6 +81,12 @@ pub(crate) fn test(quick: bool, all: bool) -> Result<()> {
     report.step_unless(left_out, "CPU kernels in release", || {
         cargo().words("test --release -p st-backend-cpu -p st-core").run()
     });
+    report.step_unless(left_out, "WGPU kernels, ten times the questions", || {
+        cargo()
+            .words("test -p st-backend-wgpu --test conformance")
+            .env("SPIRAL_CONFORMANCE", "quick")
+            .run()
+    });
     report.step_unless(left_out, "AddressSanitizer", memory::asan);
     report.step_unless(left_out, "valgrind", memory::valgrind);
     report.step_unless(left_out, "fuzzing", || fuzz::fuzz(Some("all"), 120));

@@ -10,7 +10,7 @@
 //!
 //! The kernels are in `st-kernels/wgsl`.
 
-#![forbid(unsafe_code)]
+#![deny(unsafe_code)]
 
 mod compaction;
 pub mod device;

@@ -179,7 +179,7 @@ impl Gpu {
 
     /// Greatest binding, in bytes.
     pub(crate) fn most_bytes(&self) -> u64 {
-        u64::from(self.limits.max_storage_buffer_binding_size).min(self.limits.max_buffer_size)
+        self.limits.max_storage_buffer_binding_size.min(self.limits.max_buffer_size)
     }
 }
 

@@ -55,6 +55,11 @@ pub trait Backend: Sync {
     /// An executor, not bound to an input.
     type Exec;
 
+    /// How much is asked of it.
+    fn level(&self) -> Level {
+        Level::from_env()
+    }
+
     /// All executors to be tried, at least one.
     fn executors(&self) -> &[Executor<Self::Exec>];
 

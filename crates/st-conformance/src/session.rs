@@ -34,7 +34,7 @@ impl<'b, B: Backend> Session<'b, B> {
     pub(crate) fn new<T: Value>(backend: &'b B, test: &str) -> Self {
         let only = std::env::var("SPIRAL_CONFORMANCE_CASE").ok().and_then(|n| n.parse().ok());
         let test = format!("{} {test}", T::DTYPE);
-        let level = Level::from_env();
+        let level = backend.level();
         Self { backend, level, test, only, report: Report::default(), asked: 0, compacts: false }
     }
 

@@ -156,7 +156,8 @@ fn its_soft_rules_count_where_no_hard_rule_does() {
     let shape = (64, 131_072, 50);
     let plan = made(soft, shape, &caps);
     assert_eq!(plan.choice.tile, 2048, "{plan}");
-    assert_eq!(plan.choice.mk, MergeKind::Warp, "{plan}");
+    let warp = soft.replace("soft(mk,   2, 0.25", "soft(mk,   2, 9.00");
+    assert_eq!(made(&warp, shape, &caps).choice.mk, MergeKind::Warp, "with more weight");
     let stronger = soft.replace("soft(tile, 2048, 0.20", "soft(tile, 512, 0.20");
     assert_eq!(made(&stronger, shape, &caps).choice.tile, 512);
     let off = &mut knowledge(&stronger);

@@ -4,8 +4,9 @@
 
 use super::{Source, check, sample};
 
-/// The crates that call on instruction sets.
-const KERNELS: &[&str] = &["crates/st-backend-cpu/", "crates/st-bench/"];
+/// The crates that call on instruction sets, and the place that compiles shaders.
+const KERNELS: &[&str] =
+    &["crates/st-backend-cpu/", "crates/st-bench/", "crates/st-backend-wgpu/src/gpu.rs"];
 
 fn faults(source: &Source) -> Vec<String> {
     let maps_files = source.text.contains("memmap2");

@@ -6,7 +6,7 @@ use std::sync::LazyLock;
 
 use st_backend_wgpu::WgpuExecutor;
 use st_conformance::rng::Rng;
-use st_conformance::{Executor, choices};
+use st_conformance::{Executor, Level, choices};
 use st_rank::{
     Choice, CompactExecutor, CompactOutput, CompactPlan, CompactProblem, DeviceCaps, Element,
     ExecuteInto, HostOutput, Input, MergeKind, Problem, RankKExecutor, RankOutput, RankPlan,
@@ -44,6 +44,16 @@ fn caps_of(exec: &WgpuExecutor) -> DeviceCaps {
 
 impl st_conformance::Backend for Wgpu {
     type Exec = WgpuExecutor;
+
+    /// A software adapter takes minutes over its pipelines alone: it is asked a tenth, unless the
+    /// environment says otherwise.
+    fn level(&self) -> Level {
+        let software = self.executors[0].exec.adapter().is_ok_and(|(_, software)| software);
+        if software && std::env::var_os("SPIRAL_CONFORMANCE").is_none() {
+            return Level::Smoke;
+        }
+        Level::from_env()
+    }
 
     fn executors(&self) -> &[Executor<WgpuExecutor>] {
         &self.executors

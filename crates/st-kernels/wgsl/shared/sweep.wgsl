@@ -9,8 +9,9 @@ fn sweep(row: u32, begin: u32, n: u32, b: u32) -> u32 {
     // No key passes a threshold that is not known yet but by being there.
     var limited = false;
     var threshold = 0u;
-    // So many columns can pass at once without overflow.
-    let step = max(min(TILE, (ROOM - min(b, ROOM)) / WG * WG), WG);
+    // So many columns can pass at once without overflow; a quarter of the room for new ones, so that
+    // most steps need no cut.
+    let step = max(min(TILE, (ROOM - min(b, ROOM)) / 4u / WG * WG), WG);
     if (tid == 0u) {
         atomicStore(&appended, 0u);
     }

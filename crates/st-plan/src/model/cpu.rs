@@ -107,7 +107,7 @@ impl Shape {
     }
 
     /// Whether the input is too large for any cache.
-    fn from_memory(&self) -> bool {
+    fn beyond_caches(&self) -> bool {
         self.rows * self.cols * self.bytes > CACHES * self.l2
     }
 
@@ -136,7 +136,7 @@ impl Shape {
                 let below = (1.0 - (b / groups).min(1.0)).powf(1.0 / size);
                 let hits = (n * (1.0 - below)).clamp(b, n);
                 let mut passes = vectors * (VECTOR_NS + CODES_NS);
-                if bytes > self.l1 && !self.from_memory() {
+                if bytes > self.l1 && !self.beyond_caches() {
                     passes *= MAXIMA_RISK;
                 }
                 if 2.0 * bytes > self.l2 {
@@ -162,7 +162,7 @@ impl Shape {
                 }
                 .min(n);
                 let prunes = ((hits - b - slack) / slack).max(0.0);
-                let sample = if self.from_memory() { SAMPLE_MEMORY_NS } else { SAMPLE_NS };
+                let sample = if self.beyond_caches() { SAMPLE_MEMORY_NS } else { SAMPLE_NS };
                 let tile = f64::from(kernel.tile).min(n.max(1.0));
                 let tiles = n / tile;
                 let tests = tiles * TEST_NS + hits.min(tiles) * tile / self.lanes * LOOK_NS;

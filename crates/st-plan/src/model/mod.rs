@@ -3,6 +3,8 @@
 
 pub(crate) mod cpu;
 pub(crate) mod gpu;
+#[cfg(test)]
+mod measured;
 
 use st_rank::{Backend, Choice, DeviceCaps, Field, MergeKind, Problem};
 
