@@ -257,7 +257,7 @@ fn shared(name: &str) -> Option<&'static str> {
         "radix" => include_str!("../wgsl/shared/radix.wgsl"),
         "collected" => include_str!("../wgsl/shared/collected.wgsl"),
         "sweep" => include_str!("../wgsl/shared/sweep.wgsl"),
-        "filter_run" => include_str!("../wgsl/shared/filter_run.wgsl"),
+        "part_run" => include_str!("../wgsl/shared/part_run.wgsl"),
         "main" => include_str!("../wgsl/shared/main.wgsl"),
         _ => return None,
     })

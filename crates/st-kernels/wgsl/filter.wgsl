@@ -9,5 +9,5 @@
 #import output
 #import finish
 #import sweep
-#import filter_run
+#import part_run
 #import main

@@ -4,7 +4,7 @@ var<workgroup> appended: atomic<u32>;
 
 // Leaves the b leading candidates of the part sorted in list[0..b) (all, if it has fewer), and says
 // how many there are.
-fn sweep(row: u32, begin: u32, n: u32, b: u32) -> u32 {
+fn select_best(row: u32, begin: u32, n: u32, b: u32) -> u32 {
     var held = 0u;
     // No key passes a threshold that is not known yet but by being there.
     var limited = false;
