@@ -103,7 +103,7 @@ impl<'a> Lexer<'a> {
     fn comment(&mut self, same_line: bool, blank_before: bool) {
         let rest = &self.text[self.place.at..];
         let line = &rest[..rest.find('\n').unwrap_or(rest.len())];
-        let end = self.place.at + line.trim_end().len();
+        let end = self.place.at + line.trim_end_matches([' ', '\t', '\r']).len();
         let Place { at, line: number, column } = self.place;
         let span = Span { start: at as u32, end: end as u32, line: number, column };
         self.comments.push(Comment { span, same_line, blank_before });

@@ -94,3 +94,11 @@ fn long_statements_are_broken() {
     assert_eq!(parse(&printed), parse(&long));
     assert_eq!(parse(&printed).to_string(), printed);
 }
+
+#[test]
+fn a_comment_ends_with_its_line() {
+    // Found by fuzzing: a vertical tab behind `#` stayed when the statement was removed.
+    let program = parse("x: 1;\n  y: x\t#\u{b}\t\n");
+    assert_eq!(program.remove(1).unwrap().text(), "x: 1;\n");
+    assert_eq!(parse(&program.to_string()), program);
+}
