@@ -2,7 +2,7 @@
 
 use st_core::backend::cpu_exec::CpuExecutor;
 use st_core::backend::device_caps::{Backend, DeviceCaps};
-use st_core::backend::wgpu_exec::WgpuExecutor;
+use st_core::backend::wgpu_exec::{IN_THIS_BUILD, WgpuExecutor};
 use st_core::ops::rank_entry::{RankOutput, RankPlan, execute_rank};
 use st_core::{Element, Error as RankError};
 
@@ -26,8 +26,8 @@ impl Exec {
     ) -> Result<Self, Error> {
         let exec = match device.backend() {
             Backend::Cpu => return Ok(Self::Cpu(cpu::executor(args)?)),
-            Backend::Wgpu => WgpuExecutor::default(),
-            Backend::Mps => WgpuExecutor::metal(),
+            Backend::Wgpu if IN_THIS_BUILD => WgpuExecutor::default(),
+            Backend::Mps if IN_THIS_BUILD => WgpuExecutor::metal(),
             backend => {
                 let why = format!("this build has no {backend} backend");
                 return Err(Error::Rank(RankError::Unavailable { backend, why, advice }));

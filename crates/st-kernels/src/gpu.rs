@@ -429,7 +429,10 @@ mod tests {
         let split = footprint(&split, &p, &CAPS);
         assert_eq!((split.workgroups, split.commands), (64 * 8, 2));
         assert_eq!(split.scratch_bytes, 64 * 8 * 100 * 8, "the parts' candidates");
-        assert_eq!(split.shared_bytes, 256 * 4 * 8 + 4, "a list and a counter");
+        let merge = 2 * 256 * 4 + 16 + 256 * 4 + 1024 * 8;
+        assert_eq!(split.shared_bytes, merge, "histograms, sums and a list take more than a list");
+        let whole = footprint(&choice(MergeKind::Filter), &p, &CAPS);
+        assert_eq!(whole.shared_bytes, 256 * 4 * 8 + 4, "a list and a counter");
         let sort = footprint(&choice(MergeKind::Bitonic), &p, &CAPS);
         assert_eq!(sort.scratch_bytes, 64 * 65_536 * 8);
     }
