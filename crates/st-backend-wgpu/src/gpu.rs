@@ -71,6 +71,8 @@ impl Gpu {
             .map(|(binding, read_only)| entry(binding, BufferBindingType::Storage { read_only }))
             .collect();
         entries.push(entry(5, BufferBindingType::Uniform));
+        // The input once more, as vectors.
+        entries.push(entry(6, BufferBindingType::Storage { read_only: true }));
         let bindings = device.create_bind_group_layout(&BindGroupLayoutDescriptor {
             label: Some("spiraltorch"),
             entries: &entries,

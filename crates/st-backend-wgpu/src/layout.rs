@@ -41,6 +41,10 @@ pub(crate) struct Params {
     pub(crate) list_parts: u32,
     pub(crate) sort_room: u32,
     pub(crate) sort_base: u32,
+    pub(crate) vectors: u32,
+    pub(crate) sample_rank: u32,
+    pub(crate) room: u32,
+    pub(crate) count_base: u32,
 }
 
 /// The code map of a type in the 32 bits of a shader's word: unsigned keys, 16-bit elements in the

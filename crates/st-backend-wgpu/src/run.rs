@@ -35,7 +35,7 @@ impl Ready {
     }
 }
 
-/// Bytes of a binding of which nothing is read.
+/// Bytes of a vector that kernels read at once, and of a binding of which nothing is read.
 const LEAST_BYTES: u64 = 16;
 
 impl Gpu {
@@ -57,7 +57,7 @@ impl Gpu {
     pub(crate) fn buffer(&self, bytes: u64, usage: BufferUsages) -> Buffer {
         self.device.create_buffer(&BufferDescriptor {
             label: Some("spiraltorch"),
-            size: bytes.next_multiple_of(4).max(LEAST_BYTES),
+            size: bytes.next_multiple_of(LEAST_BYTES).max(LEAST_BYTES),
             usage: usage | BufferUsages::STORAGE,
             mapped_at_creation: false,
         })
@@ -88,7 +88,8 @@ impl Gpu {
         if y > most {
             return Err(self.refused("so many workgroups"));
         }
-        let params = crate::layout::Params { groups_x: x as u32, ..dispatch.params };
+        let vectors = (buffers.input.size() / LEAST_BYTES).min(u64::from(u32::MAX)) as u32;
+        let params = crate::layout::Params { groups_x: x as u32, vectors, ..dispatch.params };
         let uniform = self.device.create_buffer_init(&BufferInitDescriptor {
             label: Some("spiraltorch"),
             contents: bytemuck::bytes_of(&params),
@@ -101,6 +102,7 @@ impl Gpu {
             &buffers.values,
             &buffers.indices,
             &uniform,
+            &buffers.input,
         ];
         let entries: Vec<BindGroupEntry<'_>> = (0..)
             .zip(bound)

@@ -56,14 +56,15 @@ fn validated(source: &str) -> Result<(Module, ModuleInfo), String> {
     Ok((module, info))
 }
 
-/// The bindings that the host's layout has: five of storage, the first two read only, one uniform.
+/// The bindings that the host's layout has: five of storage, the first two read only, one uniform,
+/// and the input once more.
 fn check_bindings(module: &Module) -> Result<(), String> {
     for (_, variable) in module.global_variables.iter() {
         let Some(binding) = &variable.binding else { continue };
         let fits = match variable.space {
             AddressSpace::Storage { access } => {
                 let writes = access.contains(StorageAccess::STORE);
-                (2..5).contains(&binding.binding) == writes && binding.binding < 5
+                (2..5).contains(&binding.binding) == writes && binding.binding != 5
             }
             AddressSpace::Uniform => binding.binding == 5,
             _ => false,

@@ -30,6 +30,10 @@ struct Params {
     list_parts: u32,    // lists of a row, for the second command
     sort_room: u32,     // entries that a part has to be sorted in, behind the lists
     sort_base: u32,     // where that room begins
+    vectors: u32,       // whole vectors of four words in the binding of the input
+    sample_rank: u32,   // of a sample's keys, the one that the threshold is set at
+    room: u32,          // entries that a part's list has room for
+    count_base: u32,    // where a row's counts of its parts' lists begin
 }
 
 @group(0) @binding(0) var<storage, read> input: array<u32>;
@@ -38,6 +42,7 @@ struct Params {
 @group(0) @binding(3) var<storage, read_write> values: array<u32>;
 @group(0) @binding(4) var<storage, read_write> indices: array<u32>;
 @group(0) @binding(5) var<uniform> p: Params;
+@group(0) @binding(6) var<storage, read> vectors: array<vec4<u32>>;
 
 var<private> tid: u32;
 
