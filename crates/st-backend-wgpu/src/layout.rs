@@ -6,7 +6,7 @@ use st_kernels::wgsl::{Permutation, Stage};
 use st_rank::dtype::Encoding;
 use st_rank::order::CodeMap;
 use st_rank::{
-    Choice, DType, DeviceCaps, Direction, Element, NanOrder, Problem, RankKind, RankPlan,
+    Choice, DType, DeviceCaps, Direction, Element, MergeKind, NanOrder, Problem, RankKind, RankPlan,
 };
 
 /// `Params` of `params.wgsl`, field for field.
@@ -45,6 +45,10 @@ pub(crate) struct Params {
     pub(crate) sample_rank: u32,
     pub(crate) room: u32,
     pub(crate) count_base: u32,
+    pub(crate) steps: u32,
+    pub(crate) turns: u32,
+    pub(crate) size: u32,
+    pub(crate) spare: u32,
 }
 
 /// The code map of a type in the 32 bits of a shader's word: unsigned keys, 16-bit elements in the
@@ -111,26 +115,46 @@ pub(crate) struct Layout {
     base: Params,
 }
 
+/// Steps of interpolation that find most short rows' thresholds; the others are found by bisection.
+const GROUP_STEPS: u32 = 5;
+
+/// Rows of a group of eight lanes, where 32 threads have 32 rows.
+const GROUP_TURNS: u32 = 8;
+
 impl Layout {
     pub(crate) fn new(plan: &RankPlan, caps: &DeviceCaps, most_lanes: u32, map: Params) -> Self {
         let (problem, choice) = (plan.problem, plan.choice);
+        let most_lanes = most_lanes.max(1);
+        // Sums over a workgroup want every lane of every subgroup there.
+        let full = choice.wg.is_multiple_of(most_lanes) || choice.mk == MergeKind::Warp;
+        let caps = caps.with_subgroup(caps.lane, caps.subgroups && full);
         let parts = gpu::parts(&choice, problem.cols) as u64;
         let part_cols = gpu::part_columns(&choice, problem.cols) as u64;
         let kept = if choice.use_2ce { gpu::kept(&choice, &problem) } else { 0 };
-        let lists = parts * kept;
-        // Room for what does not fit shared memory: a part to be sorted, or k results.
-        let first = Permutation::first(&choice, &problem, caps);
-        let sort_room = match first.stage {
+        let room = if choice.use_2ce { gpu::room(&choice, &problem) } else { 0 };
+        let lists = parts * room;
+        let k = problem.k as u64;
+        let dense = gpu::merges_in_memory(&choice, &problem, &caps);
+        let first = Permutation::first(&choice, &problem, &caps, false);
+        // Room for what does not fit shared memory: a part to be sorted, all candidates, k results.
+        let part_room = match first.stage {
             Stage::Bitonic if part_cols > u64::from(first.cap) => part_cols.next_power_of_two(),
             _ => 0,
         };
-        let k = problem.k as u64;
-        let results = if k > gpu::radix_entries(choice.wg, &problem, caps) {
-            k.next_power_of_two()
-        } else {
-            0
+        let results = match (choice.use_2ce, first.stage) {
+            (false, Stage::Radix) => k > u64::from(first.cap),
+            // A sample that misleads has its row selected again.
+            (true, Stage::Filter) => k > gpu::merge_entries(&choice, &problem, &caps),
+            _ => false,
         };
-        let list_stride = lists + (sort_room * parts).max(results);
+        let results = if results || dense { k.next_power_of_two() } else { 0 };
+        let sort_room =
+            if dense { gpu::dense_entries(&choice, &problem, &caps) } else { part_room };
+        // A count for each list, and one for all of a row.
+        let counts = if choice.use_2ce { parts + 1 } else { 0 };
+        let sort_base = lists + counts;
+        let list_stride = sort_base
+            + (part_room * parts).max(results).max(if dense { sort_room } else { 0 });
         let (mode, start) = match problem.kind {
             RankKind::TopK | RankKind::BottomK => (0, 0),
             RankKind::MidK => (1, 0),
@@ -149,11 +173,19 @@ impl Layout {
             sorted: problem.sorted.into(),
             ragged: problem.lengths.is_ragged().into(),
             list_parts: clamp(parts),
-            sort_room: clamp(sort_room),
-            sort_base: clamp(lists),
+            sort_room: clamp(part_room),
+            sort_base: clamp(sort_base),
+            room: clamp(room),
+            count_base: clamp(lists),
+            sample_rank: match choice.mk {
+                MergeKind::Filter => gpu::sample(&choice, &problem, &caps).rank,
+                _ => 0,
+            },
+            steps: GROUP_STEPS,
+            turns: GROUP_TURNS,
             ..map
         };
-        Self { problem, choice, caps: *caps, most_lanes: most_lanes.max(1), list_stride, base }
+        Self { problem, choice, caps, most_lanes, list_stride, base }
     }
 
     /// Bytes of lists that a row needs.
@@ -167,23 +199,73 @@ impl Layout {
         let Self { problem, choice, caps, most_lanes, base, .. } = self;
         let params =
             Params { rows: clamp(rows), row0: clamp(row0), offset: clamp(offset), ..*base };
-        let first = Permutation::first(choice, problem, caps);
+        let vector = u64::from(gpu::vector_elements(problem.dtype));
+        let aligned = gpu::is_aligned(problem) && offset.is_multiple_of(vector);
+        let first = Permutation::first(choice, problem, caps, aligned);
         let parts = rows * u64::from(base.parts);
         let of_group = match first.stage {
             // At least so many subgroups, and so parts, are in a workgroup.
             Stage::Warp => u64::from((choice.wg / most_lanes).max(1)),
+            Stage::GroupRank => u64::from(choice.wg / gpu::GROUP),
+            Stage::GroupNetwork => u64::from(choice.wg),
             _ => 1,
         };
         let mut list =
             vec![Dispatch { permutation: first, workgroups: parts.div_ceil(of_group), params }];
-        if choice.use_2ce {
-            list.push(Dispatch {
-                permutation: Permutation::second(choice, problem, caps),
-                workgroups: rows,
-                params: Params { parts: 1, ..params },
-            });
+        if !choice.use_2ce {
+            return list;
+        }
+        if gpu::merges_in_memory(choice, problem, caps) {
+            self.merge_in_memory(rows, params, &mut list);
+        } else {
+            list.push(self.second(Stage::Merge, rows, 1, params));
         }
         list
+    }
+
+    fn second(&self, stage: Stage, rows: u64, parts: u64, params: Params) -> Dispatch {
+        let Self { problem, choice, caps, .. } = self;
+        Dispatch {
+            permutation: Permutation::second(stage, choice, problem, caps),
+            workgroups: rows * parts,
+            params: Params { parts: clamp(parts), ..params },
+        }
+    }
+
+    /// The second command where all workgroups order the candidates together, in device memory.
+    fn merge_in_memory(&self, rows: u64, params: Params, list: &mut Vec<Dispatch>) {
+        let Self { problem, choice, caps, .. } = self;
+        let room = gpu::dense_entries(choice, problem, caps);
+        let tile = gpu::tile_entries(problem, caps);
+        let wg = u64::from(choice.wg);
+        let params = Params { sort_room: clamp(room), ..params };
+        let mut push = |stage, parts: u64, size: u64| {
+            let params = Params { size: clamp(size), ..params };
+            list.push(self.second(stage, rows, parts, params));
+        };
+        let order = |push: &mut dyn FnMut(Stage, u64, u64)| {
+            push(Stage::Tiles, room / tile, 0);
+            let mut size = 2 * tile;
+            while size <= room {
+                // Eight candidates to a thread, three steps at a time, down to those of a tile.
+                let groups = (room / 8).div_ceil(wg);
+                push(Stage::FarMirror, groups, size);
+                let mut step = size / 16;
+                while step >= tile {
+                    push(Stage::Far, groups, step);
+                    step /= 8;
+                }
+                push(Stage::Near, room / tile, 0);
+                size *= 2;
+            }
+        };
+        push(Stage::Spread, u64::from(params.list_parts), 0);
+        order(&mut push);
+        if !problem.sorted {
+            push(Stage::Unkey, room.div_ceil(wg), 0);
+            order(&mut push);
+        }
+        push(Stage::Settle, (problem.k as u64).div_ceil(wg).max(1), 0);
     }
 }
 

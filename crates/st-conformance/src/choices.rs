@@ -55,7 +55,7 @@ pub fn cpu(mk: MergeKind, problem: &Problem, lane: u32, rng: &mut Rng) -> Choice
 #[must_use]
 pub fn gpu(mk: MergeKind, problem: &Problem, caps: &DeviceCaps, rng: &mut Rng) -> Choice {
     // Few settings, so that few pipelines are made: a driver takes long over each.
-    let settings = [(64, 256), (256, 512), (1024, 1024)];
+    let settings = [(64, 256), (256, 4096), (1024, 8192)];
     let fits: Vec<(u32, u32)> =
         settings.into_iter().filter(|(wg, _)| *wg <= caps.max_workgroup).collect();
     let (wg, tile) = rng.pick(&fits);
@@ -65,12 +65,15 @@ pub fn gpu(mk: MergeKind, problem: &Problem, caps: &DeviceCaps, rng: &mut Rng) -
         mk,
         mkd: rng.pick(st_kernels::gpu::details(mk)),
         tile,
-        ctile: 2 * wg,
+        ctile: rng.pick(&[2, 16]) * wg,
         use_2ce,
         wg,
         kl: 4,
         ch,
     };
+    if st_kernels::gpu::is_grouped(mk, choice.mkd) {
+        return Choice { use_2ce: false, ch: 0, kl: rng.pick(&[4, 8]), ..choice };
+    }
     // Enough for the last rank wanted; more than one where several lanes share it.
     let b = st_kernels::gpu::kept(&choice, problem);
     let least = match mk {

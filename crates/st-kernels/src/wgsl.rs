@@ -2,9 +2,10 @@
 //!
 //! A stage is one file; it imports shared parts by `#import name`, each once, and `#ifdef`,
 //! `#ifndef`, `#else` and `#endif` choose lines by the permutation's defines. Sizes are constants put
-//! before everything. There are no other directives.
+//! before everything. `#sort32 v` and `#merge32 v` become the compare and exchanges of a network over
+//! the array `v`, the greatest first. There are no other directives.
 
-use st_rank::{Choice, DType, DeviceCaps, MergeDetail, MergeKind, Problem};
+use st_rank::{Choice, DType, DeviceCaps, MergeDetail, MergeKind, Problem, RankKind};
 
 use crate::gpu;
 
@@ -21,11 +22,20 @@ pub enum Stage {
     Filter,
     Merge,
     Compact,
+    Spread,
+    Tiles,
+    Near,
+    Far,
+    FarMirror,
+    Unkey,
+    Settle,
+    GroupRank,
+    GroupNetwork,
 }
 
 impl Stage {
     /// Every stage.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 18] = [
         Self::Bitonic,
         Self::SharedHeap,
         Self::SharedKway,
@@ -35,6 +45,15 @@ impl Stage {
         Self::Filter,
         Self::Merge,
         Self::Compact,
+        Self::Spread,
+        Self::Tiles,
+        Self::Near,
+        Self::Far,
+        Self::FarMirror,
+        Self::Unkey,
+        Self::Settle,
+        Self::GroupRank,
+        Self::GroupNetwork,
     ];
 
     /// Its name.
@@ -50,13 +69,38 @@ impl Stage {
             Self::Filter => "filter",
             Self::Merge => "merge",
             Self::Compact => "compact",
+            Self::Spread => "spread",
+            Self::Tiles => "tiles",
+            Self::Near => "near",
+            Self::Far => "far",
+            Self::FarMirror => "far_mirror",
+            Self::Unkey => "unkey",
+            Self::Settle => "settle",
+            Self::GroupRank => "group_rank",
+            Self::GroupNetwork => "group_network",
         }
     }
 
-    /// Whether it sums over a workgroup or a subgroup, which subgroup operations make faster.
+    /// Whether subgroup operations make it faster.
     #[must_use]
     pub const fn sums(self) -> bool {
-        matches!(self, Self::SharedKway | Self::Warp | Self::Radix | Self::Merge | Self::Compact)
+        matches!(
+            self,
+            Self::SharedKway
+                | Self::Radix
+                | Self::Filter
+                | Self::Merge
+                | Self::Compact
+                | Self::Spread
+                | Self::Unkey
+                | Self::Settle
+        ) || self.needs_subgroups()
+    }
+
+    /// Whether it is nothing without subgroup operations.
+    #[must_use]
+    pub const fn needs_subgroups(self) -> bool {
+        matches!(self, Self::Warp | Self::GroupRank | Self::GroupNetwork)
     }
 
     const fn text(self) -> &'static str {
@@ -70,6 +114,12 @@ impl Stage {
             Self::Filter => include_str!("../wgsl/filter.wgsl"),
             Self::Merge => include_str!("../wgsl/merge.wgsl"),
             Self::Compact => include_str!("../wgsl/compact.wgsl"),
+            Self::Spread => include_str!("../wgsl/spread.wgsl"),
+            Self::Tiles | Self::Near => include_str!("../wgsl/tiles.wgsl"),
+            Self::Far | Self::FarMirror => include_str!("../wgsl/far.wgsl"),
+            Self::Unkey | Self::Settle => include_str!("../wgsl/settle.wgsl"),
+            Self::GroupRank => include_str!("../wgsl/group_rank.wgsl"),
+            Self::GroupNetwork => include_str!("../wgsl/group_network.wgsl"),
         }
     }
 }
@@ -103,6 +153,18 @@ pub struct Permutation {
     pub cap: u32,
     /// Columns swept for each tile.
     pub tile: u32,
+    /// Vectors swept for each tile; of a short row, for each lane.
+    pub vectors: u32,
+    /// Vectors of each thread's share of a sample.
+    pub sample: u32,
+    /// A part is one tile at most, and stays in registers.
+    pub resident: bool,
+    /// The threshold of a row in registers is made tight by bins.
+    pub refine: bool,
+    /// Short rows begin and end with whole vectors of every lane.
+    pub full: bool,
+    /// Ranks that do not begin with the first.
+    pub range: bool,
     /// Columns of a compaction tile for each thread.
     pub each: u32,
     /// Candidates a lane keeps.
@@ -125,6 +187,12 @@ impl Permutation {
             wg,
             cap: 2,
             tile: wg,
+            vectors: wg,
+            sample: 1,
+            resident: false,
+            refine: false,
+            full: false,
+            range: false,
             each: 1,
             kl: 1,
             network: false,
@@ -132,14 +200,16 @@ impl Permutation {
         }
     }
 
-    /// The first command of a choice.
+    /// The first command of a choice. `aligned`: every row begins with a vector.
     #[must_use]
-    pub fn first(choice: &Choice, problem: &Problem, caps: &DeviceCaps) -> Self {
+    pub fn first(choice: &Choice, problem: &Problem, caps: &DeviceCaps, aligned: bool) -> Self {
         let stage = match (choice.mk, choice.mkd) {
             (MergeKind::Bitonic, _) => Stage::Bitonic,
             (MergeKind::Shared, MergeDetail::Kway) => Stage::SharedKway,
             (MergeKind::Shared, MergeDetail::Bitonic) => Stage::SharedBitonic,
             (MergeKind::Shared, _) => Stage::SharedHeap,
+            (MergeKind::Warp, MergeDetail::GroupRank) => Stage::GroupRank,
+            (MergeKind::Warp, MergeDetail::GroupNetwork) => Stage::GroupNetwork,
             (MergeKind::Warp, _) => Stage::Warp,
             (MergeKind::Radix, _) => Stage::Radix,
             (MergeKind::Filter, _) => Stage::Filter,
@@ -152,33 +222,71 @@ impl Permutation {
             cap: u32::try_from(cap).unwrap_or(u32::MAX),
             ..Self::new(stage, choice.wg)
         };
+        let part = gpu::part_columns(choice, problem.cols);
+        let resident = |step| gpu::is_resident(part, step, choice.wg, problem.dtype, aligned);
+        let vectors = |step| gpu::step_vectors(step, choice.wg, problem.dtype).0;
         // Constants that a stage does not use stay as they are, so that permutations are few.
         match stage {
-            Stage::Radix => Self { each: each(choice), ..base },
-            Stage::SharedKway => {
-                Self { tile: choice.tile, kl: choice.kl, each: each(choice), ..base }
-            }
+            Stage::Radix => Self {
+                vectors: vectors(choice.ctile),
+                resident: resident(choice.ctile),
+                range: !choice.use_2ce && is_range(problem),
+                ..base
+            },
+            Stage::SharedKway => Self { tile: choice.tile, kl: choice.kl, ..base },
             Stage::Warp => Self {
                 tile: choice.tile,
                 kl: choice.kl,
                 network: choice.mkd == MergeDetail::WarpBitonic,
                 ..base
             },
+            Stage::GroupRank | Stage::GroupNetwork => {
+                let vectors = gpu::group_vectors(problem, aligned);
+                let held = (vectors * gpu::GROUP * gpu::vector_elements(problem.dtype)) as usize;
+                Self {
+                    vectors,
+                    full: aligned && held == problem.cols && !problem.lengths.is_ragged(),
+                    kl: choice.kl,
+                    ..base
+                }
+            }
+            Stage::Filter => {
+                let whole = gpu::parts(choice, problem.cols) == 1 && !choice.use_2ce;
+                let resident = whole && resident(choice.tile);
+                let vectors = vectors(choice.tile);
+                let sample = if resident {
+                    vectors.div_ceil(choice.wg)
+                } else {
+                    gpu::sample(choice, problem, caps).vectors
+                };
+                let b = problem.kind.ranks(problem.cols, problem.k).end;
+                let refine = resident && b as u64 > base.cap as u64 / LOOSE;
+                Self { vectors, sample, resident, refine, ..base }
+            }
             Stage::Bitonic => base,
             _ => Self { tile: choice.tile, ..base },
         }
     }
 
-    /// The second command of a choice.
+    /// The stages of the second command of a choice that merge in shared memory or settle what was
+    /// merged in device memory.
     #[must_use]
-    pub fn second(choice: &Choice, problem: &Problem, caps: &DeviceCaps) -> Self {
-        let cap = gpu::radix_entries(choice.wg, problem, caps).max(2);
+    pub fn second(stage: Stage, choice: &Choice, problem: &Problem, caps: &DeviceCaps) -> Self {
+        let cap = match stage {
+            Stage::Merge => gpu::merge_entries(choice, problem, caps),
+            // Selecting again has a list of its own; tiles are those of the network.
+            Stage::Settle | Stage::Unkey | Stage::Spread | Stage::Tiles => {
+                gpu::tile_entries(problem, caps)
+            }
+            _ => gpu::tile_entries(problem, caps),
+        };
+        let settles = matches!(stage, Stage::Settle | Stage::Merge);
         Self {
             half: is_half(problem.dtype),
-            subgroup: caps.subgroups,
-            cap: u32::try_from(cap).unwrap_or(u32::MAX),
-            each: each(choice),
-            ..Self::new(Stage::Merge, choice.wg)
+            subgroup: caps.subgroups && stage.sums(),
+            cap: u32::try_from(cap.max(2)).unwrap_or(u32::MAX),
+            range: settles && is_range(problem),
+            ..Self::new(stage, choice.wg)
         }
     }
 
@@ -201,19 +309,48 @@ impl Permutation {
         if web && self.subgroup {
             out.push_str("enable subgroups;\n");
         }
-        let passes = if self.half { 2 } else { 4 };
-        let bins = gpu::DIGITS.div_ceil(self.wg);
+        let per: u32 = if self.half { 8 } else { 4 };
+        let histogram_bits = if self.range { 10 } else { gpu::HISTOGRAM.ilog2() };
+        let histogram = 1 << histogram_bits;
+        let each = self.cap.div_ceil(self.wg);
+        let quads = self.vectors * per / 4;
+        let partial = [4, 2].into_iter().find(|n| quads.is_multiple_of(*n)).unwrap_or(1);
+        let group_cap = gpu::GROUP * self.kl;
+        let (cap, slots) = match self.stage {
+            Stage::GroupRank => (group_cap, self.wg / gpu::GROUP * group_cap),
+            Stage::GroupNetwork => (group_cap, self.wg.div_ceil(32) * group_cap * 33),
+            _ => (self.cap, 1),
+        };
         for (name, value) in [
             ("WG", self.wg),
-            ("CAP", self.cap),
+            ("CAP", cap),
             ("ROOM", self.cap),
             ("TILE", self.tile),
             ("EACH", self.each),
             ("KL", self.kl),
-            ("PASSES", passes),
-            ("BINS", bins),
+            // Elements of a vector, and a bit for each.
+            ("PER", per),
+            ("PER_BITS", (1 << per) - 1),
+            ("TILE_V", self.vectors),
+            ("VECS", self.vectors.div_ceil(self.wg)),
+            ("SAMPLE", self.sample),
+            ("BINS", gpu::HISTOGRAM),
+            ("HISTOGRAM", histogram),
+            ("HISTOGRAM_BITS", histogram_bits),
+            ("LAST_BIN", histogram - 1),
+            ("BINS_EACH", histogram.div_ceil(self.wg)),
+            // The lowest bit of keys.
+            ("KEY_END", if self.half { 16 } else { 0 }),
+            ("LIST_EACH", each),
+            // Candidates that are ordered by counting alone: one for each thread, and not so many
+            // that comparing all with all takes longer than bins.
+            ("COUNTED", self.wg.min(256)),
             // No subgroup has fewer than four lanes.
             ("SUBGROUPS", self.wg.div_ceil(4)),
+            ("EV", self.vectors),
+            ("QUADS", quads),
+            ("PARTIAL", partial),
+            ("SLOTS", slots),
         ] {
             out.push_str(&format!("const {name}: u32 = {value}u;\n"));
         }
@@ -222,10 +359,20 @@ impl Permutation {
             ("HALF", self.half),
             ("SUBGROUP", self.subgroup),
             ("TWO", self.two),
-            ("NETWORK", self.network),
-            ("FROM_LIST", self.stage == Stage::Merge),
+            ("NETWORK", self.network || self.stage == Stage::GroupNetwork),
             ("COUNT", self.compaction == Compaction::Count),
             ("APPLY", self.compaction == Compaction::Apply),
+            ("RESIDENT", self.resident),
+            ("RANGE", self.range),
+            ("WHOLE_TILE", self.vectors.is_multiple_of(self.wg)),
+            ("BINNED", each <= MOST_BINNED),
+            // Of a whole row's keys the bound by the threads' greatest will do, if few are wanted.
+            ("REFINE", !self.resident || self.refine),
+            ("FULL_ROWS", self.full),
+            ("DOUBLE", self.kl == 8),
+            ("NEAR", self.stage == Stage::Near),
+            ("MIRROR", self.stage == Stage::FarMirror),
+            ("UNKEY", self.stage == Stage::Unkey),
         ] {
             if on {
                 defines.push(name);
@@ -235,6 +382,16 @@ impl Permutation {
         expand(self.stage.text(), &defines, &mut imported, &mut out);
         out
     }
+}
+
+/// Candidates that a thread holds in registers while a list is ordered by bins.
+const MOST_BINNED: u32 = 8;
+
+/// How many times as many candidates as are wanted the loose bound of a row in registers may admit.
+const LOOSE: u64 = 4;
+
+fn is_range(problem: &Problem) -> bool {
+    matches!(problem.kind, RankKind::MidK | RankKind::Range { .. })
 }
 
 fn is_half(dtype: DType) -> bool {
@@ -255,7 +412,14 @@ fn shared(name: &str) -> Option<&'static str> {
         "output" => include_str!("../wgsl/shared/output.wgsl"),
         "finish" => include_str!("../wgsl/shared/finish.wgsl"),
         "radix" => include_str!("../wgsl/shared/radix.wgsl"),
-        "collected" => include_str!("../wgsl/shared/collected.wgsl"),
+        "vectors" => include_str!("../wgsl/shared/vectors.wgsl"),
+        "votes" => include_str!("../wgsl/shared/votes.wgsl"),
+        "bins" => include_str!("../wgsl/shared/bins.wgsl"),
+        "order" => include_str!("../wgsl/shared/order.wgsl"),
+        "lists" => include_str!("../wgsl/shared/lists.wgsl"),
+        "threshold" => include_str!("../wgsl/shared/threshold.wgsl"),
+        "dense" => include_str!("../wgsl/shared/dense.wgsl"),
+        "group" => include_str!("../wgsl/shared/group.wgsl"),
         "sweep" => include_str!("../wgsl/shared/sweep.wgsl"),
         "part_run" => include_str!("../wgsl/shared/part_run.wgsl"),
         "main" => include_str!("../wgsl/shared/main.wgsl"),
@@ -293,6 +457,9 @@ fn expand(text: &str, defines: &[&str], imported: &mut Vec<String>, out: &mut St
                 }
             }
             "#import" => {}
+            "#sort32" if all_on => exchanges(rest.trim(), &sorting_network(32), out),
+            "#merge32" if all_on => exchanges(rest.trim(), &merging_network(32), out),
+            "#sort32" | "#merge32" => {}
             _ if all_on => {
                 out.push_str(line);
                 out.push('\n');
@@ -302,5 +469,78 @@ fn expand(text: &str, defines: &[&str], imported: &mut Vec<String>, out: &mut St
     }
     if !open.is_empty() {
         out.push_str("#ifdef without #endif\n");
+    }
+}
+
+/// Compare and exchanges over an array of unsigned integers, the greater to the first place.
+fn exchanges(array: &str, network: &[(usize, usize)], out: &mut String) {
+    for (a, b) in network {
+        out.push_str(&format!(
+            "    {{ let x = max({array}[{a}], {array}[{b}]); {array}[{b}] = min({array}[{a}], {array}[{b}]); \
+             {array}[{a}] = x; }}\n"
+        ));
+    }
+}
+
+/// Batcher's odd-even merge sort of `n`, a power of two.
+fn sorting_network(n: usize) -> Vec<(usize, usize)> {
+    let mut pairs = Vec::new();
+    let mut p = 1;
+    while p < n {
+        let mut k = p;
+        while k >= 1 {
+            for j in (k % p..n - k).step_by(2 * k) {
+                for i in 0..k.min(n - j - k) {
+                    if (i + j) / (2 * p) == (i + j + k) / (2 * p) {
+                        pairs.push((i + j, i + j + k));
+                    }
+                }
+            }
+            k /= 2;
+        }
+        p *= 2;
+    }
+    pairs
+}
+
+/// Batcher's bitonic merge of `n`, a power of two.
+fn merging_network(n: usize) -> Vec<(usize, usize)> {
+    let mut pairs = Vec::new();
+    let mut step = n / 2;
+    while step > 0 {
+        pairs.extend((0..n).filter(|i| i & step == 0).map(|i| (i, i + step)));
+        step /= 2;
+    }
+    pairs
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn networks_order_every_pattern_of_zeros_and_ones() {
+        // Knuth's principle: a network that orders all of these orders everything.
+        let run = |network: &[(usize, usize)], bits: u32, n: usize| {
+            let mut v: Vec<u32> = (0..n).map(|i| bits >> i & 1).collect();
+            for &(a, b) in network {
+                if v[a] < v[b] {
+                    v.swap(a, b);
+                }
+            }
+            v.is_sorted_by(|a, b| a >= b)
+        };
+        let network = sorting_network(16);
+        assert!((0..1 << 16).all(|bits| run(&network, bits, 16)));
+        assert_eq!(sorting_network(32).len(), 191);
+        let merge = merging_network(16);
+        for ones in 0..=16 {
+            for turn in 0..16 {
+                // A bitonic sequence: ones in a row, around a circle.
+                let row: u32 = (1 << ones) - 1;
+                let bits = (row << turn | row >> (16 - turn)) & 0xffff;
+                assert!(run(&merge, bits, 16), "{bits:b}");
+            }
+        }
     }
 }

@@ -7,37 +7,56 @@ use naga::valid::{Capabilities, ModuleInfo, SubgroupOperationSet, ValidationFlag
 use naga::{AddressSpace, Module, ShaderStage, StorageAccess};
 use st_kernels::wgsl::{Compaction, Permutation, Stage};
 
+/// The flags that matter to a stage's source.
+fn flags(stage: Stage) -> &'static [fn(&mut Permutation)] {
+    match stage {
+        Stage::Warp => &[|p| p.two = true, |p| p.network = true],
+        Stage::Radix => &[|p| p.two = true, |p| p.resident = true, |p| p.range = true],
+        Stage::Filter => {
+            &[|p| p.two = true, |p| p.resident = true, |p| p.refine = true, |p| p.vectors += 64]
+        }
+        Stage::Merge | Stage::Settle => &[|p| p.range = true],
+        Stage::Compact => &[
+            |p| p.compaction = Compaction::Count,
+            |p| p.compaction = Compaction::Apply,
+        ],
+        Stage::GroupRank | Stage::GroupNetwork => &[|p| p.full = true, |p| p.kl = 8],
+        Stage::Spread | Stage::Tiles | Stage::Near | Stage::Far | Stage::FarMirror | Stage::Unkey => &[],
+        _ => &[|p| p.two = true],
+    }
+}
+
 /// The full product of what matters to the source, at some sizes.
 fn permutations() -> Vec<Permutation> {
     let mut all = Vec::new();
     for stage in Stage::ALL {
         for wg in [64, 96, 256, 1024] {
-            for (half, subgroup, two) in (0..8).map(|i| (i & 1 != 0, i & 2 != 0, i & 4 != 0)) {
-                if subgroup && !stage.sums() || stage == Stage::Warp && !subgroup {
+            for (half, subgroup) in [(false, false), (false, true), (true, false), (true, true)] {
+                if subgroup && !stage.sums() || stage.needs_subgroups() && !subgroup {
                     continue;
                 }
-                for network in [false, true] {
-                    for compaction in [Compaction::Whole, Compaction::Count, Compaction::Apply] {
-                        let applies = match stage {
-                            Stage::Warp => compaction == Compaction::Whole,
-                            Stage::Compact => !network,
-                            _ => !network && compaction == Compaction::Whole,
-                        };
-                        if applies {
-                            all.push(Permutation {
-                                half,
-                                subgroup,
-                                two,
-                                network,
-                                compaction,
-                                cap: 1024,
-                                tile: 2 * wg,
-                                each: 2,
-                                kl: 4,
-                                ..Permutation::new(stage, wg)
-                            });
-                        }
+                let flags = flags(stage);
+                for set in 0..1u32 << flags.len() {
+                    let short = matches!(stage, Stage::GroupRank | Stage::GroupNetwork);
+                    let vectors = if short { 4 } else { 2 * wg };
+                    let base = Permutation::new(stage, wg);
+                    let mut one = Permutation {
+                        half,
+                        subgroup,
+                        cap: 1024,
+                        tile: 2 * wg,
+                        vectors,
+                        sample: 2,
+                        each: 2,
+                        kl: 4,
+                        ..base
+                    };
+                    flags.iter().enumerate().filter(|(i, _)| set >> i & 1 == 1).for_each(|(_, flag)| flag(&mut one));
+                    // A part in registers is its own sample.
+                    if stage == Stage::Filter && one.resident {
+                        one.sample = one.vectors.div_ceil(wg);
                     }
+                    all.push(one);
                 }
             }
         }

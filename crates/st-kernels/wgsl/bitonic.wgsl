@@ -7,6 +7,7 @@
 #import keys
 #import sort
 #import output
+#import lists
 #import finish
 #import main
 
@@ -35,14 +36,12 @@ fn run(row: u32, part: u32) {
     }
     sort_memory(base, here);
 #ifdef TWO
-    let kept = row * p.list_stride + part * p.kept;
-    for (var i = tid; i < p.kept; i += WG) {
-        var e = vec2<u32>(0u);
-        if (i < here) {
-            e = lists[base + i];
-        }
-        lists[kept + i] = e;
+    let to = list_base(row, part);
+    let m = min(here, p.kept);
+    for (var i = tid; i < m; i += WG) {
+        lists[to + i] = lists[base + i];
     }
+    set_count(row, part, m);
 #else
     let ranks = wanted(n);
     finish_memory(row, base, ranks.x, ranks.y);

@@ -1,13 +1,163 @@
-// mk = 4. Read once against a running threshold: what passes is appended to a list in shared memory;
-// when the list might overflow it is sorted, cut to the leading candidates, and the threshold raised
-// to the last of them. Later columns with the threshold's key have higher indices and lose.
+// mk = 4. Read once against a threshold that a sample of the row sets a little below the last rank
+// wanted: what reaches it, some more than is wanted, goes to a list, which is ordered. Where the list
+// overflows or too few reach the threshold, the part is selected again by radix.
 //
-// Reads the input once; some (b ln(n / b)) / (CAP - b) sorts of the list.
+// One command: a workgroup for each row, the list in shared memory. Two: a workgroup for each part,
+// every part with the same sample of the whole row and a list of its own in device memory. A row of
+// one tile at most (RESIDENT) stays in registers, and is its own sample.
+//
+// Reads the input once and the sample; in doubt three to five times more. Preferred for all but the
+// shortest rows, while the last rank wanted is a few percent of the row at most.
 #import params
 #import keys
+#import vectors
+#import scan
+#import votes
+#import bins
 #import sort
+#import order
 #import output
+#import lists
 #import finish
-#import sweep
-#import part_run
+#import radix
+#import threshold
 #import main
+
+// A tile's hits, as bits: of the thread's j-th vector from bit PER * j on.
+fn tile_hits(s: Span, at: u32, least: u32) -> u32 {
+    let four = vec4<u32>(least);
+    var mask = 0u;
+    let end = s.head + s.n;
+    // Whether every element of every vector of the tile belongs to the span.
+    let inner = at + TILE_V <= s.whole
+        && (at > 0u || s.head == 0u)
+        && (at + TILE_V < s.count || end == s.count * PER);
+#ifdef RESIDENT
+    var top = vec4<u32>(0u);
+    for (var j = 0u; j < VECS; j += 1u) {
+        top = max(top, top_raw(held[j]));
+    }
+    if (greatest(top) >= least) {
+        for (var j = 0u; j < VECS; j += 1u) {
+            mask = mask | (hits(held[j], four) << (PER * j));
+        }
+    }
+#else
+    if (inner) {
+        var w: array<vec4<u32>, VECS>;
+        for (var j = 0u; j < VECS; j += 1u) {
+            if (in_tile(j)) {
+                w[j] = vectors[s.first + at + j * WG + tid];
+            }
+        }
+        var top = vec4<u32>(0u);
+        for (var j = 0u; j < VECS; j += 1u) {
+            if (in_tile(j)) {
+                top = max(top, top_raw(w[j]));
+            }
+        }
+        if (greatest(top) >= least) {
+            for (var j = 0u; j < VECS; j += 1u) {
+                if (in_tile(j)) {
+                    mask = mask | (hits(w[j], four) << (PER * j));
+                }
+            }
+        }
+    } else {
+        for (var j = 0u; j < VECS; j += 1u) {
+            let i = at + j * WG + tid;
+            if (in_tile(j) && i < s.count) {
+                mask = mask | (hits(words(s, i), four) << (PER * j));
+            }
+        }
+    }
+#endif
+    if (!inner && mask != 0u) {
+        for (var j = 0u; j < VECS; j += 1u) {
+            let i = at + j * WG + tid;
+            var ok = 0u;
+            if (in_tile(j) && i < s.count) {
+                ok = valid(s, i);
+            }
+            mask = mask & ~((PER_BITS & ~ok) << (PER * j));
+        }
+    }
+    return mask;
+}
+
+// Appends what reaches `least` to list[0..room) or to lists[base..base + room), and says how much
+// there is, which may be more.
+fn sweep(s: Span, least: u32, room: u32, base: u32) -> u32 {
+    if (tid == 0u) {
+        atomicStore(&appended, 0u);
+    }
+    workgroupBarrier();
+    for (var at = 0u; at < s.count; at += TILE_V) {
+        var mask = tile_hits(s, at, least);
+        if (group_any(mask != 0u)) {
+            var place = group_places(countOneBits(mask));
+            while (mask != 0u) {
+                let q = firstTrailingBit(mask);
+                mask = mask & (mask - 1u);
+                let i = at + (q / PER) * WG + tid;
+                let e = entry(s.row, column_of(s, i, of_bit(q % PER)));
+                if (place < room) {
+#ifdef TWO
+                    lists[base + place] = e;
+#else
+                    list[place] = e;
+#endif
+                }
+                place += 1u;
+            }
+            if (group_any(place > room)) {
+                break;
+            }
+        }
+    }
+    workgroupBarrier();
+    let count = atomicLoad(&appended);
+    workgroupBarrier();
+    return count;
+}
+
+fn run(row: u32, part: u32) {
+    let n = row_length(row);
+    let ranks = wanted(n);
+    let whole = span(row, 0u, n);
+#ifdef TWO
+    let begin = min(part * p.part_cols, n);
+    let here = min(p.part_cols, n - begin);
+    let base = list_base(row, part);
+    if (here == 0u || ranks.x == ranks.y) {
+        set_count(row, part, 0u);
+        return;
+    }
+    let own = span(row, begin, here);
+    let least = threshold(whole, ranks.y);
+    var count = sweep(own, least, p.room, base);
+    if (count > p.room) {
+        count = min(ranks.y, here);
+        let b = bounds_of(own, 0u, count);
+        collect(own, b, true, base);
+    }
+    set_count(row, part, count);
+#else
+    if (ranks.x == ranks.y) {
+        pad_rest(row, 0u);
+        return;
+    }
+#ifdef RESIDENT
+    hold(whole);
+#endif
+    let least = threshold(whole, ranks.y);
+    var count = sweep(whole, least, CAP, 0u);
+    if (count > CAP || count < ranks.y) {
+        let b = bounds_of(whole, 0u, ranks.y);
+        collect(whole, b, false, 0u);
+        count = ranks.y;
+    }
+    order_list(count, ranks.y);
+    finish_list(row, ranks.x, ranks.y);
+#endif
+}

@@ -1,13 +1,18 @@
 // mk = 3. The key's digits are counted until the boundary is known, then the wanted ranks are
-// collected in the order of columns and sorted. One workgroup for each part.
+// collected and ordered. One workgroup for each part.
 //
-// Reads the input PASSES + 1 times (4 + 1; 2 + 1 for 16-bit types), writes k. Preferred for large k,
-// ranks in the middle, and input that defeats a running threshold.
+// Reads the input four or five times (three or four for 16-bit types), and once if a part is one tile
+// at most (RESIDENT). Preferred for large k, ranks in the middle, and input that defeats a sample.
 #import params
 #import keys
+#import vectors
 #import scan
+#import votes
+#import bins
 #import sort
+#import order
 #import output
+#import lists
 #import finish
 #import radix
 #import main
@@ -15,28 +20,29 @@
 fn run(row: u32, part: u32) {
     let n = row_length(row);
 #ifdef TWO
-    // The part's leading ranks, in order of their index, are its list.
+    // The part's leading ranks, in any order, are its list.
     let begin = min(part * p.part_cols, n);
     let here = min(p.part_cols, n - begin);
     let most = min(p.kept, here);
-    let base = row * p.list_stride + part * p.kept;
     if (most > 0u) {
-        let b = bounds_of(row, begin, here, 0u, most);
-        collect(row, begin, here, b, base, true, most);
+        let own = span(row, begin, here);
+#ifdef RESIDENT
+        hold(own);
+#endif
+        let b = bounds_of(own, 0u, most);
+        collect(own, b, true, list_base(row, part));
     }
-    for (var i = most + tid; i < p.kept; i += WG) {
-        lists[base + i] = vec2<u32>(0u);
-    }
+    set_count(row, part, most);
 #else
     let ranks = wanted(n);
-    let found = ranks.y - ranks.x;
-    if (found == 0u) {
+    if (ranks.x == ranks.y) {
         pad_rest(row, 0u);
         return;
     }
-    let b = bounds_of(row, 0u, n, ranks.x, ranks.y);
-    output_collected(row, 0u, n, b, found);
+    let own = span(row, 0u, n);
+#ifdef RESIDENT
+    hold(own);
+#endif
+    select_span(own, ranks.x, ranks.y);
 #endif
 }
-
-#import collected

@@ -6,6 +6,7 @@
 #import keys
 #import sort
 #import output
+#import lists
 #import finish
 #import sweep
 #import part_run

@@ -7,6 +7,7 @@
 #import keys
 #import sort
 #import output
+#import lists
 #import finish
 #import part_run
 #import main

@@ -5,9 +5,14 @@
 // Reads the input once, or PASSES + 2 times. Preferred where kl x threads is well above k.
 #import params
 #import keys
+#import vectors
 #import scan
+#import votes
+#import bins
 #import sort
+#import order
 #import output
+#import lists
 #import finish
 #import radix
 #import part_run
@@ -64,8 +69,8 @@ fn select_best(row: u32, begin: u32, n: u32, most: u32) -> u32 {
     let doubt = atomicLoad(&doubtful);
     workgroupBarrier();
     if (doubt != 0u) {
-        let bounds = bounds_of(row, begin, n, 0u, held);
-        collect(row, begin, n, bounds, 0u, false, held);
+        let s = span(row, begin, n);
+        collect(s, bounds_of(s, 0u, held), false, 0u);
         sort_list(held);
     }
     return held;

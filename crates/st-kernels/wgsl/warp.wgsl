@@ -8,6 +8,7 @@
 #import params
 #import keys
 #import output
+#import lists
 
 var<private> best: array<vec2<u32>, KL>;
 var<private> lane: u32;
@@ -215,14 +216,12 @@ fn main(
     let begin = min(part * p.part_cols, n);
     let here = min(p.part_cols, n - begin);
 #ifdef TWO
-    let base = row * p.list_stride + part * p.kept;
     let held = min(p.kept, here);
     if (held > 0u) {
-        select_ranks(row, begin, here, base, 0u, held);
+        select_ranks(row, begin, here, list_base(row, part), 0u, held);
     }
-    for (var i = held + lane; i < p.kept; i += lanes) {
-        lists[base + i] = vec2<u32>(0u);
-    }
+    tid = lane;
+    set_count(row, part, held);
 #else
     let ranks = wanted(n);
     let found = ranks.y - ranks.x;

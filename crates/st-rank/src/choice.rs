@@ -81,6 +81,10 @@ codes! {
         WarpHeap = 4, "warp_heap";
         /// A bitonic network across lanes.
         WarpBitonic = 5, "warp_bitonic";
+        /// Several short rows for each subgroup, candidates put where counting says.
+        GroupRank = 6, "group_rank";
+        /// Several short rows for each subgroup, candidates ordered by a network in registers.
+        GroupNetwork = 7, "group_network";
     }
 }
 
@@ -236,6 +240,7 @@ mod tests {
         let codes: Vec<u8> = MergeKind::ALL.iter().map(|m| m.code()).collect();
         assert_eq!(codes, [0, 1, 2, 3, 4]);
         assert_eq!(MergeDetail::WarpBitonic.code(), 5);
+        assert_eq!(MergeDetail::GroupNetwork.code(), 7);
         let choice = Choice {
             mk: MergeKind::Filter,
             mkd: MergeDetail::Auto,

@@ -1,6 +1,6 @@
 // From a part's candidates to its result: ranks of the row, or a list for the second command.
 
-// list[0..m) holds the leading candidates of the row, sorted. Writes the ranks first..last.
+// list[0..last) holds the leading candidates of the row, in order. Writes the ranks first..last.
 fn finish_list(row: u32, first: u32, last: u32) {
     let found = last - first;
     if (p.sorted == 0u && found > 0u) {
@@ -23,7 +23,7 @@ fn finish_list(row: u32, first: u32, last: u32) {
         }
     } else {
         for (var i = tid; i < found; i += WG) {
-            emit(row, i, ~list[first + i].y);
+            emit_entry(row, i, list[first + i]);
         }
     }
     pad_rest(row, found);
@@ -53,20 +53,17 @@ fn finish_memory(row: u32, base: u32, first: u32, last: u32) {
         }
     } else {
         for (var i = tid; i < found; i += WG) {
-            emit(row, i, ~lists[base + first + i].y);
+            emit_entry(row, i, lists[base + first + i]);
         }
     }
     pad_rest(row, found);
 }
 
-// Keeps list[0..m), sorted, as a part's list; what it lacks of `kept` is filled with nothing.
+// Keeps list[0..m) as a part's list.
 fn keep_list(row: u32, part: u32, m: u32) {
-    let base = row * p.list_stride + part * p.kept;
-    for (var i = tid; i < p.kept; i += WG) {
-        var e = vec2<u32>(0u);
-        if (i < m) {
-            e = list[i];
-        }
-        lists[base + i] = e;
+    let base = list_base(row, part);
+    for (var i = tid; i < m; i += WG) {
+        lists[base + i] = list[i];
     }
+    set_count(row, part, m);
 }

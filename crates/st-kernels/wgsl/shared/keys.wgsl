@@ -19,7 +19,10 @@ fn raw_key(bits: u32) -> u32 {
 
 // Equal keys are equal here.
 fn key_of(bits: u32) -> u32 {
-    let raw = raw_key(bits);
+    return key_of_raw(raw_key(bits));
+}
+
+fn key_of_raw(raw: u32) -> u32 {
     if (p.floats != 0u) {
         if (raw >= p.nan_low && raw <= p.nan_high) {
             return p.nan_high;
@@ -29,6 +32,30 @@ fn key_of(bits: u32) -> u32 {
         }
     }
     return raw;
+}
+
+// Whether a key stands for several bit patterns: NaN, the zeros.
+fn is_shared(key: u32) -> bool {
+    return p.floats != 0u && (key == p.nan_high || key == p.zero_low + p.zero_step);
+}
+
+// The bits of a key that stands for one pattern.
+fn bits_of(key: u32) -> u32 {
+    let bits = (key - p.add) ^ p.flip;
+    return bits ^ (bitcast<u32>(bitcast<i32>(bits) >> 31u) & p.mask);
+}
+
+// The least raw key of elements whose key is `key` or greater.
+fn least_raw(key: u32) -> u32 {
+    if (p.floats != 0u) {
+        if (key > p.nan_low && key <= p.nan_high) {
+            return p.nan_low;
+        }
+        if (key == p.zero_low + p.zero_step) {
+            return p.zero_low;
+        }
+    }
+    return key;
 }
 
 // A candidate is a key and an inverted index: of two the greater comes first.

@@ -1,14 +1,27 @@
-// Results are the input's own bits, gathered by index.
+// Results are the input's own bits: from the key where it stands for one pattern, else gathered by
+// index.
 
-fn emit(row: u32, place: u32, column: u32) {
+fn write(row: u32, place: u32, bits: u32, column: u32) {
     let out = (p.row0 + row) * p.k + place;
-    let bits = element(row, column);
 #ifdef HALF
     values[out] = bits >> 16u;
 #else
     values[out] = bits;
 #endif
     indices[out] = column;
+}
+
+fn emit(row: u32, place: u32, column: u32) {
+    write(row, place, element(row, column), column);
+}
+
+// A candidate; ordered by index it has no key.
+fn emit_entry(row: u32, place: u32, e: vec2<u32>) {
+    if (p.sorted == 0u || is_shared(e.x)) {
+        emit(row, place, ~e.y);
+    } else {
+        write(row, place, bits_of(e.x), ~e.y);
+    }
 }
 
 // What a short row lacks.

@@ -34,6 +34,10 @@ struct Params {
     sample_rank: u32,   // of a sample's keys, the one that the threshold is set at
     room: u32,          // entries that a part's list has room for
     count_base: u32,    // where a row's counts of its parts' lists begin
+    steps: u32,         // of interpolation, for groups
+    turns: u32,         // rows of a group
+    size: u32,          // of the runs being merged, or of a step, in device memory
+    spare: u32,
 }
 
 @group(0) @binding(0) var<storage, read> input: array<u32>;

@@ -1,182 +1,251 @@
-// Radix selection within one workgroup (after Alabi et al. 2012): histograms of 8 bits of the key,
-// from the top, until the keys at both ends of the wanted ranks are known; then one pass collects in
-// the order of columns, ties by quota. PASSES + 1 reads. Any k, any input.
+// Radix selection within one workgroup (after Alabi et al. 2012): histograms of up to 11 bits of the
+// key (10 with RANGE, where there are two), from the top, until the keys at both ends of the wanted ranks are known. Ties at an end are
+// cut by their column, found in the same way. Then whatever lies between the ends is wanted: nothing
+// depends on the order in which it is found. Any k, any input.
 //
-// Items come from the input (a part of a row) or, with FROM_LIST, from the parts' lists.
+// Reads the span once for each digit (three, with RANGE four; two for 16-bit types), once more if ties
+// are cut, and once to collect; only once in all if RESIDENT.
 
-var<workgroup> digits: array<atomic<u32>, 512>;
-var<workgroup> picked: array<u32, 4>;
-
+// The first and the last wanted candidate.
 struct Bounds {
-    high: u32,  // the key of the first rank, of which `skip` are left out
-    skip: u32,
-    low: u32,   // the key of the last rank, of which `take` are taken
-    take: u32,
+    high: vec2<u32>,
+    low: vec2<u32>,
 }
 
-// Item i of a part that begins at column `begin`; nothing (with FROM_LIST) is all zeros.
-fn item(row: u32, begin: u32, i: u32) -> vec2<u32> {
-#ifdef FROM_LIST
-    return lists[row * p.list_stride + i];
-#else
-    return entry(row, begin + i);
+fn is_wanted(e: vec2<u32>, b: Bounds) -> bool {
+    return !before(e, b.high) && !before(b.low, e);
+}
+
+// Counts a digit of the elements that share the digits known so far: those of the last wanted in the
+// first histogram, with RANGE those of the first wanted in the second.
+fn count_digits(s: Span, shift: u32, digits: u32, known: u32, low: u32, high: u32, apart: bool) {
+    for (var at = 0u; at < s.count; at += TILE_V) {
+        for (var j = 0u; j < VECS; j += 1u) {
+            let i = at + j * WG + tid;
+            if (in_tile(j) && i < s.count) {
+                let w = fetch(s, i, j);
+                let ok = valid(s, i);
+                count_four(keys_of(evens(w)), ok, shift, digits, known, low, high, apart);
+#ifdef HALF
+                count_four(keys_of(odds(w)), ok >> 4u, shift, digits, known, low, high, apart);
 #endif
-}
-
-fn is_item(e: vec2<u32>) -> bool {
-#ifdef FROM_LIST
-    return e.y != 0u;
-#else
-    return true;
-#endif
-}
-
-// In the histogram at `at`: the digit of the item that has `need` before it; `need` becomes how many
-// of that digit are before it.
-fn pick_digit(at: u32, need: u32, slot: u32) -> vec2<u32> {
-    var sum = 0u;
-    for (var j = 0u; j < BINS; j += 1u) {
-        let bin = tid * BINS + j;
-        if (bin < 256u) {
-            sum += atomicLoad(&digits[at + 255u - bin]);
-        }
-    }
-    var earlier = scan(sum).x;
-    for (var j = 0u; j < BINS; j += 1u) {
-        let bin = tid * BINS + j;
-        if (bin < 256u) {
-            let count = atomicLoad(&digits[at + 255u - bin]);
-            if (need >= earlier && need - earlier < count) {
-                picked[slot] = 255u - bin;
-                picked[slot + 1u] = need - earlier;
             }
-            earlier += count;
         }
     }
-    workgroupBarrier();
-    let result = vec2<u32>(picked[slot], picked[slot + 1u]);
-    workgroupBarrier();
-    return result;
 }
 
-// Where ranks first..last (not empty) of n items lie.
-fn bounds_of(row: u32, begin: u32, n: u32, first: u32, last: u32) -> Bounds {
-    var high = 0u;
+fn count_four(
+    keys: vec4<u32>,
+    ok: u32,
+    shift: u32,
+    digits: u32,
+    known: u32,
+    low: u32,
+    high: u32,
+    apart: bool,
+) {
+    for (var e = 0u; e < 4u; e += 1u) {
+        if (((ok >> e) & 1u) != 0u) {
+            // The greatest first.
+            let bin = digits - ((keys[e] >> shift) & digits);
+            if ((keys[e] & known) == low) {
+                atomicAdd(&bins[bin], 1u);
+            }
+#ifdef RANGE
+            if (apart && (keys[e] & known) == high) {
+                atomicAdd(&bins[HISTOGRAM + bin], 1u);
+            }
+#endif
+        }
+    }
+}
+
+// The column of item `need` (from 0) of the span's elements with this key, in the order of columns.
+fn column_of_tie(s: Span, key: u32, need: u32) -> u32 {
+    var from_column = 0u;
+    var n = s.n;
+    var rest = need;
+    var bits = 32u - countLeadingZeros(max(s.n, 2u) - 1u);
+    loop {
+        let shift = bits - min(bits, HISTOGRAM_BITS);
+        clear_bins(HISTOGRAM);
+        workgroupBarrier();
+        if (from_column == 0u && n == s.n) {
+            for (var at = 0u; at < s.count; at += TILE_V) {
+                for (var j = 0u; j < VECS; j += 1u) {
+                    let i = at + j * WG + tid;
+                    if (in_tile(j) && i < s.count) {
+                        let w = fetch(s, i, j);
+                        var mask = hits(w, vec4<u32>(least_raw(key))) & valid(s, i);
+                        while (mask != 0u) {
+                            let e = of_bit(firstTrailingBit(mask));
+                            mask = mask & (mask - 1u);
+                            let column = column_of(s, i, e);
+                            if (key_of(element(s.row, column)) == key) {
+                                atomicAdd(&bins[(column - s.begin) >> shift], 1u);
+                            }
+                        }
+                    }
+                }
+            }
+        } else {
+            for (var i = tid; i < n; i += WG) {
+                if (key_of(element(s.row, s.begin + from_column + i)) == key) {
+                    atomicAdd(&bins[i >> shift], 1u);
+                }
+            }
+        }
+        workgroupBarrier();
+        let bin = pick(0u, rest);
+        from_column += bin.x << shift;
+        rest = bin.y;
+        if (shift == 0u) {
+            break;
+        }
+        n = min(1u << shift, s.n - from_column);
+        bits = shift;
+    }
+    return s.begin + from_column;
+}
+
+// Where ranks first..last (not empty, within the span) of a span lie.
+fn bounds_of(s: Span, first: u32, last: u32) -> Bounds {
     var low = 0u;
-    var high_need = first;
-    var low_need = last - 1u;
-    for (var pass_number = 0u; pass_number < PASSES; pass_number += 1u) {
-        let shift = 24u - 8u * pass_number;
-        var known = 0u;
-        if (pass_number > 0u) {
-            known = 0xffffffffu << (shift + 8u);
-        }
-        for (var i = tid; i < 512u; i += WG) {
-            atomicStore(&digits[i], 0u);
-        }
+    var high = 0u;
+    var low_rest = last - 1u;
+    var high_rest = first;
+    var low_count = 0u;
+    var known = 0u;
+    var apart = false;
+    var top = 32u;
+    while (top > KEY_END) {
+        let shift = max(top, KEY_END + HISTOGRAM_BITS) - HISTOGRAM_BITS;
+        let digits = (1u << (top - shift)) - 1u;
+        top = shift;
+        clear_bins(BINS);
         workgroupBarrier();
-        for (var i = tid; i < n; i += WG) {
-            let e = item(row, begin, i);
-            if (is_item(e)) {
-                let digit = (e.x >> shift) & 255u;
-                if ((e.x & known) == low) {
-                    atomicAdd(&digits[digit], 1u);
-                }
-                if (first > 0u && (e.x & known) == high) {
-                    atomicAdd(&digits[256u + digit], 1u);
-                }
-            }
-        }
+        count_digits(s, shift, digits, known, low, high, apart);
         workgroupBarrier();
-        let low_pick = pick_digit(0u, low_need, 0u);
-        low = low | (low_pick.x << shift);
-        low_need = low_pick.y;
-        if (first > 0u) {
-            let high_pick = pick_digit(256u, high_need, 2u);
-            high = high | (high_pick.x << shift);
-            high_need = high_pick.y;
-        }
+        let low_pick = pick(0u, low_rest);
+#ifdef RANGE
+        let high_pick = pick(select(0u, HISTOGRAM, apart), high_rest);
+        high = high | ((digits - high_pick.x) << shift);
+        high_rest = high_pick.y;
+#endif
+        low = low | ((digits - low_pick.x) << shift);
+        low_rest = low_pick.y;
+        low_count = low_pick.z;
+        known = known | (digits << shift);
+        apart = low != high;
     }
-    if (first == 0u) {
-        return Bounds(0xffffffffu, 0u, low, low_need + 1u);
+    var b = Bounds(vec2<u32>(0xffffffffu), vec2<u32>(low, 0u));
+    if (low_rest + 1u < low_count) {
+        b.low.y = ~column_of_tie(s, low, low_rest);
     }
-    return Bounds(high, high_need, low, low_need + 1u);
+#ifdef RANGE
+    b.high = vec2<u32>(high, 0xffffffffu);
+    if (high_rest > 0u) {
+        b.high.y = ~column_of_tie(s, high, high_rest);
+    }
+#endif
+    return b;
 }
 
-// Whether an item is wanted, the ties before it being counted.
-fn is_wanted(key: u32, b: Bounds, high_ties: u32, low_ties: u32) -> bool {
-    if (key > b.high || key < b.low) {
-        return false;
-    }
-    if (key == b.high && high_ties < b.skip) {
-        return false;
-    }
-    return key != b.low || low_ties < b.take;
-}
+var<workgroup> collected: atomic<u32>;
 
-// Puts the wanted items, in order of their index, into list[0..] or lists[base..]; at most `most`.
-fn collect(row: u32, begin: u32, n: u32, b: Bounds, base: u32, in_memory: bool, most: u32) {
-    var found = 0u;
-    var high_ties = 0u;
-    var low_ties = 0u;
-    for (var at = 0u; at < n && found < most; at += WG * EACH) {
-        // Each thread has EACH items in a row, so that threads in order are items in order.
-        var highs = 0u;
-        var lows = 0u;
-        for (var j = 0u; j < EACH; j += 1u) {
-            let i = at + tid * EACH + j;
-            if (i < n) {
-                let e = item(row, begin, i);
-                if (is_item(e)) {
-                    highs += select(0u, 1u, e.x == b.high);
-                    lows += select(0u, 1u, e.x == b.low);
-                }
-            }
-        }
-        // Two counts of less than 2^16 in one word.
-        let ties = scan(highs | (lows << 16u));
-        var high = high_ties + (ties.x & 0xffffu);
-        var low = low_ties + (ties.x >> 16u);
-        let high_before = high;
-        let low_before = low;
-        var count = 0u;
-        for (var j = 0u; j < EACH; j += 1u) {
-            let i = at + tid * EACH + j;
-            if (i < n) {
-                let e = item(row, begin, i);
-                if (is_item(e)) {
-                    count += select(0u, 1u, is_wanted(e.x, b, high, low));
-                    high += select(0u, 1u, e.x == b.high);
-                    low += select(0u, 1u, e.x == b.low);
-                }
-            }
-        }
-        let places = scan(count);
-        var place = found + places.x;
-        high = high_before;
-        low = low_before;
-        for (var j = 0u; j < EACH; j += 1u) {
-            let i = at + tid * EACH + j;
-            if (i < n) {
-                let e = item(row, begin, i);
-                if (is_item(e)) {
-                    if (is_wanted(e.x, b, high, low)) {
+// Puts what is wanted into list[0..] or lists[base..], in any order.
+fn collect(s: Span, b: Bounds, in_memory: bool, base: u32) {
+    if (tid == 0u) {
+        atomicStore(&collected, 0u);
+    }
+    workgroupBarrier();
+    let least = vec4<u32>(least_raw(b.low.x));
+    for (var at = 0u; at < s.count; at += TILE_V) {
+        for (var j = 0u; j < VECS; j += 1u) {
+            let i = at + j * WG + tid;
+            if (in_tile(j) && i < s.count) {
+                var mask = hits(fetch(s, i, j), least) & valid(s, i);
+                while (mask != 0u) {
+                    let column = column_of(s, i, of_bit(firstTrailingBit(mask)));
+                    mask = mask & (mask - 1u);
+                    let e = entry(s.row, column);
+                    if (is_wanted(e, b)) {
+                        let place = atomicAdd(&collected, 1u);
                         if (in_memory) {
                             lists[base + place] = e;
                         } else {
                             list[place] = e;
                         }
-                        place += 1u;
                     }
-                    high += select(0u, 1u, e.x == b.high);
-                    low += select(0u, 1u, e.x == b.low);
                 }
             }
         }
-        found += places.y;
-        high_ties += ties.y & 0xffffu;
-        low_ties += ties.y >> 16u;
     }
     storageBarrier();
     workgroupBarrier();
+}
+
+// The same into lists[base..], in the order of columns.
+fn collect_in_order(s: Span, b: Bounds, base: u32) {
+    var found = 0u;
+    for (var at = 0u; at < s.count; at += WG) {
+        let i = at + tid;
+        var mask = 0u;
+        if (i < s.count) {
+            var maybe = hits(words(s, i), vec4<u32>(least_raw(b.low.x))) & valid(s, i);
+            while (maybe != 0u) {
+                let bit = firstTrailingBit(maybe);
+                maybe = maybe & (maybe - 1u);
+                // As bits in the order of columns.
+                if (is_wanted(entry(s.row, column_of(s, i, of_bit(bit))), b)) {
+                    mask = mask | (1u << of_bit(bit));
+                }
+            }
+        }
+        let places = scan(countOneBits(mask));
+        var place = base + found + places.x;
+        while (mask != 0u) {
+            lists[place] = entry(s.row, column_of(s, i, firstTrailingBit(mask)));
+            mask = mask & (mask - 1u);
+            place += 1u;
+        }
+        found += places.y;
+    }
+    storageBarrier();
+    workgroupBarrier();
+}
+
+// Selects ranks first..last of a span and writes them.
+fn select_span(s: Span, first: u32, last: u32) {
+    let found = last - first;
+    let b = bounds_of(s, first, last);
+    if (found <= CAP) {
+        collect(s, b, false, 0u);
+        finish_unordered(s.row, found);
+        return;
+    }
+    let base = s.row * p.list_stride + p.sort_base;
+    collect_in_order(s, b, base);
+    if (p.sorted != 0u) {
+        sort_memory(base, found);
+    }
+    for (var i = tid; i < found; i += WG) {
+        emit(s.row, i, ~lists[base + i].y);
+    }
+    pad_rest(s.row, found);
+}
+
+// Orders list[0..found), all of which is wanted, and writes it.
+fn finish_unordered(row: u32, found: u32) {
+    if (p.sorted == 0u) {
+        // Without keys, order is that of the index.
+        for (var i = tid; i < found; i += WG) {
+            list[i].x = 0u;
+        }
+    }
+    order_list(found, found);
+    for (var i = tid; i < found; i += WG) {
+        emit_entry(row, i, list[i]);
+    }
+    pad_rest(row, found);
 }

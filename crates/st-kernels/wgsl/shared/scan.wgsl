@@ -16,15 +16,13 @@ fn scan(value: u32) -> vec2<u32> {
     workgroupBarrier();
     var earlier = 0u;
     var all = 0u;
-    for (var i = 0u; i < subgroups; i += 1u) {
+    for (var i = lane; i < subgroups; i += lanes) {
         let sum = scan_sums[i];
-        if (i < subgroup) {
-            earlier += sum;
-        }
+        earlier += select(0u, sum, i < subgroup);
         all += sum;
     }
     workgroupBarrier();
-    return vec2<u32>(earlier + own - value, all);
+    return vec2<u32>(subgroupAdd(earlier) + own - value, subgroupAdd(all));
 }
 #else
 var<workgroup> scan_sums: array<u32, WG>;

@@ -12,7 +12,7 @@
 //! ([`crate::calibrate`]).
 
 use st_kernels::gpu::{
-    DIGITS, MAX_KL, MAX_PARTS, MAX_REGISTER_KL, details, entry_bytes, footprint, kept,
+    HISTOGRAM, MAX_KL, MAX_PARTS, MAX_REGISTER_KL, details, entry_bytes, footprint, kept,
     part_columns, parts, uses,
 };
 use st_rank::{
@@ -248,7 +248,7 @@ impl<'a> Model<'a> {
                 let ctile = f64::from(choice.ctile).min(n.max(1.0));
                 let waste = (n / ctile).ceil() * ctile / n;
                 // Clearing and reading the histograms, with few threads for many bins.
-                let bins = 4.0 * f64::from(DIGITS) / wg * BIN_NS;
+                let bins = 4.0 * f64::from(HISTOGRAM) / wg * BIN_NS;
                 let scans = RADIX_PASSES * (bins + 4.0 * BARRIER_NS) + n / ctile * BARRIER_NS * 2.0;
                 let fits = b * self.entry <= f64::from(self.caps.shared_mem);
                 let k = (self.problem.k as f64).max(1.0);

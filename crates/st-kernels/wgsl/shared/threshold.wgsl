@@ -1,0 +1,130 @@
+// A key that some more than `most` elements of a span reach, from a sample of it.
+//
+// Each thread takes SAMPLE vectors, spread evenly over the span. The sample's r-th key from the
+// top is the threshold, r being so great that fewer than `most` elements reach it about once in ten
+// million random spans; then the caller selects in another way. Where the sample is the whole span,
+// r is `most` itself. To find it, the threads' greatest keys give a lower bound that at least r of
+// the sample reach, and bins between it and the greatest key do the rest.
+
+var<workgroup> sample_least: atomic<u32>;
+var<workgroup> sample_most: atomic<u32>;
+
+// The least raw key to be kept.
+fn threshold(s: Span, most: u32) -> u32 {
+    let all = s.count <= WG * SAMPLE;
+    // Fewer columns are sampled more densely.
+    let r = select(p.sample_rank * ((p.cols + s.n - 1u) / max(s.n, 1u)), most, all);
+    if (r > WG || r == 0u) {
+        return 0u;
+    }
+#ifdef SUBGROUP
+    // Neighbours of a sorted row go to different subgroups.
+    let dealt = lane * subgroups + subgroup;
+#else
+    let dealt = tid;
+#endif
+    let each = s.count / (WG * SAMPLE);
+    let rest = s.count % (WG * SAMPLE);
+    var sample: array<vec4<u32>, SAMPLE>;
+    var ok: array<u32, SAMPLE>;
+    var best = 0u;
+    for (var j = 0u; j < SAMPLE; j += 1u) {
+        let nth = j * WG + dealt;
+        var i = nth * each + nth * rest / (WG * SAMPLE);
+        ok[j] = 0xffu;
+        if (all) {
+#ifdef RESIDENT
+            i = j * WG + tid;
+#else
+            i = nth;
+#endif
+            if (i >= s.count) {
+                ok[j] = 0u;
+            }
+        }
+        if (ok[j] != 0u) {
+#ifdef RESIDENT
+            sample[j] = held[j];
+#else
+            sample[j] = words(s, i);
+#endif
+            if (i == 0u || i + 1u == s.count) {
+                ok[j] = valid(s, i);
+            }
+        }
+    }
+    for (var j = 0u; j < SAMPLE; j += 1u) {
+        best = max(best, greatest(chosen(keys_of(evens(sample[j])), ok[j])));
+#ifdef HALF
+        best = max(best, greatest(chosen(keys_of(odds(sample[j])), ok[j] >> 4u)));
+#endif
+    }
+    clear_bins(HISTOGRAM);
+#ifdef SUBGROUP
+    if (tid == 0u) {
+        atomicStore(&sample_least, 0xffffffffu);
+        atomicStore(&sample_most, 0u);
+    }
+    workgroupBarrier();
+    // The m-th greatest of each subgroup: at least r threads of all reach the least of them.
+    let m = (r + subgroups - 1u) / subgroups;
+    let sorted = sort_lanes(best);
+    if (lane == m - 1u) {
+        atomicMin(&sample_least, sorted);
+    }
+    if (lane == 0u) {
+        atomicMax(&sample_most, sorted);
+    }
+    workgroupBarrier();
+    let least = atomicLoad(&sample_least);
+    let greatest_key = atomicLoad(&sample_most);
+#else
+    list[tid] = vec2<u32>(best, ~tid);
+    sort_list(WG);
+    let least = list[r - 1u].x;
+    let greatest_key = list[0].x;
+    workgroupBarrier();
+#endif
+#ifdef REFINE
+    let shift = bin_shift(greatest_key - least);
+    for (var j = 0u; j < SAMPLE; j += 1u) {
+        bin_sample(chosen(keys_of(evens(sample[j])), ok[j]), least, shift);
+#ifdef HALF
+        bin_sample(chosen(keys_of(odds(sample[j])), ok[j] >> 4u), least, shift);
+#endif
+    }
+    workgroupBarrier();
+    let bin = pick(0u, r - 1u).x;
+    return least_raw(least + ((LAST_BIN - bin) << shift));
+#else
+    return least_raw(least);
+#endif
+}
+
+// Keys of elements that are not there are 0.
+fn chosen(keys: vec4<u32>, ok: u32) -> vec4<u32> {
+    return select(vec4<u32>(0u), keys, (vec4<u32>(ok) & vec4<u32>(1u, 2u, 4u, 8u)) != vec4<u32>(0u));
+}
+
+fn bin_sample(keys: vec4<u32>, least: u32, shift: u32) {
+    for (var j = 0u; j < 4u; j += 1u) {
+        if (keys[j] >= least) {
+            atomicAdd(&bins[LAST_BIN - ((keys[j] - least) >> shift)], 1u);
+        }
+    }
+}
+
+#ifdef SUBGROUP
+// The lanes' values, the greatest in lane 0.
+fn sort_lanes(value: u32) -> u32 {
+    var v = value;
+    for (var size = 2u; size <= lanes; size = size << 1u) {
+        for (var step = size >> 1u; step > 0u; step = step >> 1u) {
+            let other = subgroupShuffleXor(v, step);
+            let upper = ((lane & step) == 0u) == ((lane & size) == 0u);
+            v = select(min(v, other), max(v, other), upper);
+        }
+    }
+    return v;
+}
+#endif

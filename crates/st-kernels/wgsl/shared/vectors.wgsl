@@ -1,0 +1,159 @@
+// Rows as vectors of four words: PER elements (4, or 8 of 16 bits) to a vector. A row may begin and
+// end within a vector; what does not belong to it is masked.
+
+// A stretch of a row: its columns lie in `count` vectors from `first` on, and begin `head` elements
+// into the first of them.
+struct Span {
+    row: u32,
+    begin: u32, // the first column
+    n: u32,     // columns
+    first: u32,
+    count: u32,
+    head: u32,
+    whole: u32, // vectors that can be read at once: all but the binding's last words
+}
+
+fn span(row: u32, begin: u32, n: u32) -> Span {
+    let place = p.offset + row * p.stride + begin;
+    let first = place / PER;
+    let head = place % PER;
+    let count = (head + n + PER - 1u) / PER;
+    let whole = min(count, p.vectors - min(p.vectors, first));
+    return Span(row, begin, n, first, count, head, whole);
+}
+
+// Vector i of a span.
+fn words(s: Span, i: u32) -> vec4<u32> {
+    if (i < s.whole) {
+        return vectors[s.first + i];
+    }
+    var w = vec4<u32>(0u);
+    let at = (s.first + i) * 4u;
+    let end = arrayLength(&input);
+    for (var j = 0u; j < 4u; j += 1u) {
+        if (at + j < end) {
+            w[j] = input[at + j];
+        }
+    }
+    return w;
+}
+
+// A vector's elements, four at a time: with HALF the even ones, and then the odd ones.
+fn evens(w: vec4<u32>) -> vec4<u32> {
+#ifdef HALF
+    return w << vec4<u32>(16u);
+#else
+    return w;
+#endif
+}
+fn odds(w: vec4<u32>) -> vec4<u32> {
+    return w & vec4<u32>(0xffff0000u);
+}
+
+fn raw_keys(bits: vec4<u32>) -> vec4<u32> {
+    let sign = bitcast<vec4<u32>>(bitcast<vec4<i32>>(bits) >> vec4<u32>(31u));
+    return ((bits ^ (sign & vec4<u32>(p.mask))) ^ vec4<u32>(p.flip)) + vec4<u32>(p.add);
+}
+
+fn keys_of(bits: vec4<u32>) -> vec4<u32> {
+    return keys_of_raw(raw_keys(bits));
+}
+
+fn keys_of_raw(raw_keys: vec4<u32>) -> vec4<u32> {
+    var raw = raw_keys;
+    if (p.floats != 0u) {
+        let nan = (raw >= vec4<u32>(p.nan_low)) & (raw <= vec4<u32>(p.nan_high));
+        let zero = raw == vec4<u32>(p.zero_low);
+        raw = select(select(raw, raw + vec4<u32>(p.zero_step), zero), vec4<u32>(p.nan_high), nan);
+    }
+    return raw;
+}
+
+fn greatest(v: vec4<u32>) -> u32 {
+    return max(max(v.x, v.y), max(v.z, v.w));
+}
+
+// The greatest raw keys of a vector, element by element of four.
+fn top_raw(w: vec4<u32>) -> vec4<u32> {
+#ifdef HALF
+    return max(raw_keys(evens(w)), raw_keys(odds(w)));
+#else
+    return raw_keys(w);
+#endif
+}
+
+fn bits4(hit: vec4<bool>) -> u32 {
+    return select(0u, 1u, hit.x) | select(0u, 2u, hit.y) | select(0u, 4u, hit.z) | select(0u, 8u, hit.w);
+}
+
+// A bit for each element of a vector whose raw key reaches `least`: bit b is element `of_bit(b)`.
+fn hits(w: vec4<u32>, least: vec4<u32>) -> u32 {
+#ifdef HALF
+    return bits4(raw_keys(evens(w)) >= least) | (bits4(raw_keys(odds(w)) >= least) << 4u);
+#else
+    return bits4(raw_keys(w) >= least);
+#endif
+}
+
+fn of_bit(b: u32) -> u32 {
+#ifdef HALF
+    return ((b & 3u) << 1u) | (b >> 2u);
+#else
+    return b;
+#endif
+}
+
+// The elements of vector i that belong to the span, as bits.
+fn valid(s: Span, i: u32) -> u32 {
+    let at = i * PER;
+    let end = s.head + s.n;
+    let skip = min(s.head - min(s.head, at), PER);
+    let take = min(end - min(end, at), PER);
+    let bits = ((1u << take) - 1u) & ~((1u << skip) - 1u);
+#ifdef HALF
+    // Every other bit, twice.
+    let both = vec2<u32>(bits, bits >> 1u) & vec2<u32>(0x55u);
+    let pairs = (both | (both >> vec2<u32>(1u))) & vec2<u32>(0x33u);
+    let fours = (pairs | (pairs >> vec2<u32>(2u))) & vec2<u32>(0xfu);
+    return fours.x | (fours.y << 4u);
+#else
+    return bits;
+#endif
+}
+
+// The column of element e of vector i.
+fn column_of(s: Span, i: u32, e: u32) -> u32 {
+    return s.begin + (i * PER + e) - s.head;
+}
+
+// Tiles of TILE_V vectors: thread t has vectors t, t + WG and so on, VECS of them at most.
+fn in_tile(j: u32) -> bool {
+#ifdef WHOLE_TILE
+    return true;
+#else
+    return j * WG + tid < TILE_V;
+#endif
+}
+
+#ifdef RESIDENT
+// The span is one tile at most: each thread holds its part of it.
+var<private> held: array<vec4<u32>, VECS>;
+
+fn hold(s: Span) {
+    for (var j = 0u; j < VECS; j += 1u) {
+        let i = j * WG + tid;
+        if (in_tile(j) && i < s.count) {
+            held[j] = words(s, i);
+        }
+    }
+}
+#endif
+
+// Vector i of a span, which is the thread's j-th of its tile.
+fn fetch(s: Span, i: u32, j: u32) -> vec4<u32> {
+#ifdef RESIDENT
+    return held[j];
+#else
+    return words(s, i);
+#endif
+}
