@@ -5,8 +5,12 @@ use st_core::ops::rank_entry::{Choice, Field, MergeDetail, MergeKind};
 use crate::Result;
 
 /// A choice like `base` but for the fields in the text, which are separated by commas or spaces.
+/// Another merge kind has a detail of its own, or is left to choose one.
 pub(crate) fn parse(text: &str, base: Choice) -> Result<Choice> {
     let mut choice = base;
+    if text.contains("mk=") {
+        choice.mkd = MergeDetail::Auto;
+    }
     for word in text.split([',', ' ']).filter(|w| !w.is_empty()) {
         let (name, value) = word.split_once('=').ok_or_else(|| wrong(text, word))?;
         let field = Field::ALL.into_iter().find(|f| f.name() == name);
@@ -48,6 +52,14 @@ mod tests {
         kl: 4,
         ch: 8192,
     };
+
+    #[test]
+    fn another_kernel_does_not_get_the_detail_of_the_base() {
+        let base = Choice { mkd: MergeDetail::Heap, mk: MergeKind::Shared, ..BASE };
+        assert_eq!(parse("mk=filter", base).unwrap().mkd, MergeDetail::Auto);
+        assert_eq!(parse("mkd=kway,mk=1", base).unwrap().mkd, MergeDetail::Kway);
+        assert_eq!(parse("tile=64", base).unwrap().mkd, MergeDetail::Heap);
+    }
 
     #[test]
     fn fields_are_replaced_and_the_rest_stays() {

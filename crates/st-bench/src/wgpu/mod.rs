@@ -46,8 +46,11 @@ pub(crate) struct Args {
     /// Multiprocessors, which wgpu does not tell.
     #[arg(long, default_value_t = 0)]
     cores: u32,
-    /// Bandwidth in bytes per second, for floors and plans; without it, it is measured for the
-    /// floors, and the planner is told nothing.
+    /// The device's bandwidth in bytes per second as the planner is to know it, which wgpu does not
+    /// tell either.
+    #[arg(long, default_value_t = 0)]
+    caps_bandwidth: u64,
+    /// Bandwidth in bytes per second for the floors; without it, it is measured.
     #[arg(long, default_value_t = 0.0)]
     bandwidth: f64,
     /// Megabytes that the copies of a small input fill, so that calls do not find it in a cache.
@@ -82,7 +85,7 @@ impl Kind {
 pub(crate) fn run(args: &Args) -> Result<bool> {
     let cells = given(args.cells.as_deref(), &args.cell)?;
     let exec = WgpuExecutor::default();
-    let caps = exec.caps()?.with_cores(args.cores).with_bandwidth(args.bandwidth as u64);
+    let caps = exec.caps()?.with_cores(args.cores).with_bandwidth(args.caps_bandwidth);
     let (name, software) = exec.adapter()?;
     let driver = adapters(Backend::Wgpu).into_iter().find(|a| a.name == name).map(|a| a.driver);
     let clock = exec.clock()?;
@@ -114,14 +117,15 @@ pub(crate) fn run(args: &Args) -> Result<bool> {
         let done = done.unwrap_or_else(|error| CellReport::not_measured(*cell, &error.to_string()));
         note(&done.lines());
         report.cells.push(done);
-    }
-    note(&report.summary());
-    match &args.json {
-        Some(path) => {
+        // After every cell, so that nothing is lost with the next one.
+        if let Some(path) = &args.json {
             let text = serde_json::to_string_pretty(&report)?;
             std::fs::write(path, text).map_err(|e| format!("{}: {e}", path.display()))?;
         }
-        None => answer(&report.table()),
+    }
+    note(&report.summary());
+    if args.json.is_none() {
+        answer(&report.table());
     }
     Ok(!report.wrong())
 }
