@@ -78,6 +78,18 @@ impl Bench<'_> {
                 Err(error) => report.fail(name, &plan, &error.to_string()),
             }
         }
+        if self.args.sweep && !candidates.is_empty() {
+            let (outcome, wrong) = self.sweep(&place, &planned)?;
+            for (choice, why) in wrong {
+                let plan = RankPlan::by_hand(problem, self.caps, choice);
+                report.fail("swept".to_owned(), &plan, &why);
+            }
+            if let Some(best) = outcome.as_ref().map(|o| o.best).filter(|b| *b != planned.choice) {
+                let plan = RankPlan::by_hand(problem, self.caps, best);
+                candidates.push(self.candidate(&place, "best".to_owned(), &plan, &rows, true)?);
+            }
+            report.sweep = outcome;
+        }
         for group in candidates.chunks(TOGETHER) {
             for (candidate, numbers) in group.iter().zip(self.numbers(group)?) {
                 report.contenders.push(self.finish(&place, candidate, numbers, bytes)?);
@@ -119,11 +131,7 @@ impl Bench<'_> {
             place.differences(&prepared)?;
         }
         // Now where results go is poisoned.
-        place.run(&prepared, 0)?;
-        match place.differences(&prepared)? {
-            0 => {}
-            n => return Err(format!("{WRONG}: {n} words differ").into()),
-        }
+        same(place, &prepared)?;
         let timed = self.clock.time(&[(&prepared, 1)], 3)?;
         let us = middle(&timed.passes, 0).ok_or("no samples")?;
         Ok(Candidate { name, plan: plan.clone(), prepared, us })
@@ -191,6 +199,15 @@ impl Bench<'_> {
             numbers.end_to_end_us = median(times?);
         }
         Ok(Contender::timed(candidate.name.clone(), &candidate.plan, numbers))
+    }
+}
+
+/// Runs a plan for the first input, and compares its result with the one kept.
+pub(super) fn same<T: Element>(place: &Resident<'_, T>, prepared: &Prepared) -> Result<()> {
+    place.run(prepared, 0)?;
+    match place.differences(prepared)? {
+        0 => Ok(()),
+        n => Err(format!("{WRONG}: {n} words differ").into()),
     }
 }
 

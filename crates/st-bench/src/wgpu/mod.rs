@@ -7,6 +7,7 @@ mod choices;
 mod fill;
 mod measure;
 mod report;
+mod sweep;
 
 use std::path::PathBuf;
 
@@ -43,6 +44,12 @@ pub(crate) struct Args {
     /// Also time what the planner makes of each merge kind.
     #[arg(long)]
     all_kinds: bool,
+    /// Also try every candidate of the planner, and time the best one.
+    #[arg(long)]
+    sweep: bool,
+    /// Seconds of a cell's sweep; candidates for which no time is left are counted.
+    #[arg(long, default_value_t = 20.0)]
+    seconds: f64,
     /// Multiprocessors, which wgpu does not tell.
     #[arg(long, default_value_t = 0)]
     cores: u32,

@@ -10,6 +10,7 @@ use super::measure::WRONG;
 use crate::cells::Cell;
 use crate::markdown::short;
 use crate::stats::{geometric_mean, median};
+use crate::tournament::Outcome;
 
 /// Everything a run found.
 #[derive(Debug, Serialize)]
@@ -43,6 +44,8 @@ pub(super) struct CellReport {
     /// Input and output once, at the bandwidth.
     pub(super) floor_us: Option<f64>,
     pub(super) contenders: Vec<Contender>,
+    /// Every candidate of the planner.
+    pub(super) sweep: Option<Outcome>,
 }
 
 /// A plan and what was found of it.
@@ -154,6 +157,7 @@ impl CellReport {
             checked_rows: 0,
             floor_us: None,
             contenders: Vec::new(),
+            sweep: None,
         }
     }
 
@@ -183,6 +187,7 @@ impl CellReport {
             short(self.floor_us)
         )];
         lines.extend(self.contenders.iter().map(|c| c.line(self.floor_us)));
+        lines.extend(self.sweep.as_ref().map(|outcome| format!("  sweep: {}", outcome.lines())));
         lines.join("\n")
     }
 }
@@ -211,12 +216,20 @@ impl Report {
         let ratios: Vec<f64> = self.cells.iter().filter_map(ratio).collect();
         let left = self.cells.iter().filter(|c| c.planned().is_none_or(|p| p.numbers.is_none()));
         let mean = geometric_mean(&ratios);
-        format!(
+        let mut text = format!(
             "{} cells, {} without a number for the planner's choice; planned / floor: geometric mean {}",
             self.cells.len(),
             left.count(),
             short(mean)
-        )
+        );
+        let swept: Vec<f64> =
+            self.cells.iter().filter_map(|c| Some(c.sweep.as_ref()?.ratio)).collect();
+        if let Some(mean) = geometric_mean(&swept) {
+            let worst = swept.iter().copied().fold(0.0, f64::max);
+            // Writing to a String cannot fail.
+            let _ = write!(text, "; planned / best: geometric mean {mean:.3}, worst {worst:.3}");
+        }
+        text
     }
 
     /// The planner's choices as Markdown.
