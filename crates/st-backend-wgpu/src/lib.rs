@@ -6,7 +6,7 @@
 //! - `gpu`: an opened device with its pipelines.
 //! - `run`: upload, record, read back.
 //! - `compaction`: the same for compactions.
-//! - `timing`: plans timed by the device's own clock.
+//! - [`timing`]: plans timed by the device's own clock, over inputs that stay on it.
 //!
 //! The kernels are in `st-kernels/wgsl`.
 
@@ -18,7 +18,7 @@ pub mod exec;
 mod gpu;
 mod layout;
 mod run;
-mod timing;
+pub mod timing;
 
 pub use device::{AdapterReport, adapters};
 pub use exec::{OnWgpu, WgpuExecutor};

@@ -1,89 +1,44 @@
-//! Timing a plan by the device's own clock.
+//! Plans timed by the device's own clock, over inputs that stay on the device: for benches and
+//! tuners.
+//!
+//! - [`Clock`]: passes and their timestamps, taken at full clock or not at all.
+//! - [`Resident`]: inputs, outputs and workspace on the device, and plans prepared for them.
+//!
+//! **An idle device lies.** Under light load an H200 falls to a fifth of its clock, and everything
+//! measures four to five times too slow. So the device is kept busy right before each command
+//! buffer that is timed, and a fixed kernel is timed at the buffer's beginning and end: a buffer
+//! in which that kernel took notably longer than ever before is thrown away and run again.
 
-use std::time::{Duration, Instant};
+mod clock;
+mod kernel;
+mod resident;
 
-use st_rank::{Element, Error, Input, RankPlan, Result};
-use wgpu::{
-    BufferDescriptor, BufferUsages, ComputePassDescriptor, ComputePassTimestampWrites, Features,
-    PollType, QuerySetDescriptor, QueryType,
-};
+pub use clock::{Clock, Timed};
+pub use resident::{Prepared, Resident};
+use st_rank::{Element, Result};
 
 use crate::exec::WgpuExecutor;
-use crate::layout::{Layout, key_map};
-use crate::run::{rows_at_once, uploaded};
-
-/// How long a device is kept busy before it is timed: an idle one runs at a fraction of its clock.
-const BUSY: Duration = Duration::from_millis(80);
 
 impl WgpuExecutor {
-    /// Times a plan over an input that lies on the device: `calls` calls share one pass, `samples`
-    /// times, and each sample is the time of one call in microseconds by the device's timestamps.
+    /// The device's clock.
     ///
     /// # Errors
-    /// What running it refuses; a device without timestamps; rows that do not fit one batch.
-    pub fn time<T: Element>(
+    /// No device, or one without timestamps.
+    pub fn clock(&self) -> Result<Clock<'_>> {
+        Clock::new(self.gpu()?)
+    }
+
+    /// Room on the device for several inputs of a shape, and for results of up to `k` per row.
+    ///
+    /// # Errors
+    /// No device, or what does not fit it.
+    pub fn resident<T: Element>(
         &self,
-        plan: &RankPlan,
-        input: Input<'_, T>,
-        calls: u32,
-        samples: u32,
-    ) -> Result<Vec<f64>> {
-        let (gpu, caps) = self.ready::<T>(plan, input)?;
-        if !gpu.device.features().contains(Features::TIMESTAMP_QUERY) {
-            return Err(gpu.refused("to be timed: it has no timestamps"));
-        }
-        let map = key_map::<T>(plan.problem.kind.direction(), plan.problem.nan);
-        let layout = Layout::new(plan, &caps, gpu.most_lanes, map);
-        let rows = plan.problem.rows;
-        if rows_at_once::<T>(gpu, &layout)? < rows as u64 {
-            let what = "a batch on this device";
-            return Err(Error::TooLarge { what, rows, per_row: plan.problem.cols });
-        }
-        gpu.guarded("a timing", || {
-            let buffers = uploaded(gpu, &layout, input, 0, rows);
-            let ready = gpu.prepare(&layout.dispatches(0, rows as u64, 0), &buffers)?;
-            let begun = Instant::now();
-            while begun.elapsed() < BUSY {
-                let mut encoder = gpu.device.create_command_encoder(&Default::default());
-                {
-                    let mut pass = encoder.begin_compute_pass(&ComputePassDescriptor::default());
-                    (0..calls).for_each(|_| ready.iter().for_each(|r| r.dispatch(&mut pass)));
-                }
-                gpu.queue.submit([encoder.finish()]);
-                let waited = gpu.device.poll(PollType::wait_indefinitely());
-                waited.map_err(|e| gpu.refused(&format!("to finish: {e}")))?;
-            }
-            let queries = gpu.device.create_query_set(&QuerySetDescriptor {
-                label: Some("spiraltorch"),
-                ty: QueryType::Timestamp,
-                count: 2 * samples,
-            });
-            let mut encoder = gpu.device.create_command_encoder(&Default::default());
-            for sample in 0..samples {
-                let mut pass = encoder.begin_compute_pass(&ComputePassDescriptor {
-                    label: Some("spiraltorch"),
-                    timestamp_writes: Some(ComputePassTimestampWrites {
-                        query_set: &queries,
-                        beginning_of_pass_write_index: Some(2 * sample),
-                        end_of_pass_write_index: Some(2 * sample + 1),
-                    }),
-                });
-                (0..calls).for_each(|_| ready.iter().for_each(|r| r.dispatch(&mut pass)));
-            }
-            let words = u64::from(samples) * 4;
-            let resolved = gpu.device.create_buffer(&BufferDescriptor {
-                label: Some("spiraltorch"),
-                size: words * 4,
-                usage: BufferUsages::QUERY_RESOLVE | BufferUsages::COPY_SRC,
-                mapped_at_creation: false,
-            });
-            encoder.resolve_query_set(&queries, 0..2 * samples, &resolved, 0);
-            let ticks = gpu.read(encoder, &[(&resolved, words)])?.pop().unwrap_or_default();
-            let ticks: Vec<u64> =
-                ticks.chunks(2).map(|t| u64::from(t[0]) | u64::from(t[1]) << 32).collect();
-            let period = f64::from(gpu.queue.get_timestamp_period());
-            let us = |t: &[u64]| t[1].wrapping_sub(t[0]) as f64 * period / 1e3 / f64::from(calls);
-            Ok(ticks.chunks(2).map(us).collect())
-        })
+        rows: usize,
+        cols: usize,
+        k: usize,
+        copies: usize,
+    ) -> Result<Resident<'_, T>> {
+        Resident::new(self, self.gpu()?, rows, cols, k, copies)
     }
 }

@@ -68,7 +68,7 @@ mod tests {
     use crate::cells::Pattern;
 
     const X: [f32; 8] = [1.0, 3.0, -2.0, 3.0, 0.0, -0.0, -1.0, -0.0];
-    const CELL: Cell = Cell { rows: 2, cols: 4, k: 3, input: Pattern::Normal };
+    const CELL: Cell = Cell::new(2, 4, 3, Pattern::Normal);
 
     #[test]
     fn wrong_results_are_found() {

@@ -83,15 +83,35 @@ fn fill(values: &mut [f32], cell: &Cell) {
                 pair.copy_from_slice(&random.normals()[..pair.len()]);
             }
         }
+        Pattern::Uniform => values.fill_with(|| random.unit()),
         Pattern::Equal => values.fill(1.5),
         Pattern::Ties => values.fill_with(|| (random.next() >> 61) as f32 - 3.5),
+        Pattern::RadixAdv => {
+            values.fill_with(|| f32::from_bits(0x3F80_0000 + (random.next() >> 52) as u32));
+        }
+        Pattern::Relu => values.fill_with(|| (random.normals()[0] - 1.0).max(0.0)),
+        Pattern::Pivot => {
+            let step = (cell.cols / 40).max(1);
+            by_column(values, cell.cols, |i| if i % step == 0 { 2.0 } else { 1.0 });
+        }
+        Pattern::BlockAsc => {
+            by_column(values, cell.cols, |i| random.normals()[0] + (i / 4096) as f32);
+        }
+        Pattern::LastWin => by_column(values, cell.cols, |i| {
+            random.normals()[0] + if i + 4096 >= cell.cols { 20.0 } else { 0.0 }
+        }),
         Pattern::Sorted => {
             // Exact, and so strictly ascending, up to 2^25 columns.
             let half = (cell.cols / 2) as f32;
-            for row in values.chunks_mut(cell.cols) {
-                row.iter_mut().enumerate().for_each(|(i, x)| *x = i as f32 - half);
-            }
+            by_column(values, cell.cols, |i| i as f32 - half);
         }
+    }
+}
+
+/// Sets every element from its column.
+fn by_column(values: &mut [f32], cols: usize, mut of: impl FnMut(usize) -> f32) {
+    for row in values.chunks_mut(cols) {
+        row.iter_mut().enumerate().for_each(|(i, x)| *x = of(i));
     }
 }
 
@@ -100,7 +120,7 @@ mod tests {
     use super::*;
 
     fn matrix(rows: usize, cols: usize, input: Pattern) -> Matrix {
-        Matrix::new(&Cell { rows, cols, k: 1, input }).unwrap()
+        Matrix::new(&Cell::new(rows, cols, 1, input)).unwrap()
     }
 
     #[test]
@@ -123,7 +143,7 @@ mod tests {
     #[test]
     fn npy_files_have_aligned_data() {
         let dir = tempfile::tempdir().unwrap();
-        let cell = Cell { rows: 2, cols: 3, k: 1, input: Pattern::Sorted };
+        let cell = Cell::new(2, 3, 1, Pattern::Sorted);
         let path = dir.path().join("x.npy");
         Matrix::new(&cell).unwrap().write_npy(&cell, &path).unwrap();
         let bytes = std::fs::read(path).unwrap();

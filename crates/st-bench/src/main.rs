@@ -4,6 +4,8 @@
 //!   torch, over a grid of shapes and inputs. Every result is checked.
 //! - `st-bench plan`: what planning costs, with rules, solver and table.
 //! - `st-bench cpu-sweep`: every feasible choice of the CPU kernels against the planner's.
+//! - `st-bench wgpu`: our WGPU kernels by the device's timestamps, beside the floor; the CUDA peers
+//!   of the same cells are in `peers/wgpu_compare.py`.
 
 mod candidates;
 mod cells;
@@ -19,6 +21,7 @@ mod report;
 mod stats;
 mod sweep;
 mod system;
+mod tournament;
 #[cfg(feature = "wgpu")]
 mod wgpu;
 

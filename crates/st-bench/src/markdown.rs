@@ -19,7 +19,7 @@ impl Setting {
         out.push_str("| rows x cols, k | input | ours | NumPy | ONNX Runtime | torch | best peer ");
         out.push_str("| best peer / ours | ours / read |\n|---|---|--:|--:|--:|--:|---|--:|--:|\n");
         for c in &self.cells {
-            let Cell { rows, cols, k, input } = c.cell;
+            let Cell { rows, cols, k, input, .. } = c.cell;
             write!(out, "| {rows}x{cols}, {k} | {input} | {} ", short(c.us("ours")))?;
             PEERS.iter().try_for_each(|p| write!(out, "| {} ", short(c.us(p))))?;
             let (best, ratio) = (c.best_peer.unwrap_or("-"), times(c.ratio));

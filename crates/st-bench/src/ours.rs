@@ -58,13 +58,6 @@ impl Ours {
         exact(plan.problem.k, want, &self.out)
     }
 
-    /// Runs the plan, and gives the result.
-    #[cfg(feature = "wgpu")]
-    pub(crate) fn run(&mut self, x: &[f32], plan: &RankPlan) -> Result<&RankOutput<f32>> {
-        execute_rank_into(&self.exec.on(x), plan, &mut self.out)?;
-        Ok(&self.out)
-    }
-
     /// A turn: its calls' times in nanoseconds.
     pub(crate) fn turn(&mut self, x: &[f32], plan: &RankPlan, warm: usize) -> Result<Vec<f64>> {
         let bound = self.exec.on(x);

@@ -187,7 +187,7 @@ mod tests {
     #[test]
     fn ratios_compare_with_the_fastest_peer_that_is_right() {
         let timing = |median_us| Timing { median_us, min_us: 0.0, max_us: 0.0, samples: 3 };
-        let mut c = CellReport::new(Cell { rows: 1, cols: 8, k: 2, input: Pattern::Ties });
+        let mut c = CellReport::new(Cell::new(1, 8, 2, Pattern::Ties));
         c.times.extend([("ours", timing(2.0)), ("numpy", timing(8.0)), ("torch", timing(6.0))]);
         c.times.insert("read", timing(1.0));
         c.fail("torch", &"values");

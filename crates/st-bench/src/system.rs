@@ -54,18 +54,29 @@ fn date(days: u64) -> String {
 pub(crate) fn command() -> String {
     let mut words = vec!["cargo run --release -p st-bench --".to_owned()];
     let mut args = std::env::args().skip(1);
+    let mut to_file = false;
     while let Some(arg) = args.next() {
         let (name, value) = match arg.split_once('=') {
-            Some((name, value)) => (name.to_owned(), Some(value.to_owned())),
-            None => (arg, None),
+            Some((name, value)) if name.starts_with("--") => {
+                (name.to_owned(), Some(value.to_owned()))
+            }
+            _ => (arg, None),
         };
         match name.as_str() {
+            // Its `--json` names a file.
+            "wgpu" => {
+                to_file = true;
+                words.push(name);
+            }
             // Where the report goes says nothing of the numbers.
-            "--markdown" => drop(value.or_else(|| args.next())),
-            "--json" => {}
+            "--json" if !to_file => {}
+            "--json" | "--markdown" => drop(value.or_else(|| args.next())),
             "--python" => {
                 drop(value.or_else(|| args.next()));
                 words.push("--python PYTHON".to_owned());
+            }
+            _ if value.is_none() && name.contains(['[', '=', ' ']) => {
+                words.push(format!("'{name}'"));
             }
             _ => {
                 let file = PathBuf::from(value.as_deref().unwrap_or(&name));

@@ -1,0 +1,69 @@
+"""Tests of what `wgpu_compare.py` says of its numbers: python3 -m unittest discover -s <here>."""
+
+import unittest
+
+from wgpu_compare import columns, failures, geometric_mean, judge, table
+
+
+def row(cell, ours, floor=1.0, **peers):
+    peers = {name: {"graph_us": us, "loop_us": 2 * us, "right": True} for name, us in peers.items()}
+    return {"cell": cell, "shared_us": ours, "floor_us": floor, "peers": peers}
+
+
+MIDDLE = [64, 131072, 50, "normal", "f32"]
+LARGE = [256, 151936, 64, "normal", "f32"]
+
+
+class Limits(unittest.TestCase):
+    def test_the_best_peer_is_the_fastest_that_is_right(self):
+        peers = row(MIDDLE, 1, torch_sorted=9.0, raft0=5.0, raft1=4.0, cub=6.0)["peers"]
+        peers["flashinfer"] = {"graph_us": 1.0, "loop_us": 1.0, "right": False}
+        peers["cub_single"] = {"error": "status 1"}
+        self.assertEqual(columns(peers), (9.0, 4.0, None, 6.0, 4.0))
+        peers["raft1"]["graph_us"] = None
+        self.assertEqual(columns(peers)[1], 5.0)
+
+    def test_small_cells(self):
+        cell = [1, 4096, 64, "normal", "f32"]
+        self.assertFalse(failures(row(cell, 15.0, torch=6.0), None))
+        self.assertTrue(failures(row(cell, 15.1, torch=60.0), None))
+
+    def test_middle_cells(self):
+        self.assertFalse(failures(row(MIDDLE, 27.0, 7.8, cub=30.0), None))
+        self.assertTrue(failures(row(MIDDLE, 27.9, 7.8, cub=30.0), None))
+        self.assertTrue(failures(row(MIDDLE, 27.0, 7.8, cub=26.0), None))
+
+    def test_large_cells(self):
+        limit = lambda cell, ours: failures(row(cell, ours, 100.0, cub=1e6), None)
+        self.assertFalse(limit(LARGE, 150.0))
+        self.assertTrue(limit(LARGE, 151.0))
+        many = [1048576, 256, 32, "normal", "f32"]
+        self.assertFalse(limit(many, 200.0))
+        self.assertTrue(limit(many, 201.0))
+        deep = [1024, 65536, 2048, "normal", "f32"]
+        self.assertFalse(limit(deep, 220.0))
+        self.assertTrue(limit(deep, 221.0))
+
+    def test_hostile_inputs_stand_beside_the_normal_one(self):
+        hostile = [*MIDDLE[:3], "equal", "f32"]
+        rows = [row(MIDDLE, 5.0, 7.8, cub=90.0), row(hostile, 15.1, 7.8, cub=90.0)]
+        lines, good = judge(rows)
+        self.assertFalse(good)
+        self.assertIn("3.0 times", "\n".join(lines))
+        rows[1]["shared_us"] = 14.9
+        self.assertTrue(judge(rows)[1])
+
+    def test_a_mean_below_two_and_a_missing_number_fail(self):
+        self.assertFalse(judge([row(MIDDLE, 10.0, 7.8, cub=19.0)])[1])
+        self.assertTrue(judge([row(MIDDLE, 10.0, 7.8, cub=20.1)])[1])
+        self.assertFalse(judge([row(MIDDLE, None, 7.8, cub=20.1)])[1])
+        self.assertAlmostEqual(geometric_mean([1, 4]), 2)
+        self.assertIsNone(geometric_mean([]))
+
+    def test_tables_have_as_many_columns_as_heads(self):
+        lines = table([row(MIDDLE, None), row(LARGE, 3.0, cub=4.0)])
+        self.assertEqual({line.count("|") for line in lines}, {13})
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,146 @@
+//! Every candidate of the planner, on the device.
+
+use std::collections::HashMap;
+use std::time::{Duration, Instant};
+
+use st_backend_wgpu::timing::{Clock, Prepared, Resident};
+use st_core::Element;
+use st_core::ops::rank_entry::{Choice, Knowledge, RankPlan, explain};
+
+use super::bounds;
+use super::measure::{Bench, middle, same};
+use crate::Result;
+use crate::tournament::{Arena, Entrant, Outcome, tournament};
+
+/// Candidates asked of the planner.
+const MOST_CANDIDATES: usize = 400;
+
+/// Candidates of one command buffer.
+const TOGETHER: usize = 16;
+
+/// Passes of a turn, and calls of a pass at most: less than for a number that is reported.
+const PASSES: u32 = 3;
+const MOST_CALLS: u32 = 16;
+
+/// Candidates whose first run, from the host, took so much longer than the shortest, and more than
+/// what says nothing, are not timed: some would take minutes.
+const HOPELESS: u32 = 10;
+const NOTHING: Duration = Duration::from_millis(5);
+
+/// A device with an input.
+struct Place<'a, T> {
+    clock: &'a Clock<'a>,
+    resident: &'a Resident<'a, T>,
+    plan: &'a RankPlan,
+    ready: HashMap<Choice, Ready>,
+    /// The shortest first run so far.
+    least: Duration,
+}
+
+struct Ready {
+    prepared: Prepared,
+    /// Of a call, once known.
+    us: Option<f64>,
+}
+
+impl Bench<'_> {
+    /// How the planner's choice stands among its candidates, and those whose results are wrong.
+    #[allow(clippy::type_complexity, reason = "a pair")]
+    pub(super) fn sweep<T: Element>(
+        &self,
+        resident: &Resident<'_, T>,
+        plan: &RankPlan,
+    ) -> Result<(Option<Outcome>, Vec<(Choice, String)>)> {
+        let all = candidates(plan);
+        let (ready, least) = (HashMap::new(), Duration::MAX);
+        let mut place = Place { clock: self.clock, resident, plan, ready, least };
+        let limit = Duration::try_from_secs_f64(self.args.seconds)?;
+        let mut wrong = Vec::new();
+        let outcome = tournament(&mut place, &all, Some(limit), |choice, error| {
+            wrong.push((choice, error.to_string()));
+        });
+        match outcome {
+            Ok(outcome) => {
+                Ok((Some(Outcome { predicted_us: plan.predicted_us, ..outcome }), wrong))
+            }
+            Err(_) if !wrong.is_empty() => Ok((None, wrong)),
+            Err(error) => Err(error),
+        }
+    }
+}
+
+/// The planner's choice, then its candidates: each kernel's most promising first, the kernels by
+/// turns, so that a model that is wrong about one does not keep it out.
+fn candidates(plan: &RankPlan) -> Vec<Choice> {
+    let explained =
+        explain(&plan.problem, &plan.caps, &Knowledge::default(), MOST_CANDIDATES).candidates;
+    let others = explained.into_iter().map(|c| c.choice).filter(|&c| c != plan.choice);
+    let mut all = vec![plan.choice];
+    all.extend(by_turns(others.collect(), |c| (c.mk, c.use_2ce)));
+    all
+}
+
+/// Reorders so that groups take turns; within a group the order stays.
+fn by_turns<X, G: PartialEq>(list: Vec<X>, group: impl Fn(&X) -> G) -> Vec<X> {
+    let mut sizes: Vec<(G, usize)> = Vec::new();
+    let mut placed: Vec<(usize, X)> = Vec::with_capacity(list.len());
+    for x in list {
+        let own = group(&x);
+        let at = sizes.iter().position(|(g, _)| *g == own).unwrap_or_else(|| {
+            sizes.push((own, 0));
+            sizes.len() - 1
+        });
+        placed.push((sizes[at].1, x));
+        sizes[at].1 += 1;
+    }
+    // Stable: in each turn, groups in the order in which they first came.
+    placed.sort_by_key(|(turn, _)| *turn);
+    placed.into_iter().map(|(_, x)| x).collect()
+}
+
+impl<T: Element> Arena for Place<'_, T> {
+    fn admit(&mut self, choice: Choice) -> Result<bool> {
+        let plan = RankPlan::by_hand(self.plan.problem, self.plan.caps, choice);
+        let prepared = self.resident.prepare(&plan)?;
+        let begun = Instant::now();
+        same(self.resident, &prepared)?;
+        let took = begun.elapsed();
+        self.least = self.least.min(took);
+        if choice != self.plan.choice && took > self.least * HOPELESS + NOTHING {
+            return Ok(false);
+        }
+        self.ready.insert(choice, Ready { prepared, us: None });
+        Ok(true)
+    }
+
+    fn turns(&mut self, entrants: &mut [Entrant]) -> Result<()> {
+        for group in entrants.chunks_mut(TOGETHER) {
+            let mut entries = Vec::with_capacity(group.len());
+            for entrant in group.iter() {
+                let ready = self.ready.get(&entrant.choice).ok_or("a choice not admitted")?;
+                let calls = ready.us.map_or(1, |us| bounds::calls(us).min(MOST_CALLS));
+                entries.push((&ready.prepared, calls));
+            }
+            let timed = self.clock.time(&entries, PASSES)?;
+            let calls: Vec<u32> = entries.iter().map(|&(_, calls)| calls).collect();
+            for ((at, entrant), calls) in group.iter_mut().enumerate().zip(calls) {
+                let us = middle(&timed.passes, at).ok_or("no samples")? / f64::from(calls);
+                let ready = self.ready.get_mut(&entrant.choice).ok_or("a choice not admitted")?;
+                ready.us = Some(us);
+                entrant.samples.push_turn(vec![us * 1e3]);
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn groups_take_turns() {
+        let got = by_turns(vec![11, 12, 13, 21, 31, 22], |x| x / 10);
+        assert_eq!(got, [11, 21, 31, 12, 22, 13]);
+    }
+}
