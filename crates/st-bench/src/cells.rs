@@ -37,6 +37,7 @@ pub(crate) enum Pattern {
 
 impl Pattern {
     /// Every one, least hostile first.
+    #[cfg(any(test, feature = "wgpu"))]
     pub(crate) const ALL: [Self; 10] = [
         Self::Normal,
         Self::Uniform,

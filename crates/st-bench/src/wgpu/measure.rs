@@ -1,10 +1,10 @@
 //! One cell.
 
-use st_backend_wgpu::timing::{Clock, Prepared, Resident};
 use st_core::Element;
 use st_core::backend::cpu_exec::CpuExecutor;
 use st_core::backend::device_caps::DeviceCaps;
 use st_core::backend::wgpu_exec::WgpuExecutor;
+use st_core::backend::wgpu_exec::timing::{Clock, Prepared, Resident};
 use st_core::ops::rank_entry::{
     Knowledge, MergeKind, Problem, RankOutput, RankPlan, execute_rank, execute_rank_into,
     plan as planner,

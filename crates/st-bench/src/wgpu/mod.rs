@@ -12,9 +12,8 @@ mod sweep;
 use std::path::PathBuf;
 
 use clap::ValueEnum;
-use st_backend_wgpu::adapters;
 use st_core::backend::device_caps::Backend;
-use st_core::backend::wgpu_exec::WgpuExecutor;
+use st_core::backend::wgpu_exec::{WgpuExecutor, adapters};
 use st_core::ops::rank_entry::RankKind;
 use st_core::{DType, bf16, f16};
 

@@ -3,8 +3,8 @@
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
-use st_backend_wgpu::timing::{Clock, Prepared, Resident};
 use st_core::Element;
+use st_core::backend::wgpu_exec::timing::{Clock, Prepared, Resident};
 use st_core::ops::rank_entry::{Choice, Knowledge, RankPlan, explain};
 
 use super::bounds;

@@ -6,6 +6,9 @@
 mod enabled;
 #[cfg(feature = "wgpu")]
 pub use enabled::{AdapterReport, IN_THIS_BUILD, OnWgpu, WgpuExecutor, adapters};
+/// Plans timed by the device's own clock: for benches, which are not built without the backend.
+#[cfg(feature = "wgpu")]
+pub use st_backend_wgpu::timing;
 
 #[cfg(not(feature = "wgpu"))]
 mod disabled;
