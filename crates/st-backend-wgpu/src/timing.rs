@@ -8,9 +8,9 @@ use wgpu::{
     PollType, QuerySetDescriptor, QueryType,
 };
 
+use crate::batches::{Leases, rows_at_once};
 use crate::exec::WgpuExecutor;
-use crate::layout::{Layout, key_map};
-use crate::run::{rows_at_once, uploaded};
+use crate::native;
 
 /// How long a device is kept busy before it is timed: an idle one runs at a fraction of its clock.
 const BUSY: Duration = Duration::from_millis(80);
@@ -28,20 +28,24 @@ impl WgpuExecutor {
         calls: u32,
         samples: u32,
     ) -> Result<Vec<f64>> {
-        let (gpu, caps) = self.ready::<T>(plan, input)?;
+        self.refuse(&plan.caps, T::DTYPE)?;
+        plan.problem.check()?;
+        plan.problem.check_input(T::DTYPE, input.values.len(), input.lengths)?;
+        self.prepared_now(plan)?;
+        let (gpu, layout) = self.laid_out(plan)?;
         if !gpu.device.features().contains(Features::TIMESTAMP_QUERY) {
             return Err(gpu.refused("to be timed: it has no timestamps"));
         }
-        let map = key_map::<T>(plan.problem.kind.direction(), plan.problem.nan);
-        let layout = Layout::new(plan, &caps, gpu.most_lanes, map);
         let rows = plan.problem.rows;
-        if rows_at_once::<T>(gpu, &layout)? < rows as u64 {
+        if rows_at_once(gpu, &layout)? < rows as u64 {
             let what = "a batch on this device";
             return Err(Error::TooLarge { what, rows, per_row: plan.problem.cols });
         }
         gpu.guarded("a timing", || {
-            let buffers = uploaded(gpu, &layout, input, 0, rows);
-            let ready = gpu.prepare(&layout.dispatches(0, rows as u64, 0), &buffers)?;
+            let mut encoder = gpu.device.create_command_encoder(&Default::default());
+            let buffers = Leases::uploaded(gpu, &layout, input.into(), 0, rows, &mut encoder)?;
+            gpu.queue.submit([encoder.finish()]);
+            let ready = gpu.readied(&layout.dispatches(0, rows as u64, 0), &buffers.parts())?;
             let begun = Instant::now();
             while begun.elapsed() < BUSY {
                 let mut encoder = gpu.device.create_command_encoder(&Default::default());
@@ -78,7 +82,9 @@ impl WgpuExecutor {
                 mapped_at_creation: false,
             });
             encoder.resolve_query_set(&queries, 0..2 * samples, &resolved, 0);
-            let ticks = gpu.read(encoder, &[(&resolved, words)])?.pop().unwrap_or_default();
+            let pending = gpu.submit(encoder, &[(&resolved, words)]);
+            let ticks = native::block_on(pending.arrive(gpu, native::block))?;
+            let ticks = ticks.into_iter().next().unwrap_or_default();
             let ticks: Vec<u64> =
                 ticks.chunks(2).map(|t| u64::from(t[0]) | u64::from(t[1]) << 32).collect();
             let period = f64::from(gpu.queue.get_timestamp_period());
