@@ -184,8 +184,9 @@ impl Gpu {
         let name = permutation.stage.name();
         let mut source = permutation.source(cfg!(target_arch = "wasm32"));
         if self.miscompiled == Some(name) {
-            // Every order is turned round.
+            // Every order is turned round, and indices are wrong.
             source = source.replace("p.flip", "~p.flip");
+            source = source.replace("indices[out] = column;", "indices[out] = column ^ 1u;");
         }
         let module = self.module(ShaderModuleDescriptor {
             label: Some(name),

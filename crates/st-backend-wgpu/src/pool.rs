@@ -48,7 +48,7 @@ impl Pool {
         let found = {
             let mut free = self.free();
             // Much too large a buffer stays for a call that needs it.
-            let fits = |size: u64| size >= bytes && size / 4 <= bytes;
+            let fits = |size: u64| size >= bytes && size / 4 <= rounded(bytes);
             let least = (0..free.len())
                 .filter(|&i| free[i].0 == kind && fits(free[i].1.size()))
                 .min_by_key(|&i| free[i].1.size());
@@ -136,7 +136,7 @@ mod tests {
         assert_eq!(rounded(1 << 20), 1 << 20);
         for bytes in (1..40).flat_map(|bit| [(1u64 << bit) + 16, (3u64 << bit) + 16]) {
             let size = rounded(bytes);
-            assert!(size >= bytes && size % 16 == 0, "{bytes}");
+            assert!(size >= bytes && size.is_multiple_of(16), "{bytes}");
             assert!(size - bytes <= (bytes / 4).max(256), "{bytes} became {size}");
         }
     }

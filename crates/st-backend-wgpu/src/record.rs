@@ -1,6 +1,6 @@
 //! Selections over buffers of the caller's, recorded into the caller's encoder.
 
-use st_rank::{ExecuteInto, Problem, RankKExecutor, RankPlan, Result};
+use st_rank::{Error, ExecuteInto, Problem, RankKExecutor, RankPlan, Result};
 use wgpu::{BufferUsages, CommandEncoder};
 
 use crate::device_buffers::{DeviceInput, DeviceOutput};
@@ -75,7 +75,7 @@ impl WgpuExecutor {
     pub(crate) fn reserve(&self, plan: &RankPlan) -> Result<()> {
         let bytes = self.workspace_bytes(plan)?;
         let gpu = self.gpu()?;
-        gpu.caught_now("a workspace", || Ok(drop(gpu.workspace(bytes))))
+        gpu.caught_now("a workspace", || Ok(gpu.workspace(bytes))).map(drop)
     }
 
     fn checked(&self, plan: &RankPlan, input: &DeviceInput) -> Result<(&Gpu, Layout)> {
@@ -156,7 +156,11 @@ impl RankKExecutor for OnDevice<'_> {
 
     fn execute(&self, plan: &RankPlan) -> Result<DeviceOutput> {
         let (gpu, _) = self.exec.checked(plan, self.input)?;
+        let Problem { rows, k, .. } = plan.problem;
         let bytes = plan.problem.output_len() as u64 * 4;
+        if bytes > gpu.limits.max_buffer_size {
+            return Err(Error::TooLarge { what: "a buffer of this device", rows, per_row: k });
+        }
         let usage = BufferUsages::COPY_SRC | BufferUsages::COPY_DST;
         let mut out = gpu.caught_now("results", || {
             Ok(DeviceOutput::new(&gpu.buffer(bytes, usage), &gpu.buffer(bytes, usage)))
