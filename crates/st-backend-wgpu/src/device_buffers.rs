@@ -82,7 +82,7 @@ impl DeviceInput {
 /// cannot write half a word alone.
 ///
 /// Both buffers need the usage `STORAGE`, and neither may be the input's: a kernel may not write
-/// what it reads.
+/// what it reads. They may be one buffer, each part at a multiple of the alignment.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DeviceOutput {
     pub(crate) values: Place,
@@ -130,6 +130,14 @@ impl DeviceOutput {
                 let needed = "be another: a kernel may not write what it reads".to_owned();
                 return Err(Error::DeviceBuffer { what, given, needed });
             }
+        }
+        let (one, other) = (&self.values, &self.indices);
+        if one.buffer == other.buffer && one.at.abs_diff(other.at) < bytes {
+            return Err(Error::DeviceBuffer {
+                what: "values",
+                given: format!("has the indices, too, {} bytes away", one.at.abs_diff(other.at)),
+                needed: format!("have {bytes} bytes of its own"),
+            });
         }
         Ok(())
     }

@@ -13,6 +13,7 @@ use wgpu::{
 };
 
 use crate::device::{self, WANTED, unavailable};
+use crate::fault;
 use crate::layout::Params;
 use crate::pool::{Kind, LEAST_BYTES, Pool};
 
@@ -121,21 +122,29 @@ impl Gpu {
         entries.push(entry(5, BufferBindingType::Uniform));
         // The input once more, as vectors.
         entries.push(entry(6, BufferBindingType::Storage { read_only: true }));
-        let bindings = device.create_bind_group_layout(&BindGroupLayoutDescriptor {
-            label: Some("spiraltorch"),
-            entries: &entries,
-        });
-        let layout = device.create_pipeline_layout(&PipelineLayoutDescriptor {
-            label: Some("spiraltorch"),
-            bind_group_layouts: &[Some(&bindings)],
-            ..Default::default()
-        });
         let pool = Arc::<Pool>::default();
+        let (made, said) = fault::scoped(&device, || {
+            let bindings = device.create_bind_group_layout(&BindGroupLayoutDescriptor {
+                label: Some("spiraltorch"),
+                entries: &entries,
+            });
+            let layout = device.create_pipeline_layout(&PipelineLayoutDescriptor {
+                label: Some("spiraltorch"),
+                bind_group_layouts: &[Some(&bindings)],
+                ..Default::default()
+            });
+            let nothing = pool.take(&device, Kind::Device, LEAST_BYTES);
+            Ok((bindings, layout, nothing))
+        });
+        if let Some(error) = fault::now(said).flatten() {
+            return Err(fault::fault(&info.name, "to be set up", &error));
+        }
+        let (bindings, layout, nothing) = made?;
         Ok(Self {
             name: info.name.clone(),
             software: device::is_software(info),
             most_lanes: info.subgroup_max_size,
-            nothing: pool.take(&device, Kind::Device, LEAST_BYTES),
+            nothing,
             device,
             queue,
             caps,

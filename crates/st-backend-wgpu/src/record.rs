@@ -45,18 +45,20 @@ impl WgpuExecutor {
         }
         let windows = matrix(gpu, &layout, input, output).windows()?;
         self.prepared_now(plan)?;
+        let mut launched = Vec::new();
         let ready = gpu.caught_now("a recording", || {
             let lists = gpu.workspace(lists_bytes(gpu, &layout));
             let mut ready: Vec<Ready> = Vec::new();
             for window in &windows {
                 let dispatches = layout.dispatches(window.skip, window.rows, window.first);
-                self.note(&dispatches);
                 let lists = Part::first(&lists, layout.list_bytes() * window.rows);
                 let parts = parts(gpu, window, input, output, lists);
                 ready.extend(gpu.readied(&dispatches, &parts)?);
+                launched.extend(dispatches);
             }
             Ok(ready)
         })?;
+        self.note(&launched);
         record(encoder, &ready);
         Ok(())
     }

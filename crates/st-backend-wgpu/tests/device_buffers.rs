@@ -175,6 +175,8 @@ fn buffers_that_cannot_be_used_are_refused_before_anything_is_recorded() {
     let x = app.words(400, 1);
     let input = DeviceInput::new(&x, DType::F32);
     let out = DeviceOutput::new(&app.words(20, 0), &app.words(20, 0));
+    let both = app.words(400, 0);
+    let shared = DeviceOutput::new(&both, &both);
     let mut encoder = app.device.create_command_encoder(&Default::default());
     let mut refused = |plan: &RankPlan, input: &DeviceInput, out: &DeviceOutput| {
         exec.record(plan, &mut encoder, input, out).expect_err("it is refused")
@@ -200,6 +202,7 @@ fn buffers_that_cannot_be_used_are_refused_before_anything_is_recorded() {
         (input.clone().at(u64::MAX - 3), out.clone(), "input has 1600 bytes"),
         (input.clone(), out.clone().at(4, 0), "values has 80 bytes"),
         (input.clone(), out.clone().at(0, 3), "indices begins at byte 3"),
+        (input.clone(), shared.clone().at(0, 76), "values has the indices, too, 76 bytes away"),
         (input.clone(), DeviceOutput::new(&x, out.indices()), "values is one that is read"),
     ] {
         let error = refused(&plan, &input, &out);
@@ -222,7 +225,11 @@ fn buffers_that_cannot_be_used_are_refused_before_anything_is_recorded() {
     let error = refused(&plan, &foreign, &out);
     assert!(matches!(error, Error::Refused { .. }), "another device's buffer: {error:?}");
     exec.record(&plan, &mut encoder, &input, &out).expect("the encoder is as it was");
+    let shared = shared.at(0, 256);
+    exec.record(&plan, &mut encoder, &input, &shared).expect("one buffer has room for both");
     app.queue.submit([encoder.finish()]);
     let first: Vec<u32> = (0..4).flat_map(|_| 0..5).collect();
     assert_eq!(app.read(out.indices()), first, "all are equal");
+    let both = app.read(&both);
+    assert_eq!((&both[..20], &both[64..84]), (&[1; 20][..], &first[..]));
 }
