@@ -71,8 +71,11 @@ impl Pool {
         Lease { buffer: self.take(device, Kind::Device, bytes), pool: Arc::clone(self) }
     }
 
-    /// Keeps a buffer for later calls.
+    /// Keeps a buffer for later calls, if it is not so large that it would crowd out all others.
     pub(crate) fn give(&self, kind: Kind, buffer: Buffer) {
+        if buffer.size() > KEPT_BYTES {
+            return;
+        }
         let mut free = self.free();
         free.push((kind, buffer));
         let mut held: u64 = free.iter().map(|(_, buffer)| buffer.size()).sum();

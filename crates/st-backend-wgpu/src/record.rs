@@ -27,7 +27,12 @@ impl WgpuExecutor {
     /// # Errors
     /// Before anything is recorded, so that the encoder is as it was: an impossible shape, another
     /// type, buffers without the usage or the room ([`Error::DeviceBuffer`]), a row that no binding
-    /// can hold ([`Error::TooLarge`]), a failed self-test, no memory.
+    /// can hold ([`Error::TooLarge`]), a failed self-test, no memory. Results that take more than a
+    /// binding are bound in windows, too, which may have to begin some rows early, fewer than the
+    /// words of an alignment: where so many rows of results do not fit a binding, that is
+    /// `TooLarge` as well.
+    ///
+    /// The loss of an app's own device is told to the app alone; what is recorded then does nothing.
     ///
     /// [`Error::DeviceBuffer`]: st_rank::Error::DeviceBuffer
     /// [`Error::TooLarge`]: st_rank::Error::TooLarge
@@ -70,7 +75,15 @@ impl WgpuExecutor {
     /// A plan that cannot be run here; no device.
     pub fn workspace_bytes(&self, plan: &RankPlan) -> Result<u64> {
         let (gpu, layout) = self.laid_out(plan)?;
-        Ok(if plan.problem.output_len() == 0 { 0 } else { lists_bytes(gpu, &layout) })
+        let Problem { rows, cols, k, .. } = plan.problem;
+        if rows == 0 || k == 0 {
+            return Ok(0);
+        }
+        if layout.list_bytes() > gpu.most_bytes() {
+            let (what, per_row) = ("a binding of this device", cols.max(k));
+            return Err(Error::TooLarge { what, rows: 1, per_row });
+        }
+        Ok(lists_bytes(gpu, &layout))
     }
 
     /// Makes the workspace of a plan.

@@ -116,6 +116,19 @@ fn a_device_that_is_lost_midway_is_an_error_from_then_on() {
         let plan = by_hand(&exec, choice(MergeKind::Filter, false));
         let x = input();
         exec.on(&x).execute(&plan).expect("it is there");
+        let (device_of, queue_of) = exec.device().expect("it is open");
+        let words = |count: u64| {
+            device_of.create_buffer(&wgpu::BufferDescriptor {
+                label: None,
+                size: count * 4,
+                usage: wgpu::BufferUsages::STORAGE,
+                mapped_at_creation: false,
+            })
+        };
+        let rows = DeviceInput::new(&words(4000), DType::F32);
+        let out = DeviceOutput::new(&words(36), &words(36));
+        let mut encoder = device_of.create_command_encoder(&Default::default());
+        exec.record(&plan, &mut encoder, &rows, &out).expect("it is there");
         let own = || exec.device().expect("it was open").0.clone();
         device.cloned().unwrap_or_else(own).destroy();
         for _ in 0..3 {
@@ -124,6 +137,10 @@ fn a_device_that_is_lost_midway_is_an_error_from_then_on() {
             let later = pollster::block_on(exec.on(&x).execute_async(&plan));
             assert!(matches!(later, Err(Error::DeviceLost { .. })), "{later:?}");
         }
+        // What is recorded or submitted now may be refused or void, but is no panic.
+        let again = exec.record(&plan, &mut encoder, &rows, &out);
+        assert!(matches!(again, Ok(()) | Err(Error::DeviceLost { .. })), "{again:?}");
+        queue_of.submit([encoder.finish()]);
         // Kernels that are not compiled yet.
         let other = by_hand(&exec, choice(MergeKind::Bitonic, false));
         assert!(exec.on(&x).execute(&other).is_err());
