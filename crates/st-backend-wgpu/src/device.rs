@@ -50,9 +50,8 @@ pub(crate) fn is_software(info: &AdapterInfo) -> bool {
 }
 
 /// The adapters there are, the one that an executor would take first.
-#[must_use]
-pub fn adapters(backend: Backend) -> Vec<AdapterReport> {
-    pollster::block_on(list(backend)).iter().map(|adapter| report(adapter, backend)).collect()
+pub async fn adapters_async(backend: Backend) -> Vec<AdapterReport> {
+    list(backend).await.iter().map(|adapter| report(adapter, backend)).collect()
 }
 
 fn report(adapter: &Adapter, backend: Backend) -> AdapterReport {

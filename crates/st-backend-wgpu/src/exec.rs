@@ -2,24 +2,28 @@
 
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
-use st_rank::{
-    Backend, CompactExecutor, CompactOutput, CompactPlan, DeviceCaps, Element, Error, ExecuteInto,
-    HostInput, HostOutput, Input, RankKExecutor, RankOutput, RankPlan, Result,
-};
+use st_kernels::wgsl::Permutation;
+use st_rank::{Backend, CompactPlan, DType, DeviceCaps, Error, RankPlan, Result};
 
-use crate::compaction;
 use crate::device::{self, unavailable};
 use crate::gpu::Gpu;
-use crate::layout::{Dispatch, Layout, key_map, reads};
-use crate::run;
+use crate::layout::{Dispatch, Layout, reads};
+use crate::on::WgpuInput;
+use crate::{batches, look, self_test};
 
 /// Runs plans through wgpu. Touches no device until it is first used; clones share what they open.
+///
+/// A kernel is tested before its first use on a device: it is given a small problem whose answer is
+/// known. One that fails is refused from then on ([`Error::SelfTest`]); nothing else is run in its
+/// place. [`prepare`](Self::prepare) does this ahead of time.
 #[derive(Clone, Debug)]
 pub struct WgpuExecutor {
     backend: Backend,
     software: Option<bool>,
     gpu: Arc<OnceLock<Result<Gpu>>>,
     subgroups: bool,
+    self_test: bool,
+    miscompiled: Option<&'static str>,
     log: Option<Arc<Mutex<Vec<Launch>>>>,
 }
 
@@ -27,7 +31,7 @@ pub struct WgpuExecutor {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Launch {
     /// The stage and its constants.
-    pub permutation: st_kernels::wgsl::Permutation,
+    pub permutation: Permutation,
     /// Workgroups.
     pub workgroups: u64,
     /// Parts of each row.
@@ -43,7 +47,15 @@ impl Default for WgpuExecutor {
 
 impl WgpuExecutor {
     fn of(backend: Backend) -> Self {
-        Self { backend, software: None, gpu: Arc::default(), subgroups: true, log: None }
+        Self {
+            backend,
+            software: None,
+            gpu: Arc::default(),
+            subgroups: true,
+            self_test: true,
+            miscompiled: None,
+            log: None,
+        }
     }
 
     /// Held to Metal.
@@ -67,14 +79,33 @@ impl WgpuExecutor {
         self
     }
 
+    /// The same device, with or without the test of each kernel before its first use (with, if not
+    /// said). A kernel that was found wrong before stays refused.
+    #[must_use]
+    pub const fn with_self_test(mut self, self_test: bool) -> Self {
+        self.self_test = self_test;
+        self
+    }
+
+    /// A device of its own on which the kernels of a stage are wrong: for tests of the self-tests.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn with_miscompiled(mut self, stage: &'static str) -> Self {
+        self.miscompiled = Some(stage);
+        self.gpu = Arc::default();
+        self
+    }
+
     /// On a device and queue of the caller's, opened from an adapter with this information. Kernels
-    /// use subgroups if the device was opened with them.
+    /// use subgroups if the device was opened with `Features::SUBGROUP`, and all of its limits.
+    ///
+    /// The device's callbacks (loss, uncaptured errors) stay the caller's. If its limits are below
+    /// what kernels need, every use is refused with [`Error::Unavailable`], which names the limit.
     #[must_use]
     pub fn on_device(device: wgpu::Device, queue: wgpu::Queue, info: &wgpu::AdapterInfo) -> Self {
         let this = Self::default();
-        let gpu = Gpu::of(device, queue, Backend::Wgpu, info);
         // The place is new, so that it is empty.
-        let _ = this.gpu.set(Ok(gpu));
+        let _ = this.gpu.set(Gpu::of(device, queue, Backend::Wgpu, info));
         this
     }
 
@@ -94,17 +125,37 @@ impl WgpuExecutor {
         self.log.as_ref().map(take).unwrap_or_default()
     }
 
+    /// Opens the device without blocking. In a browser that comes before everything else; natively
+    /// the first use opens it if this did not.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`] if there is none.
+    pub async fn open_async(&self) -> Result<()> {
+        self.opened().await.map(|_| ())
+    }
+
+    pub(crate) async fn opened(&self) -> Result<&Gpu> {
+        if self.gpu.get().is_none() {
+            let opened = self.newly_opened().await;
+            // Another may have been faster; then this one is not needed.
+            let _ = self.gpu.set(opened);
+        }
+        self.gpu()
+    }
+
+    async fn newly_opened(&self) -> Result<Gpu> {
+        if !matches!(self.backend, Backend::Wgpu | Backend::Mps) {
+            return Err(unavailable(self.backend, "it is not reached through wgpu"));
+        }
+        let adapter = device::choose(self.backend, self.software).await?;
+        Gpu::open(&adapter, self.backend, self.miscompiled).await
+    }
+
     pub(crate) fn gpu(&self) -> Result<&Gpu> {
-        let opened = self.gpu.get_or_init(|| {
-            if !matches!(self.backend, Backend::Wgpu | Backend::Mps) {
-                return Err(unavailable(self.backend, "it is not reached through wgpu"));
-            }
-            pollster::block_on(async {
-                let adapter = device::choose(self.backend, self.software).await?;
-                Gpu::open(&adapter, self.backend).await
-            })
-        });
-        opened.as_ref().map_err(Clone::clone)
+        match self.gpu.get() {
+            Some(opened) => opened.as_ref().map_err(Clone::clone),
+            None => self.open_now(),
+        }
     }
 
     /// What the device can do.
@@ -125,10 +176,43 @@ impl WgpuExecutor {
         Ok((&gpu.name, gpu.software))
     }
 
-    /// Binds the executor to its input.
+    /// The device and queue that it runs on, for buffers of the caller's beside it.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`] if there is none.
+    pub fn device(&self) -> Result<(&wgpu::Device, &wgpu::Queue)> {
+        let gpu = self.gpu()?;
+        Ok((&gpu.device, &gpu.queue))
+    }
+
+    /// Buffers made on the device so far, by all executors that share it. Calls like earlier ones
+    /// make none: uploads, readbacks, workspace and parameters are used again.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`] if there is no device.
+    pub fn buffers_made(&self) -> Result<u64> {
+        Ok(self.gpu()?.pool.made())
+    }
+
+    /// Binds the executor to its input: host memory (slices, vectors, arrays,
+    /// [`Input`](st_rank::Input)), or a [`DeviceInput`](crate::DeviceInput).
     #[must_use]
-    pub fn on<'a, X: HostInput + ?Sized>(&'a self, x: &'a X) -> OnWgpu<'a, X::Elem> {
-        OnWgpu { exec: self, input: x.input() }
+    pub fn on<'a, X: WgpuInput + ?Sized>(&'a self, x: &'a X) -> X::Bound<'a> {
+        x.bind(self)
+    }
+
+    /// As [`prepare`](Self::prepare), without blocking.
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn prepare_async(&self, plan: &RankPlan) -> Result<()> {
+        self.prepared(plan, look).await?;
+        self.reserve(plan)
+    }
+
+    #[cfg(target_arch = "wasm32")]
+    pub(crate) const fn backend(&self) -> Backend {
+        self.backend
     }
 
     pub(crate) fn note(&self, dispatches: &[Dispatch]) {
@@ -142,23 +226,8 @@ impl WgpuExecutor {
         }
     }
 
-    /// The device, and what of it a plan uses, if it can be run over an input.
-    pub(crate) fn ready<T: Element>(
-        &self,
-        plan: &RankPlan,
-        input: Input<'_, T>,
-    ) -> Result<(&Gpu, DeviceCaps)> {
-        self.refuse(&plan.caps, T::DTYPE)?;
-        plan.problem.check()?;
-        plan.problem.check_input(T::DTYPE, input.values.len(), input.lengths)?;
-        let (gpu, caps) = (self.gpu()?, self.caps()?);
-        let caps = caps.with_subgroup(caps.lane, caps.subgroups && plan.caps.subgroups);
-        st_kernels::check(&plan.choice, &plan.problem, &caps)?;
-        Ok((gpu, caps))
-    }
-
     /// Refuses plans for other devices and types that the kernels cannot read.
-    pub(crate) fn refuse(&self, plan: &DeviceCaps, dtype: st_rank::DType) -> Result<()> {
+    pub(crate) fn refuse(&self, plan: &DeviceCaps, dtype: DType) -> Result<()> {
         if plan.backend != self.backend {
             return Err(Error::WrongBackend { plan: plan.backend, executor: self.backend });
         }
@@ -167,60 +236,67 @@ impl WgpuExecutor {
         }
         Ok(())
     }
-}
 
-/// A [`WgpuExecutor`] bound to its input.
-#[derive(Clone, Copy, Debug)]
-pub struct OnWgpu<'a, T> {
-    exec: &'a WgpuExecutor,
-    input: Input<'a, T>,
-}
-
-impl<T: Element> RankKExecutor for OnWgpu<'_, T> {
-    type Output = RankOutput<T>;
-
-    fn execute(&self, plan: &RankPlan) -> Result<RankOutput<T>> {
-        let mut out = RankOutput::default();
-        self.execute_into(plan, &mut out)?;
-        Ok(out)
+    /// The device, and how a plan is laid out on it, if it can be run there.
+    pub(crate) fn laid_out(&self, plan: &RankPlan) -> Result<(&Gpu, Layout)> {
+        self.refuse(&plan.caps, plan.problem.dtype)?;
+        plan.problem.check()?;
+        let (gpu, caps) = (self.gpu()?, self.caps_of(&plan.caps)?);
+        st_kernels::check(&plan.choice, &plan.problem, &caps)?;
+        let map = batches::map_of(&plan.problem);
+        Ok((gpu, Layout::new(plan, &caps, gpu.most_lanes, map)))
     }
-}
 
-impl<T: Element, O: HostOutput<T> + ?Sized> ExecuteInto<O> for OnWgpu<'_, T> {
-    fn execute_into(&self, plan: &RankPlan, out: &mut O) -> Result<()> {
-        let &Self { exec, input } = self;
-        let (gpu, caps) = exec.ready::<T>(plan, input)?;
-        let k = plan.problem.k;
+    /// What of the device a plan uses.
+    pub(crate) fn caps_of(&self, plan: &DeviceCaps) -> Result<DeviceCaps> {
+        let caps = self.caps()?;
+        Ok(caps.with_subgroup(caps.lane, caps.subgroups && plan.subgroups))
+    }
+
+    /// Compiles the kernels of a plan and tests those that were not tested before.
+    pub(crate) async fn prepared(
+        &self,
+        plan: &RankPlan,
+        wait: crate::readback::Wait,
+    ) -> Result<()> {
+        self.opened().await?;
+        let (gpu, layout) = self.laid_out(plan)?;
         if plan.problem.output_len() == 0 {
-            out.slots(0)?;
             return Ok(());
         }
-        let map = key_map::<T>(plan.problem.kind.direction(), plan.problem.nan);
-        let layout = Layout::new(plan, &caps, gpu.most_lanes, map);
-        exec.note(&layout.dispatches(0, plan.problem.rows as u64, 0));
-        // Results are complete before the caller's memory is touched.
-        let mut batches = Vec::new();
-        run::run(gpu, &layout, input, |row0, values, indices| {
-            batches.push((row0, values.to_vec(), indices.to_vec()));
-        })?;
-        let (all_values, all_indices) = out.slots(plan.problem.output_len())?;
-        for (row0, values, indices) in batches {
-            let at = row0 * k;
-            for (place, word) in all_values[at..].iter_mut().zip(values) {
-                *place = run::from_word(word);
-            }
-            all_indices[at..at + indices.len()].copy_from_slice(&indices);
+        let permutations = self_test::permutations(&layout);
+        gpu.compile(&permutations).await?;
+        if self_test::needed(gpu, &permutations, self.self_test)? {
+            let caps = self.caps_of(&plan.caps)?;
+            self_test::selection(gpu, plan, &caps, &permutations, wait).await?;
         }
         Ok(())
     }
-}
 
-impl<T: Element> CompactExecutor<T> for OnWgpu<'_, T> {
-    fn compact(&self, plan: &CompactPlan, lo: T, hi: T) -> Result<CompactOutput<T>> {
-        let &Self { exec, input } = self;
-        exec.refuse(&plan.caps, T::DTYPE)?;
-        plan.problem.check()?;
-        plan.problem.check_input(T::DTYPE, input.values.len(), input.lengths)?;
-        compaction::run(exec, plan, input, lo, hi)
+    /// Whether [`prepared`](Self::prepared) would do nothing.
+    #[cfg(target_arch = "wasm32")]
+    pub(crate) fn is_prepared(&self, plan: &RankPlan) -> Result<bool> {
+        let (gpu, layout) = self.laid_out(plan)?;
+        let permutations = self_test::permutations(&layout);
+        let made = permutations.iter().all(|p| gpu.made(p).is_some());
+        Ok(plan.problem.output_len() == 0
+            || made && !self_test::needed(gpu, &permutations, self.self_test)?)
+    }
+
+    /// The same of a compaction's kernels.
+    pub(crate) async fn prepared_compaction(
+        &self,
+        plan: &CompactPlan,
+        wait: crate::readback::Wait,
+    ) -> Result<()> {
+        let gpu = self.opened().await?;
+        let caps = self.caps_of(&plan.caps)?;
+        st_kernels::gpu::check_compact(&plan.choice, &caps)?;
+        let permutations = crate::compaction::permutations(plan, &caps);
+        gpu.compile(&permutations).await?;
+        if self_test::needed(gpu, &permutations, self.self_test)? {
+            self_test::compaction(gpu, plan, &caps, &permutations, wait).await?;
+        }
+        Ok(())
     }
 }

@@ -1,20 +1,23 @@
-//! An opened device with its pipelines.
+//! An opened device with its pipelines and buffers.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use st_kernels::wgsl::Permutation;
-use st_rank::{Backend, DeviceCaps, Error, Result};
+use st_rank::{Backend, DeviceCaps, Result};
 use wgpu::{
-    Adapter, BindGroupLayout, BindGroupLayoutDescriptor, BindGroupLayoutEntry, BindingType,
-    BufferBindingType, ComputePipeline, ComputePipelineDescriptor, Device, DeviceDescriptor,
-    ErrorFilter, Limits, PipelineCompilationOptions, PipelineLayout, PipelineLayoutDescriptor,
+    Adapter, BindGroupLayout, BindGroupLayoutDescriptor, BindGroupLayoutEntry, BindingType, Buffer,
+    BufferBindingType, BufferUsages, ComputePipeline, ComputePipelineDescriptor, Device,
+    DeviceDescriptor, Limits, PipelineCompilationOptions, PipelineLayout, PipelineLayoutDescriptor,
     Queue, ShaderModule, ShaderModuleDescriptor, ShaderRuntimeChecks, ShaderSource, ShaderStages,
 };
 
 use crate::device::{self, WANTED, unavailable};
+use crate::fault;
+use crate::layout::Params;
+use crate::pool::{Kind, LEAST_BYTES, Pool};
 
-/// A device, what it can do, and the pipelines made for it so far.
+/// A device, what it can do, and the pipelines and buffers made for it so far.
 pub(crate) struct Gpu {
     pub(crate) device: Device,
     pub(crate) queue: Queue,
@@ -25,10 +28,20 @@ pub(crate) struct Gpu {
     /// Lanes of the widest subgroup.
     pub(crate) most_lanes: u32,
     pub(crate) bindings: BindGroupLayout,
+    pub(crate) pool: Arc<Pool>,
+    /// Bound where a kernel reads nothing.
+    pub(crate) nothing: Buffer,
     layout: PipelineLayout,
     pipelines: Mutex<HashMap<Permutation, ComputePipeline>>,
+    /// What the self-tests said of permutations.
+    tested: Mutex<HashMap<Permutation, bool>>,
+    /// Lists of what is recorded; see [`Gpu::workspace`].
+    workspace: Mutex<Option<Buffer>>,
+    uniforms: Mutex<HashMap<Vec<u8>, Buffer>>,
     /// Why the device is gone, if it is.
-    lost: Arc<Mutex<Option<String>>>,
+    pub(crate) lost: Arc<Mutex<Option<String>>>,
+    /// A stage whose kernels are spoilt, for tests of the self-tests.
+    miscompiled: Option<&'static str>,
 }
 
 impl std::fmt::Debug for Gpu {
@@ -37,12 +50,26 @@ impl std::fmt::Debug for Gpu {
     }
 }
 
-/// The bindings of every stage: see `params.wgsl`.
+/// The bindings of every stage: see `params.wgsl`. The sixth is uniform.
 const READ_ONLY: [bool; 5] = [true, true, false, false, false];
+
+/// Storage buffers that a stage binds: those, and the input once more as vectors.
+const STORAGE_BUFFERS: u32 = READ_ONLY.len() as u32 + 1;
+
+/// Parameters that are kept on the device for when they are used again.
+const UNIFORMS: usize = 256;
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
 
 impl Gpu {
     /// Opens an adapter with all it has of what kernels use.
-    pub(crate) async fn open(adapter: &Adapter, backend: Backend) -> Result<Self> {
+    pub(crate) async fn open(
+        adapter: &Adapter,
+        backend: Backend,
+        miscompiled: Option<&'static str>,
+    ) -> Result<Self> {
         let (info, limits) = (adapter.get_info(), adapter.limits());
         let asked = DeviceDescriptor {
             label: Some("spiraltorch"),
@@ -54,17 +81,39 @@ impl Gpu {
             .request_device(&asked)
             .await
             .map_err(|e| unavailable(backend, format!("{} refused: {e}", info.name)))?;
-        Ok(Self::of(device, queue, backend, &info))
+        let this = Self { miscompiled, ..Self::of(device, queue, backend, &info)? };
+        let noted = Arc::clone(&this.lost);
+        this.device.set_device_lost_callback(move |reason, message| {
+            *lock(&noted) = Some(format!("{reason:?}: {message}"));
+        });
+        Ok(this)
     }
 
-    /// A device that is open already.
+    /// A device that is open already. What its owner is called back for stays as it is.
     pub(crate) fn of(
         device: Device,
         queue: Queue,
         backend: Backend,
         info: &wgpu::AdapterInfo,
-    ) -> Self {
+    ) -> Result<Self> {
         let limits = device.limits();
+        let params = size_of::<Params>() as u64;
+        for (limit, has, needs) in [
+            (
+                "max_storage_buffers_per_shader_stage",
+                limits.max_storage_buffers_per_shader_stage.into(),
+                STORAGE_BUFFERS.into(),
+            ),
+            ("max_uniform_buffer_binding_size", limits.max_uniform_buffer_binding_size, params),
+            ("max_storage_buffer_binding_size", limits.max_storage_buffer_binding_size, 1 << 10),
+            ("max_buffer_size", limits.max_buffer_size, 1 << 10),
+        ] {
+            if has < needs {
+                let why = format!("{} was opened with {limit} = {has}", info.name);
+                let advice = "open it with wgpu::Limits::default() or more";
+                return Err(st_rank::Error::Unavailable { backend, why, advice });
+            }
+        }
         let caps = device::caps(backend, info, device.features(), &limits);
         let mut entries: Vec<BindGroupLayoutEntry> = (0..)
             .zip(READ_ONLY)
@@ -73,60 +122,86 @@ impl Gpu {
         entries.push(entry(5, BufferBindingType::Uniform));
         // The input once more, as vectors.
         entries.push(entry(6, BufferBindingType::Storage { read_only: true }));
-        let bindings = device.create_bind_group_layout(&BindGroupLayoutDescriptor {
-            label: Some("spiraltorch"),
-            entries: &entries,
+        let pool = Arc::<Pool>::default();
+        let (made, said) = fault::scoped(&device, || {
+            let bindings = device.create_bind_group_layout(&BindGroupLayoutDescriptor {
+                label: Some("spiraltorch"),
+                entries: &entries,
+            });
+            let layout = device.create_pipeline_layout(&PipelineLayoutDescriptor {
+                label: Some("spiraltorch"),
+                bind_group_layouts: &[Some(&bindings)],
+                ..Default::default()
+            });
+            let nothing = pool.take(&device, Kind::Device, LEAST_BYTES);
+            Ok((bindings, layout, nothing))
         });
-        let layout = device.create_pipeline_layout(&PipelineLayoutDescriptor {
-            label: Some("spiraltorch"),
-            bind_group_layouts: &[Some(&bindings)],
-            ..Default::default()
-        });
-        let lost = Arc::new(Mutex::new(None));
-        let noted = Arc::clone(&lost);
-        device.set_device_lost_callback(move |reason, message| {
-            let why = format!("{reason:?}: {message}");
-            *noted.lock().unwrap_or_else(PoisonError::into_inner) = Some(why);
-        });
-        Self {
+        if let Some(error) = fault::now(said).flatten() {
+            return Err(fault::fault(&info.name, "to be set up", &error));
+        }
+        let (bindings, layout, nothing) = made?;
+        Ok(Self {
             name: info.name.clone(),
             software: device::is_software(info),
             most_lanes: info.subgroup_max_size,
+            nothing,
             device,
             queue,
             caps,
             limits,
             bindings,
+            pool,
             layout,
             pipelines: Mutex::default(),
-            lost,
-        }
+            tested: Mutex::default(),
+            workspace: Mutex::default(),
+            uniforms: Mutex::default(),
+            lost: Arc::default(),
+            miscompiled: None,
+        })
     }
 
-    /// Refuses to go on with a device that is gone.
-    pub(crate) fn alive(&self) -> Result<()> {
-        match &*self.lost.lock().unwrap_or_else(PoisonError::into_inner) {
-            None => Ok(()),
-            Some(why) => {
-                let why = format!("{} was lost: {why}", self.name);
-                Err(unavailable(self.caps.backend, why))
+    /// The pipeline of a permutation, if it was made.
+    pub(crate) fn made(&self, permutation: &Permutation) -> Option<ComputePipeline> {
+        lock(&self.pipelines).get(permutation).cloned()
+    }
+
+    /// Makes the pipelines that are not there yet.
+    pub(crate) async fn compile(&self, permutations: &[Permutation]) -> Result<()> {
+        for permutation in permutations {
+            if self.made(permutation).is_none() {
+                let what = format!("the kernel {}", permutation.stage.name());
+                let pipeline = self.caught(&what, || Ok(self.compiled(permutation))).await?;
+                lock(&self.pipelines).insert(*permutation, pipeline);
             }
         }
+        Ok(())
     }
 
     /// The pipeline of a permutation, made when it is first asked for.
     pub(crate) fn pipeline(&self, permutation: &Permutation) -> Result<ComputePipeline> {
-        let mut pipelines = self.pipelines.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(pipeline) = pipelines.get(permutation) {
-            return Ok(pipeline.clone());
+        if let Some(pipeline) = self.made(permutation) {
+            return Ok(pipeline);
         }
+        let what = format!("the kernel {}", permutation.stage.name());
+        let pipeline = self.caught_now(&what, || Ok(self.compiled(permutation)))?;
+        lock(&self.pipelines).insert(*permutation, pipeline.clone());
+        Ok(pipeline)
+    }
+
+    fn compiled(&self, permutation: &Permutation) -> ComputePipeline {
         let name = permutation.stage.name();
-        let scope = self.device.push_error_scope(ErrorFilter::Validation);
+        let mut source = permutation.source(cfg!(target_arch = "wasm32"));
+        if self.miscompiled == Some(name) {
+            // Every order is turned round, and indices are wrong.
+            source = source.replace("p.flip", "~p.flip");
+            source = source.replace("indices[out] = column;", "indices[out] = column ^ 1u;");
+        }
         let module = self.module(ShaderModuleDescriptor {
             label: Some(name),
-            source: ShaderSource::Wgsl(permutation.source(cfg!(target_arch = "wasm32")).into()),
+            source: ShaderSource::Wgsl(source.into()),
         });
-        let pipeline = self.device.create_compute_pipeline(&ComputePipelineDescriptor {
+        self.device.create_compute_pipeline(&ComputePipelineDescriptor {
             label: Some(name),
             layout: Some(&self.layout),
             module: &module,
@@ -136,12 +211,7 @@ impl Gpu {
                 ..Default::default()
             },
             cache: None,
-        });
-        if let Some(error) = pollster::block_on(scope.pop()) {
-            return Err(self.refused(&format!("the kernel {name}: {error}")));
-        }
-        pipelines.insert(*permutation, pipeline.clone());
-        Ok(pipeline)
+        })
     }
 
     /// Compiles one of our sources with every run-time check but the one that counts each loop's
@@ -157,9 +227,87 @@ impl Gpu {
         unsafe { self.device.create_shader_module_trusted(source, checks) }
     }
 
-    /// The driver did not do what it should.
-    pub(crate) fn refused(&self, what: &str) -> Error {
-        unavailable(self.caps.backend, format!("{} refused {what}", self.name))
+    /// What the self-tests said of a permutation, if they were run.
+    pub(crate) fn verdict(&self, permutation: &Permutation) -> Option<bool> {
+        lock(&self.tested).get(permutation).copied()
+    }
+
+    /// Notes what a self-test said; what was found right before stays so.
+    pub(crate) fn judge(&self, permutations: &[Permutation], right: bool) {
+        let mut tested = lock(&self.tested);
+        for permutation in permutations {
+            tested.entry(*permutation).or_insert(right);
+        }
+    }
+
+    /// Scratch memory for what is recorded, of at least so many bytes. All recordings share one
+    /// buffer: commands of a queue run in order, and so do the dispatches of an encoder that use the
+    /// same buffer, whichever command buffer they are in.
+    pub(crate) fn workspace(&self, bytes: u64) -> Buffer {
+        let mut held = lock(&self.workspace);
+        match &*held {
+            Some(buffer) if buffer.size() >= bytes => buffer.clone(),
+            _ => {
+                let buffer = self.pool.take(&self.device, Kind::Device, bytes);
+                held.insert(buffer).clone()
+            }
+        }
+    }
+
+    /// A buffer with these parameters.
+    pub(crate) fn uniform(&self, params: &Params) -> Result<Buffer> {
+        let bytes = bytemuck::bytes_of(params);
+        let mut uniforms = lock(&self.uniforms);
+        if let Some(buffer) = uniforms.get(bytes) {
+            return Ok(buffer.clone());
+        }
+        // Whoever uses one of them has a handle of its own.
+        if uniforms.len() >= UNIFORMS {
+            uniforms.clear();
+        }
+        self.pool.note();
+        let buffer = self.device.create_buffer(&wgpu::BufferDescriptor {
+            label: Some("spiraltorch"),
+            size: bytes.len() as u64,
+            usage: BufferUsages::UNIFORM,
+            mapped_at_creation: true,
+        });
+        self.write_mapped(&buffer, bytes)?;
+        uniforms.insert(bytes.to_vec(), buffer.clone());
+        Ok(buffer)
+    }
+
+    /// Fills a buffer that is mapped, and unmaps it.
+    pub(crate) fn write_mapped(&self, buffer: &Buffer, bytes: &[u8]) -> Result<()> {
+        let (whole, rest) = bytes.split_at(bytes.len() / 4 * 4);
+        let size = bytes.len().next_multiple_of(4);
+        let mut view = buffer
+            .slice(..size as u64)
+            .get_mapped_range_mut()
+            .map_err(|e| self.gone(&format!("it gives no memory to write to ({e})")))?;
+        view.slice(..whole.len()).copy_from_slice(whole);
+        if !rest.is_empty() {
+            let mut last = [0; 4];
+            last[..rest.len()].copy_from_slice(rest);
+            view.slice(whole.len()..).copy_from_slice(&last);
+        }
+        drop(view);
+        buffer.unmap();
+        Ok(())
+    }
+
+    /// Forgets buffers that are kept: after a failure some may never have been made.
+    pub(crate) fn forget_buffers(&self) {
+        self.pool.clear();
+        lock(&self.uniforms).clear();
+        *lock(&self.workspace) = None;
+    }
+
+    /// Greatest binding, in bytes: whole vectors.
+    pub(crate) fn most_bytes(&self) -> u64 {
+        let limits = &self.limits;
+        let most = limits.max_storage_buffer_binding_size.min(limits.max_buffer_size);
+        most / LEAST_BYTES * LEAST_BYTES
     }
 }
 

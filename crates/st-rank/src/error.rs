@@ -183,6 +183,50 @@ pub enum Error {
         /// What to do about it.
         advice: &'static str,
     },
+    /// A buffer on a device cannot be used as it was given.
+    #[error("the buffer of {what} {given}: it must {needed}")]
+    DeviceBuffer {
+        /// `input`, `lengths`, `values` or `indices`.
+        what: &'static str,
+        /// What was given.
+        given: String,
+        /// What would do.
+        needed: String,
+    },
+    /// A device has no memory left for a call's buffers.
+    #[error("{device} has no memory for {what}: take fewer rows at a time, or free some of it")]
+    DeviceMemory {
+        /// The device, by name.
+        device: String,
+        /// What it was asked for.
+        what: String,
+    },
+    /// A device was there and is no longer.
+    #[error("{device} was lost: {why}; open it anew, with a new executor")]
+    DeviceLost {
+        /// The device, by name.
+        device: String,
+        /// What is known of it.
+        why: String,
+    },
+    /// A driver refused what it should do.
+    #[error("{device} refused {what}; use another device or the cpu, and tell us of it")]
+    Refused {
+        /// The device, by name.
+        device: String,
+        /// What it was asked for, and what it said.
+        what: String,
+    },
+    /// A kernel gave wrong answers to a question whose answer is known.
+    #[error("{variant} gives wrong answers on {device} and is not used there: {advice}")]
+    SelfTest {
+        /// The kernels, by name and constants.
+        variant: String,
+        /// The device, by name.
+        device: String,
+        /// What to do about it.
+        advice: &'static str,
+    },
     /// An instruction set was asked for that is unknown or not there.
     #[error("instruction set `{asked}` cannot be used: this processor has {available}")]
     Isa {

@@ -25,6 +25,11 @@ pub const fn adapters(_backend: Backend) -> Vec<AdapterReport> {
     Vec::new()
 }
 
+/// The same, without blocking.
+pub async fn adapters_async(_backend: Backend) -> Vec<AdapterReport> {
+    Vec::new()
+}
+
 /// The executor's place. Touches no device.
 #[derive(Clone, Debug)]
 pub struct WgpuExecutor {
@@ -42,6 +47,64 @@ impl WgpuExecutor {
     #[must_use]
     pub const fn metal() -> Self {
         Self { backend: Backend::Mps }
+    }
+
+    /// Held to a software adapter or to a real one: there is neither.
+    #[must_use]
+    pub const fn with_software(self, _software: bool) -> Self {
+        self
+    }
+
+    /// Without subgroup operations.
+    #[must_use]
+    pub const fn without_subgroups(self) -> Self {
+        self
+    }
+
+    /// With or without self-tests.
+    #[must_use]
+    pub const fn with_self_test(self, _self_test: bool) -> Self {
+        self
+    }
+
+    /// Opens the device.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`], always.
+    pub async fn open_async(&self) -> Result<()> {
+        Err(self.unavailable())
+    }
+
+    /// Compiles and tests a plan's kernels.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`], always.
+    pub fn prepare(&self, _plan: &RankPlan) -> Result<()> {
+        Err(self.unavailable())
+    }
+
+    /// The same without blocking.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`], always.
+    pub async fn prepare_async(&self, _plan: &RankPlan) -> Result<()> {
+        Err(self.unavailable())
+    }
+
+    /// Bytes that a plan works in.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`], always.
+    pub fn workspace_bytes(&self, _plan: &RankPlan) -> Result<u64> {
+        Err(self.unavailable())
+    }
+
+    /// Buffers made so far.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`], always.
+    pub fn buffers_made(&self) -> Result<u64> {
+        Err(self.unavailable())
     }
 
     /// What the device can do.
@@ -81,6 +144,41 @@ impl WgpuExecutor {
 pub struct OnWgpu<'a, T> {
     exec: &'a WgpuExecutor,
     _input: Input<'a, T>,
+}
+
+impl<T: Element> OnWgpu<'_, T> {
+    /// Runs a plan without blocking.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`], always.
+    pub async fn execute_async(&self, _plan: &RankPlan) -> Result<RankOutput<T>> {
+        Err(self.exec.unavailable())
+    }
+
+    /// The same into a place of the caller's.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`], always.
+    pub async fn execute_into_async<O: HostOutput<T> + ?Sized>(
+        &self,
+        _plan: &RankPlan,
+        _out: &mut O,
+    ) -> Result<()> {
+        Err(self.exec.unavailable())
+    }
+
+    /// A compaction without blocking.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`], always.
+    pub async fn compact_async(
+        &self,
+        _plan: &CompactPlan,
+        _lo: T,
+        _hi: T,
+    ) -> Result<CompactOutput<T>> {
+        Err(self.exec.unavailable())
+    }
 }
 
 impl<T: Element> RankKExecutor for OnWgpu<'_, T> {

@@ -1,0 +1,101 @@
+//! Everything that blocks, and so is not there in a browser. Nothing else of this crate blocks.
+
+use std::future::Future;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use st_rank::{
+    Backend, CompactExecutor, CompactOutput, CompactPlan, Element, ExecuteInto, HostOutput,
+    RankKExecutor, RankOutput, RankPlan, Result,
+};
+use wgpu::{PollStatus, PollType};
+
+use crate::device::{self, AdapterReport};
+use crate::exec::WgpuExecutor;
+use crate::gpu::Gpu;
+use crate::host::OnWgpu;
+
+/// Runs a future to its end.
+pub(crate) fn block_on<F: Future>(future: F) -> F::Output {
+    pollster::block_on(future)
+}
+
+/// Waits until the device has nothing left to do.
+pub(crate) fn block(gpu: &Gpu) -> Result<bool> {
+    polled(gpu, PollType::wait_indefinitely())
+}
+
+/// Looks once.
+pub(crate) fn look(gpu: &Gpu) -> Result<bool> {
+    polled(gpu, PollType::Poll)
+}
+
+fn polled(gpu: &Gpu, how: PollType) -> Result<bool> {
+    gpu.alive()?;
+    // wgpu panics where a device is lost while it is polled; here that is an error.
+    match catch_unwind(AssertUnwindSafe(|| gpu.device.poll(how))) {
+        Ok(Ok(status)) => Ok(status == PollStatus::QueueEmpty),
+        Ok(Err(error)) => Err(gpu.refused(&format!("to finish: {error}"))),
+        Err(_) => Err(gpu.gone("it cannot be waited for")),
+    }
+}
+
+/// The adapters there are, the one that an executor would take first.
+#[must_use]
+pub fn adapters(backend: Backend) -> Vec<AdapterReport> {
+    block_on(device::adapters_async(backend))
+}
+
+impl Gpu {
+    /// Runs what may make the driver refuse, and turns its refusal into an error.
+    pub(crate) fn guarded<T>(&self, what: &str, run: impl FnOnce() -> Result<T>) -> Result<T> {
+        block_on(self.caught(what, run))
+    }
+}
+
+impl WgpuExecutor {
+    /// Opens the device at its first use.
+    pub(crate) fn open_now(&self) -> Result<&Gpu> {
+        block_on(self.opened())
+    }
+
+    /// Compiles and tests what a plan needs, if that was not done before.
+    pub(crate) fn prepared_now(&self, plan: &RankPlan) -> Result<()> {
+        block_on(self.prepared(plan, block))
+    }
+
+    /// Compiles the kernels of a plan, runs their self-test, and makes room for their workspace, so
+    /// that no later [`record`](Self::record) of it does. Waits for the device.
+    ///
+    /// # Errors
+    /// A plan that cannot be run here; no device; [`Error::SelfTest`](st_rank::Error::SelfTest).
+    pub fn prepare(&self, plan: &RankPlan) -> Result<()> {
+        block_on(async {
+            self.prepared(plan, block).await?;
+            self.reserve(plan)
+        })
+    }
+}
+
+impl<T: Element> RankKExecutor for OnWgpu<'_, T> {
+    type Output = RankOutput<T>;
+
+    fn execute(&self, plan: &RankPlan) -> Result<RankOutput<T>> {
+        let mut out = RankOutput::default();
+        self.execute_into(plan, &mut out)?;
+        Ok(out)
+    }
+}
+
+impl<T: Element, O: HostOutput<T> + ?Sized> ExecuteInto<O> for OnWgpu<'_, T> {
+    fn execute_into(&self, plan: &RankPlan, out: &mut O) -> Result<()> {
+        self.exec.gpu()?;
+        block_on(self.fill(plan, out, block))
+    }
+}
+
+impl<T: Element> CompactExecutor<T> for OnWgpu<'_, T> {
+    fn compact(&self, plan: &CompactPlan, lo: T, hi: T) -> Result<CompactOutput<T>> {
+        self.exec.gpu()?;
+        block_on(self.keep(plan, lo, hi, block))
+    }
+}
