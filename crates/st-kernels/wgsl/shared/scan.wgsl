@@ -16,13 +16,15 @@ fn scan(value: u32) -> vec2<u32> {
     workgroupBarrier();
     var earlier = 0u;
     var all = 0u;
-    for (var i = lane; i < subgroups; i += lanes) {
+    // Every lane reads all of them: a loop with bounds of each lane's own, and a sum over the subgroup
+    // after it, went wrong on a driver.
+    for (var i = 0u; i < subgroups; i += 1u) {
         let sum = scan_sums[i];
         earlier += select(0u, sum, i < subgroup);
         all += sum;
     }
     workgroupBarrier();
-    return vec2<u32>(subgroupAdd(earlier) + own - value, subgroupAdd(all));
+    return vec2<u32>(earlier + own - value, all);
 }
 #else
 var<workgroup> scan_sums: array<u32, WG>;

@@ -19,8 +19,9 @@ fn group_any(value: bool) -> bool {
 fn group_places(count: u32) -> u32 {
     let earlier = subgroupExclusiveAdd(count);
     let all = subgroupAdd(count);
+    // The first of those that are here: lanes may have gone different ways before.
     var base = 0u;
-    if (lane == 0u) {
+    if (lane == subgroupMin(lane)) {
         base = atomicAdd(&appended, all);
     }
     return subgroupBroadcastFirst(base) + earlier;
