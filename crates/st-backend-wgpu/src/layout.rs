@@ -6,7 +6,8 @@ use st_kernels::wgsl::{Permutation, Stage};
 use st_rank::dtype::Encoding;
 use st_rank::order::CodeMap;
 use st_rank::{
-    Choice, DType, DeviceCaps, Direction, Element, MergeKind, NanOrder, Problem, RankKind, RankPlan,
+    Choice, DType, DeviceCaps, Direction, Element, Error, Field, MergeKind, NanOrder, Problem,
+    RankKind, RankPlan, Result,
 };
 
 /// `Params` of `params.wgsl`, field for field.
@@ -191,6 +192,24 @@ impl Layout {
     /// Bytes of lists that a row needs.
     pub(crate) const fn list_bytes(&self) -> u64 {
         self.list_stride.saturating_mul(8)
+    }
+
+    /// Refuses rows whose first element is so many elements into the binding that they do not begin
+    /// with a vector, where the kernel holds no vector more.
+    pub(crate) fn check_offset(&self, offset: u64) -> Result<()> {
+        let Self { problem, choice, .. } = self;
+        let vector = gpu::vector_elements(problem.dtype);
+        let fits = |aligned| gpu::group_vectors(problem, aligned) * vector <= gpu::MOST_SWEPT;
+        let aligned = gpu::is_aligned(problem) && offset.is_multiple_of(u64::from(vector));
+        if gpu::is_grouped(choice.mk, choice.mkd) && !fits(aligned) {
+            return Err(Error::Infeasible {
+                field: Field::Mkd.name(),
+                value: u64::from(choice.mkd.code()),
+                kind: problem.kind,
+                allowed: "groups hold 224 columns where rows do not begin with 16 bytes",
+            });
+        }
+        Ok(())
     }
 
     /// The dispatches for `rows` rows from `row0` on, whose first element is `offset` elements into

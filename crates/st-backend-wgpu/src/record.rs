@@ -49,6 +49,7 @@ impl WgpuExecutor {
             return Ok(());
         }
         let windows = matrix(gpu, &layout, input, output).windows()?;
+        windows.iter().try_for_each(|window| layout.check_offset(window.first))?;
         self.prepared_now(plan)?;
         let mut launched = Vec::new();
         let ready = gpu.caught_now("a recording", || {

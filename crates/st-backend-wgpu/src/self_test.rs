@@ -20,8 +20,7 @@ use crate::readback::Wait;
 /// Rows that are asked: more than one, so that rows must be told apart.
 const ROWS: usize = 3;
 
-/// Rows of which the last ends before the stride: the stride is odd, so that rows begin at every
-/// place within a vector.
+/// Columns between rows that nothing is to be read from.
 const MARGIN: usize = 1;
 
 /// The kernels of a plan, each once.
@@ -94,8 +93,14 @@ fn small(
             Lengths::Padded => Lengths::Padded,
             Lengths::Full | Lengths::Ragged => Lengths::Full,
         };
-        let problem =
-            Problem { rows: ROWS, cols, row_stride: cols + MARGIN, lengths, ..plan.problem };
+        // Rows begin at every place within a vector, unless the plan's all begin with one: it may
+        // have other kernels for those.
+        let row_stride = if st_kernels::gpu::is_aligned(&plan.problem) {
+            (cols + MARGIN).next_multiple_of(st_kernels::gpu::vector_elements(plan.problem.dtype) as usize)
+        } else {
+            (cols + MARGIN) | 1
+        };
+        let problem = Problem { rows: ROWS, cols, row_stride, lengths, ..plan.problem };
         let plan = RankPlan::by_hand(problem, plan.caps, plan.choice);
         let fits =
             problem.check().is_ok() && st_kernels::check(&plan.choice, &problem, caps).is_ok();

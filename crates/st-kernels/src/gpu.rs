@@ -155,7 +155,7 @@ pub const fn step_vectors(columns: u32, wg: u32, dtype: DType) -> (u32, u32) {
 #[must_use]
 pub fn is_resident(part: usize, columns: u32, wg: u32, dtype: DType, aligned: bool) -> bool {
     let before = if aligned { 0 } else { vector_elements(dtype) as usize - 1 };
-    part + before <= columns as usize && step_vectors(columns, wg, dtype).1 <= MOST_HELD
+    part + before <= columns as usize && step_vectors(columns, wg, dtype).1 <= MOST_HELD && part > 0
 }
 
 /// Whether every row begins with a vector if the first one does.
@@ -563,8 +563,11 @@ pub fn check(choice: &Choice, problem: &Problem, caps: &DeviceCaps) -> Result<()
         {
             return refuse(Field::Tile, "use whole vectors, up to 32 columns for each thread");
         }
-        (MergeKind::Radix, _) if !choice.ctile.is_multiple_of(vector_elements(problem.dtype)) => {
-            return refuse(Field::Ctile, "use whole vectors of 16 bytes");
+        (MergeKind::Radix, _)
+            if !choice.ctile.is_multiple_of(vector_elements(problem.dtype))
+                || step_vectors(choice.ctile, choice.wg, problem.dtype).1 > MOST_HELD =>
+        {
+            return refuse(Field::Ctile, "use whole vectors of 16 bytes, up to 8 for each thread");
         }
         _ => {}
     }
@@ -679,7 +682,9 @@ mod tests {
     #[test]
     fn each_kernel_runs_where_it_should_and_says_which_field_stops_it() {
         for &mk in MergeKind::ALL {
-            assert_eq!(refused(&choice(mk), &problem(100), &CAPS), None, "{mk}");
+            // Histograms take half of the least shared memory there is.
+            let own = Choice { kl: if mk == MergeKind::Filter { 2 } else { 4 }, ..choice(mk) };
+            assert_eq!(refused(&own, &problem(100), &CAPS), None, "{mk}");
         }
         let warp = choice(MergeKind::Warp);
         assert_eq!(refused(&warp, &problem(100), &CAPS.with_subgroup(32, false)), Some("mk"));
@@ -691,8 +696,8 @@ mod tests {
         assert_eq!(refused(&Choice { wg: 100, ..shared }, &problem(9), &CAPS), Some("wg"));
         assert_eq!(refused(&Choice { wg: 512, ..shared }, &problem(9), &CAPS), Some("wg"));
         assert_eq!(refused(&Choice { tile: 33, ..shared }, &problem(9), &CAPS), Some("tile"));
-        let filter = choice(MergeKind::Filter);
-        assert_eq!(refused(&filter, &problem(900), &CAPS), Some("kl"));
+        let filter = Choice { kl: 2, ..choice(MergeKind::Filter) };
+        assert_eq!(refused(&filter, &problem(300), &CAPS), Some("kl"));
         let split = Choice { ch: 8192, ..filter };
         assert_eq!(refused(&split, &problem(9), &CAPS), Some("ch"), "nothing orders workgroups");
         assert_eq!(refused(&split, &problem(9), &DeviceCaps::cuda(32, 1024)), None);
@@ -707,14 +712,16 @@ mod tests {
         let p = problem(100);
         let warp = footprint(&choice(MergeKind::Warp), &p, &CAPS);
         assert_eq!((warp.workgroups, warp.shared_bytes, warp.commands), (8, 0, 1));
+        let caps = &CAPS.with_shared_mem(32 << 10);
         let split = Choice { use_2ce: true, ch: 8192, ..choice(MergeKind::Filter) };
-        let split = footprint(&split, &p, &CAPS);
+        let split = footprint(&split, &p, caps);
         assert_eq!((split.workgroups, split.commands), (64 * 8, 2));
-        assert_eq!(split.scratch_bytes, 64 * 8 * 100 * 8, "the parts' candidates");
-        let merge = 2 * 256 * 4 + 16 + 256 * 4 + 1024 * 8;
-        assert_eq!(split.shared_bytes, merge, "histograms, sums and a list take more than a list");
-        let whole = footprint(&choice(MergeKind::Filter), &p, &CAPS);
-        assert_eq!(whole.shared_bytes, 256 * 4 * 8 + 4, "a list and a counter");
+        let lists = 64 * 8 * (1024 + 1) * 8;
+        assert_eq!(split.scratch_bytes, lists, "the parts' lists, and what each holds");
+        let radix = 2048 * 4 + 256 + 64;
+        assert_eq!(split.shared_bytes, radix + 256 * 4 + 1024 * 8, "to merge takes more");
+        let whole = footprint(&choice(MergeKind::Filter), &p, caps);
+        assert_eq!(whole.shared_bytes, 256 * 4 * 8 + radix, "a list and histograms");
         let sort = footprint(&choice(MergeKind::Bitonic), &p, &CAPS);
         assert_eq!(sort.scratch_bytes, 64 * 65_536 * 8);
     }

@@ -3,7 +3,11 @@
 //! A stage is one file; it imports shared parts by `#import name`, each once, and `#ifdef`,
 //! `#ifndef`, `#else` and `#endif` choose lines by the permutation's defines. Sizes are constants put
 //! before everything. `#sort32 v` and `#merge32 v` become the compare and exchanges of a network over
-//! the array `v`, the greatest first. There are no other directives.
+//! the array `v`, the greatest first; `#unroll j COUNT` to `#end` repeats lines with `$j` as a
+//! number, because drivers keep arrays in memory where a loop over them is not unrolled. There are no
+//! other directives.
+
+mod unroll;
 
 use st_rank::{Choice, DType, DeviceCaps, MergeDetail, MergeKind, Problem, RankKind};
 
@@ -161,6 +165,8 @@ pub struct Permutation {
     pub resident: bool,
     /// The threshold of a row in registers is made tight by bins.
     pub refine: bool,
+    /// So many elements reach the threshold that every subgroup finds some in every tile.
+    pub dense: bool,
     /// Short rows begin and end with whole vectors of every lane.
     pub full: bool,
     /// Ranks that do not begin with the first.
@@ -191,6 +197,7 @@ impl Permutation {
             sample: 1,
             resident: false,
             refine: false,
+            dense: false,
             full: false,
             range: false,
             each: 1,
@@ -254,14 +261,14 @@ impl Permutation {
                 let whole = gpu::parts(choice, problem.cols) == 1 && !choice.use_2ce;
                 let resident = whole && resident(choice.tile);
                 let vectors = vectors(choice.tile);
-                let sample = if resident {
-                    vectors.div_ceil(choice.wg)
-                } else {
-                    gpu::sample(choice, problem, caps).vectors
-                };
+                let sampled = gpu::sample(choice, problem, caps);
+                let sample = sampled.vectors;
+                // Of what a subgroup sweeps at once.
+                let swept = f64::from(choice.tile) / f64::from(choice.wg) * f64::from(caps.lane);
+                let dense = sampled.most / problem.cols.max(1) as f64 * swept > 2.0;
                 let b = problem.kind.ranks(problem.cols, problem.k).end;
                 let refine = resident && b as u64 > base.cap as u64 / LOOSE;
-                Self { vectors, sample, resident, refine, ..base }
+                Self { vectors, sample, resident, refine, dense, ..base }
             }
             Stage::Bitonic => base,
             _ => Self { tile: choice.tile, ..base },
@@ -321,7 +328,7 @@ impl Permutation {
             Stage::GroupNetwork => (group_cap, self.wg.div_ceil(32) * group_cap * 33),
             _ => (self.cap, 1),
         };
-        for (name, value) in [
+        let sizes = [
             ("WG", self.wg),
             ("CAP", cap),
             ("ROOM", self.cap),
@@ -350,8 +357,10 @@ impl Permutation {
             ("EV", self.vectors),
             ("QUADS", quads),
             ("PARTIAL", partial),
+            ("QUADS_EACH", quads / partial),
             ("SLOTS", slots),
-        ] {
+        ];
+        for (name, value) in sizes {
             out.push_str(&format!("const {name}: u32 = {value}u;\n"));
         }
         let mut defines = Vec::new();
@@ -368,6 +377,7 @@ impl Permutation {
             ("BINNED", each <= MOST_BINNED),
             // Of a whole row's keys the bound by the threads' greatest will do, if few are wanted.
             ("REFINE", !self.resident || self.refine),
+            ("DENSE", self.dense),
             ("FULL_ROWS", self.full),
             ("DOUBLE", self.kl == 8),
             ("NEAR", self.stage == Stage::Near),
@@ -379,7 +389,9 @@ impl Permutation {
             }
         }
         let mut imported = Vec::new();
-        expand(self.stage.text(), &defines, &mut imported, &mut out);
+        let mut text = String::new();
+        expand(self.stage.text(), &defines, &mut imported, &mut text);
+        out.push_str(&unroll::unroll(&text, &sizes));
         out
     }
 }

@@ -13,7 +13,7 @@ fn flags(stage: Stage) -> &'static [fn(&mut Permutation)] {
         Stage::Warp => &[|p| p.two = true, |p| p.network = true],
         Stage::Radix => &[|p| p.two = true, |p| p.resident = true, |p| p.range = true],
         Stage::Filter => {
-            &[|p| p.two = true, |p| p.resident = true, |p| p.refine = true, |p| p.vectors += 64]
+            &[|p| p.two = true, |p| p.resident = true, |p| p.refine = true, |p| p.vectors += 64, |p| p.dense = true]
         }
         Stage::Merge | Stage::Settle => &[|p| p.range = true],
         Stage::Compact => &[

@@ -33,60 +33,58 @@ fn tile_hits(s: Span, at: u32, least: u32) -> u32 {
         && (at > 0u || s.head == 0u)
         && (at + TILE_V < s.count || end == s.count * PER);
 #ifdef RESIDENT
-    var top = vec4<u32>(0u);
-    for (var j = 0u; j < VECS; j += 1u) {
-        top = max(top, top_raw(held[j]));
-    }
-    if (greatest(top) >= least) {
-        for (var j = 0u; j < VECS; j += 1u) {
-            mask = mask | (hits(held[j], four) << (PER * j));
-        }
-    }
+#unroll j VECS
+    mask = mask | (hits(held_$j, four) << ($ju * PER));
+#end
 #else
+#unroll j VECS
+    var w_$j = vec4<u32>(0u);
+#end
     if (inner) {
-        var w: array<vec4<u32>, VECS>;
-        for (var j = 0u; j < VECS; j += 1u) {
-            if (in_tile(j)) {
-                w[j] = vectors[s.first + at + j * WG + tid];
-            }
+#unroll j VECS
+        if (in_tile($ju)) {
+            w_$j = vectors[s.first + at + $ju * WG + tid];
         }
-        var top = vec4<u32>(0u);
-        for (var j = 0u; j < VECS; j += 1u) {
-            if (in_tile(j)) {
-                top = max(top, top_raw(w[j]));
-            }
-        }
-        if (greatest(top) >= least) {
-            for (var j = 0u; j < VECS; j += 1u) {
-                if (in_tile(j)) {
-                    mask = mask | (hits(w[j], four) << (PER * j));
-                }
-            }
-        }
+#end
     } else {
-        for (var j = 0u; j < VECS; j += 1u) {
-            let i = at + j * WG + tid;
-            if (in_tile(j) && i < s.count) {
-                mask = mask | (hits(words(s, i), four) << (PER * j));
-            }
+#unroll j VECS
+        if (in_tile($ju) && at + $ju * WG + tid < s.count) {
+            w_$j = words(s, at + $ju * WG + tid);
         }
+#end
+    }
+#ifndef DENSE
+    // Hits are rare: one comparison for all.
+    var top = vec4<u32>(0u);
+#unroll j VECS
+    top = max(top, top_raw(w_$j));
+#end
+    if (greatest(top) >= least) {
+#endif
+#unroll j VECS
+        mask = mask | (hits(w_$j, four) << ($ju * PER));
+#end
+#ifndef DENSE
     }
 #endif
+#endif
     if (!inner && mask != 0u) {
-        for (var j = 0u; j < VECS; j += 1u) {
-            let i = at + j * WG + tid;
+#unroll j VECS
+        {
             var ok = 0u;
-            if (in_tile(j) && i < s.count) {
-                ok = valid(s, i);
+            if (in_tile($ju) && at + $ju * WG + tid < s.count) {
+                ok = valid(s, at + $ju * WG + tid);
             }
-            mask = mask & ~((PER_BITS & ~ok) << (PER * j));
+            mask = mask & ~((PER_BITS & ~ok) << ($ju * PER));
         }
+#end
     }
     return mask;
 }
 
 // Appends what reaches `least` to list[0..room) or to lists[base..base + room), and says how much
-// there is, which may be more.
+// there is, which may be more. The list's entries get their columns first and their keys when all are
+// there: then every thread has as many to look up.
 fn sweep(s: Span, least: u32, room: u32, base: u32) -> u32 {
     if (tid == 0u) {
         atomicStore(&appended, 0u);
@@ -99,13 +97,12 @@ fn sweep(s: Span, least: u32, room: u32, base: u32) -> u32 {
             while (mask != 0u) {
                 let q = firstTrailingBit(mask);
                 mask = mask & (mask - 1u);
-                let i = at + (q / PER) * WG + tid;
-                let e = entry(s.row, column_of(s, i, of_bit(q % PER)));
+                let column = column_of(s, at + (q / PER) * WG + tid, of_bit(q % PER));
                 if (place < room) {
 #ifdef TWO
-                    lists[base + place] = e;
+                    lists[base + place] = entry(s.row, column);
 #else
-                    list[place] = e;
+                    list[place].y = column;
 #endif
                 }
                 place += 1u;
@@ -117,6 +114,11 @@ fn sweep(s: Span, least: u32, room: u32, base: u32) -> u32 {
     }
     workgroupBarrier();
     let count = atomicLoad(&appended);
+#ifndef TWO
+    for (var i = tid; i < min(count, room); i += WG) {
+        list[i] = entry(s.row, list[i].y);
+    }
+#endif
     workgroupBarrier();
     return count;
 }
@@ -137,6 +139,7 @@ fn run(row: u32, part: u32) {
     let least = threshold(whole, ranks.y);
     var count = sweep(own, least, p.room, base);
     if (count > p.room) {
+        storageBarrier();
         count = min(ranks.y, here);
         let b = bounds_of(own, 0u, count);
         collect(own, b, true, base);

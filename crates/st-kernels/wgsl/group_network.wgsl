@@ -75,20 +75,22 @@ fn main(
     var v: array<u32, 32>;
     // The first of what is left out.
     var left_out = 0u;
-    for (var i = 0u; i < 32u; i += 1u) {
-        v[i] = slots[sb + i * APART + thread];
-    }
+#unroll i 32
+    v[$i] = slots[sb + $(i * 33)u + thread];
+#end
 #sort32 v
 #ifdef DOUBLE
     var w: array<u32, 32>;
-    for (var i = 0u; i < 32u; i += 1u) {
-        w[i] = slots[sb + (i + 32u) * APART + thread];
-    }
+#unroll i 32
+    w[$i] = slots[sb + $(i * 33 + 1056)u + thread];
+#end
 #sort32 w
-    for (var i = 0u; i < 32u; i += 1u) {
-        left_out = max(left_out, min(v[i], w[31u - i]));
-        v[i] = max(v[i], w[31u - i]);
-    }
+    // The second run the other way around makes both together one that the merge orders.
+#unroll i 16
+    left_out = max(left_out, max(min(v[$i], w[31 - $i]), min(v[31 - $i], w[$i])));
+    v[$i] = max(v[$i], w[31 - $i]);
+    v[31 - $i] = max(v[31 - $i], w[$i]);
+#end
 #merge32 v
 #endif
     let shift = shift_of[tid] & 0xffu;
@@ -96,30 +98,33 @@ fn main(
     let row = min(first_row + thread, p.rows - 1u);
     var alike = false;
     if (shift > 0u) {
-        for (var i = 1u; i < 32u; i += 1u) {
-            if (i < count && (v[i] >> 8u) == (v[i - 1u] >> 8u)) {
-                alike = alike || differ(row, v[i], v[i - 1u]);
-            }
+#unroll i 31
+        if ($iu + 1u < count && (v[$i] >> 8u) == (v[$i + 1] >> 8u)) {
+            alike = alike || differ(row, v[$i], v[$i + 1]);
         }
+#end
         if (count > 32u && (left_out >> 8u) == (v[31] >> 8u)) {
             alike = alike || differ(row, left_out, v[31]);
         }
     }
     if (!alike) {
-        for (var i = 0u; i < 32u; i += 1u) {
-            slots[sb + i * APART + thread] = v[i];
-        }
+#unroll i 32
+        slots[sb + $(i * 33)u + thread] = v[$i];
+#end
     } else {
         order_by_keys(row, sb + thread, count);
     }
     workgroupBarrier();
     // Threads in order write places in order.
+    let rows_on = BLOCK / p.k;
+    let places_on = BLOCK % p.k;
+    var in_block = thread / p.k;
+    var at = thread % p.k;
     for (var x = thread; x < BLOCK * p.k; x += BLOCK) {
-        let in_block = x / p.k;
         let row = first_row + in_block;
         if (row < p.rows) {
             let ranks = wanted(row_length(row));
-            let rank = ranks.x + x % p.k;
+            let rank = ranks.x + at;
             if (rank < ranks.y) {
                 let e = slots[sb + rank * APART + in_block];
                 let column = 255u - (e & 255u);
@@ -127,13 +132,19 @@ fn main(
                 let lost = shift_of[block * BLOCK + in_block] & 0xffu;
                 let key = least + (e >> 8u);
                 if (lost != 0u || is_shared(key)) {
-                    emit(row, x % p.k, column);
+                    emit(row, at, column);
                 } else {
-                    write(row, x % p.k, bits_of(key), column);
+                    write(row, at, bits_of(key), column);
                 }
             } else {
-                pad(row, x % p.k);
+                pad(row, at);
             }
+        }
+        in_block += rows_on;
+        at += places_on;
+        if (at >= p.k) {
+            at -= p.k;
+            in_block += 1u;
         }
     }
 }

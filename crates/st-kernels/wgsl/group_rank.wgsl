@@ -43,46 +43,44 @@ fn main(
     }
     workgroupBarrier();
 
-    var mine: array<vec2<u32>, KL>;
-    var rank: array<u32, KL>;
-    for (var q = 0u; q < KL; q += 1u) {
-        rank[q] = 0u;
-        mine[q] = vec2<u32>(0u);
-        if (q * GROUP + own_lane < found.count) {
-            mine[q] = slots[base + q * GROUP + own_lane];
-        }
+#unroll q KL
+    var rank_$q = 0u;
+    var mine_$q = vec2<u32>(0u);
+    if ($(q * 8)u + own_lane < found.count) {
+        mine_$q = slots[base + $(q * 8)u + own_lane];
     }
+#end
     for (var i = 0u; i < found.count; i += 1u) {
         let e = slots[base + i];
-        for (var q = 0u; q < KL; q += 1u) {
-            rank[q] += select(0u, 1u, before(e, mine[q]));
-        }
+#unroll q KL
+        rank_$q += select(0u, 1u, before(e, mine_$q));
+#end
     }
     if (p.sorted == 0u) {
         // Only what is wanted remains, without keys, and is counted again.
         workgroupBarrier();
-        for (var q = 0u; q < KL; q += 1u) {
-            if (q * GROUP + own_lane < found.count) {
-                let chosen = rank[q] >= ranks.x && rank[q] < ranks.y;
-                mine[q] = select(vec2<u32>(0u), vec2<u32>(1u, mine[q].y), chosen);
-                slots[base + q * GROUP + own_lane] = mine[q];
-                rank[q] = select(0xffffffffu, ranks.x, chosen);
-            }
+#unroll q KL
+        if ($(q * 8)u + own_lane < found.count) {
+            let chosen = rank_$q >= ranks.x && rank_$q < ranks.y;
+            mine_$q = select(vec2<u32>(0u), vec2<u32>(1u, mine_$q.y), chosen);
+            slots[base + $(q * 8)u + own_lane] = mine_$q;
+            rank_$q = select(0xffffffffu, ranks.x, chosen);
         }
+#end
         workgroupBarrier();
         for (var i = 0u; i < found.count; i += 1u) {
             let e = slots[base + i];
-            for (var q = 0u; q < KL; q += 1u) {
-                rank[q] += select(0u, 1u, rank[q] != 0xffffffffu && before(e, mine[q]));
-            }
+#unroll q KL
+            rank_$q += select(0u, 1u, rank_$q != 0xffffffffu && before(e, mine_$q));
+#end
         }
     }
     if (live) {
-        for (var q = 0u; q < KL; q += 1u) {
-            if (q * GROUP + own_lane < found.count && rank[q] >= ranks.x && rank[q] < ranks.y) {
-                emit_entry(row, rank[q] - ranks.x, mine[q]);
-            }
+#unroll q KL
+        if ($(q * 8)u + own_lane < found.count && rank_$q >= ranks.x && rank_$q < ranks.y) {
+            emit_entry(row, rank_$q - ranks.x, mine_$q);
         }
+#end
         for (var i = ranks.y - ranks.x + own_lane; i < p.k; i += GROUP) {
             pad(row, i);
         }

@@ -16,7 +16,10 @@ const UNIT: u32 = 1u;
 var<private> lane: u32;
 var<private> lanes: u32;
 var<private> own_lane: u32;                         // within the group
-var<private> raw: array<vec4<u32>, QUADS>;          // raw keys, with the bits of `hits`
+// Raw keys, with the bits of `hits`.
+#unroll q QUADS
+var<private> raw_$q: vec4<u32>;
+#end
 var<private> present: u32;                          // elements that are there, as bits
 
 // What was found of a row: the lane's share as bits, how many there are in the group, and a key that
@@ -61,32 +64,35 @@ fn group_before(value: u32) -> u32 {
 
 fn load(s: Span) {
     present = 0u;
-    for (var j = 0u; j < EV; j += 1u) {
-        let i = j * GROUP + own_lane;
+#unroll j EV
+    {
+        let i = $ju * GROUP + own_lane;
 #ifdef FULL_ROWS
         let w = vectors[s.first + i];
 #else
         var w = vec4<u32>(0u);
         if (i < s.count) {
             w = words(s, i);
-            present = present | (valid(s, i) << (PER * j));
+            present = present | (valid(s, i) << ($ju * PER));
         }
 #endif
 #ifdef HALF
-        raw[2u * j] = raw_keys(evens(w));
-        raw[2u * j + 1u] = raw_keys(odds(w));
+        raw_$(j * 2) = raw_evens(w) & vec4<u32>(0xffff0000u);
+        raw_$(j * 2 + 1) = raw_odds(w);
 #else
-        raw[j] = raw_keys(w);
+        raw_$j = raw_evens(w);
 #endif
     }
+#end
 }
 
 // The elements that reach a raw key.
 fn reach(least: u32) -> u32 {
+    let four = vec4<u32>(least);
     var mask = 0u;
-    for (var q = 0u; q < QUADS; q += 1u) {
-        mask = mask | (bits4(raw[q] >= vec4<u32>(least)) << (4u * q));
-    }
+#unroll q QUADS
+    mask = mask | (bits4(raw_$q >= four) << $(q * 4)u);
+#end
 #ifdef FULL_ROWS
     return mask;
 #else
@@ -94,18 +100,20 @@ fn reach(least: u32) -> u32 {
 #endif
 }
 
-// The greatest of quads first..first + n, or 0.
-fn quads_most(first: u32, n: u32) -> u32 {
-    var v = vec4<u32>(0u);
-    for (var q = 0u; q < n; q += 1u) {
+// A quad's keys, or 0 where there is no element.
+fn there(keys: vec4<u32>, q: u32) -> vec4<u32> {
 #ifdef FULL_ROWS
-        v = max(v, raw[first + q]);
+    return keys;
 #else
-        let there = vec4<u32>(present >> (4u * (first + q))) & vec4<u32>(1u, 2u, 4u, 8u);
-        v = max(v, select(vec4<u32>(0u), raw[first + q], there != vec4<u32>(0u)));
+    let ok = vec4<u32>(present >> (4u * q)) & vec4<u32>(1u, 2u, 4u, 8u);
+    return select(vec4<u32>(0u), keys, ok != vec4<u32>(0u));
 #endif
-    }
-    return greatest(v);
+}
+
+// About 16 log2(x).
+fn log16(x: u32) -> u32 {
+    let whole = 31u - countLeadingZeros(max(x, 1u));
+    return 16u * whole + (((x << 4u) >> whole) & 15u);
 }
 
 // Finds the row's elements: `wanted` of them, or up to CAP. The greatest key is as it is found in the
@@ -115,13 +123,15 @@ fn find(wanted: u32, n: u32) -> Found {
     var low = 0xffffffffu;
     var top = 0u;
     var sums = 0u;
-    var maxima = array<u32, PARTIAL>();
-    for (var g = 0u; g < PARTIAL; g += 1u) {
-        let most = quads_most(g * (QUADS / PARTIAL), QUADS / PARTIAL);
-        maxima[g] = most;
-        low = min(low, most);
-        top = max(top, most);
-    }
+#unroll g PARTIAL
+    var four_$g = vec4<u32>(0u);
+#unroll q QUADS_EACH
+    four_$g = max(four_$g, there(raw_$(g * QUADS_EACH + q), $(g * QUADS_EACH + q)u));
+#end
+    let maximum_$g = greatest(four_$g);
+    low = min(low, maximum_$g);
+    top = max(top, maximum_$g);
+#end
     let other = subgroupShuffleXor(low, 1u);
     // Pairs of lanes will do for few.
     low = select(min(low, other), max(low, other), wanted <= 4u && PARTIAL == 1u);
@@ -135,9 +145,9 @@ fn find(wanted: u32, n: u32) -> Found {
     var at = low;
 #ifdef NETWORK
     // Three tenths of the way from the maxima's mean to their least.
-    for (var g = 0u; g < PARTIAL; g += 1u) {
-        sums += (maxima[g] - min(maxima[g], low)) / (GROUP * PARTIAL);
-    }
+#unroll g PARTIAL
+    sums += (maximum_$g - min(maximum_$g, low)) / (GROUP * PARTIAL);
+#end
     sums = group_sum(sums);
     at = low + sums - sums / 4u - sums / 16u;
 #endif
@@ -165,9 +175,10 @@ fn find(wanted: u32, n: u32) -> Found {
                     high = at;
                     few = count;
                 }
-                // Where the count would be right if it fell evenly, but well inside.
-                let aim = (wanted + CAP) / 2u;
-                let share = (many - min(many, aim)) * 256u / max(many - min(many, few), 1u);
+                // Counts fall as those of normal numbers do: about by their logarithm.
+                let from_many = log16(many);
+                let span = max(from_many - min(from_many, log16(few)), 1u);
+                let share = (from_many - min(from_many, log16((wanted + CAP) / 2u))) * 256u / span;
                 at = low + ((high - low) >> 8u) * clamp(share, 24u, 232u);
             }
         }
@@ -186,9 +197,9 @@ fn find(wanted: u32, n: u32) -> Found {
 
 // The same by bisection: `low` is reached by as many as are wanted, and `top` is the greatest key.
 fn find_exactly(wanted: u32, lowest: u32, top: u32) -> Found {
-    for (var q = 0u; q < QUADS; q += 1u) {
-        raw[q] = keys_of_raw(raw[q]);
-    }
+#unroll q QUADS
+    raw_$q = keys_of_raw(raw_$q);
+#end
     var low = min(lowest, top) / UNIT * UNIT;
     var high = top;
     // A range of 32 bits is halved 32 times.

@@ -8,6 +8,25 @@ var<workgroup> bin_most: atomic<u32>;
 // Of one bin; counting takes its square.
 const CROWDED: u32 = 192u;
 
+#ifdef BINNED
+// The rank of a candidate, the list being in the order of bins, each of which says where it ends; or
+// `need` if it is not among those that are needed.
+fn rank_in_bin(e: vec2<u32>, bin: u32, need: u32) -> u32 {
+    var rank = 0u;
+    if (bin > 0u) {
+        rank = atomicLoad(&bins[bin - 1u]);
+    }
+    if (rank >= need) {
+        return need;
+    }
+    let end = atomicLoad(&bins[bin]);
+    for (var i = rank; i < end; i += 1u) {
+        rank += select(0u, 1u, before(list[i], e));
+    }
+    return rank;
+}
+#endif
+
 // Leaves the `need` leading ones of list[0..c) in order in list[0..need); c is at most CAP, and all
 // threads have written what they have to.
 fn order_list(c: u32, need: u32) {
@@ -35,17 +54,16 @@ fn order_list(c: u32, need: u32) {
         atomicStore(&key_most, 0u);
         atomicStore(&bin_most, 0u);
     }
-    var e: array<vec2<u32>, LIST_EACH>;
     var least = 0xffffffffu;
     var most = 0u;
-    for (var j = 0u; j < LIST_EACH; j += 1u) {
-        let i = j * WG + tid;
-        if (i < c) {
-            e[j] = list[i];
-            least = min(least, e[j].x);
-            most = max(most, e[j].x);
-        }
+#unroll j LIST_EACH
+    var e_$j = vec2<u32>(0u);
+    if ($ju * WG + tid < c) {
+        e_$j = list[$ju * WG + tid];
+        least = min(least, e_$j.x);
+        most = max(most, e_$j.x);
     }
+#end
     workgroupBarrier();
     let lower = group_min(least);
     let upper = group_max(most);
@@ -56,11 +74,11 @@ fn order_list(c: u32, need: u32) {
     workgroupBarrier();
     least = atomicLoad(&key_least);
     let shift = bin_shift(atomicLoad(&key_most) - least);
-    for (var j = 0u; j < LIST_EACH; j += 1u) {
-        if (j * WG + tid < c) {
-            atomicAdd(&bins[LAST_BIN - ((e[j].x - least) >> shift)], 1u);
-        }
+#unroll j LIST_EACH
+    if ($ju * WG + tid < c) {
+        atomicAdd(&bins[LAST_BIN - ((e_$j.x - least) >> shift)], 1u);
     }
+#end
     workgroupBarrier();
     var sum = 0u;
     var largest = 0u;
@@ -90,37 +108,24 @@ fn order_list(c: u32, need: u32) {
         workgroupBarrier();
         // Every candidate is in a register: the list can be written over. Each bin ends up as its
         // end.
-        for (var j = 0u; j < LIST_EACH; j += 1u) {
-            if (j * WG + tid < c) {
-                list[atomicAdd(&bins[LAST_BIN - ((e[j].x - least) >> shift)], 1u)] = e[j];
-            }
+#unroll j LIST_EACH
+        if ($ju * WG + tid < c) {
+            list[atomicAdd(&bins[LAST_BIN - ((e_$j.x - least) >> shift)], 1u)] = e_$j;
         }
+#end
         workgroupBarrier();
-        var rank: array<u32, LIST_EACH>;
-        for (var j = 0u; j < LIST_EACH; j += 1u) {
-            rank[j] = need;
-            if (j * WG + tid < c) {
-                let bin = LAST_BIN - ((e[j].x - least) >> shift);
-                var first = 0u;
-                if (bin > 0u) {
-                    first = atomicLoad(&bins[bin - 1u]);
-                }
-                if (first < need) {
-                    let end = atomicLoad(&bins[bin]);
-                    var earlier = first;
-                    for (var i = first; i < end; i += 1u) {
-                        earlier += select(0u, 1u, before(list[i], e[j]));
-                    }
-                    rank[j] = earlier;
-                }
-            }
+#unroll j LIST_EACH
+        var rank_$j = need;
+        if ($ju * WG + tid < c) {
+            rank_$j = rank_in_bin(e_$j, LAST_BIN - ((e_$j.x - least) >> shift), need);
         }
+#end
         workgroupBarrier();
-        for (var j = 0u; j < LIST_EACH; j += 1u) {
-            if (rank[j] < need) {
-                list[rank[j]] = e[j];
-            }
+#unroll j LIST_EACH
+        if (rank_$j < need) {
+            list[rank_$j] = e_$j;
         }
+#end
         workgroupBarrier();
         return;
     }

@@ -19,19 +19,46 @@ fn is_wanted(e: vec2<u32>, b: Bounds) -> bool {
 // Counts a digit of the elements that share the digits known so far: those of the last wanted in the
 // first histogram, with RANGE those of the first wanted in the second.
 fn count_digits(s: Span, shift: u32, digits: u32, known: u32, low: u32, high: u32, apart: bool) {
-    for (var at = 0u; at < s.count; at += TILE_V) {
-        for (var j = 0u; j < VECS; j += 1u) {
-            let i = at + j * WG + tid;
-            if (in_tile(j) && i < s.count) {
-                let w = fetch(s, i, j);
-                let ok = valid(s, i);
-                count_four(keys_of(evens(w)), ok, shift, digits, known, low, high, apart);
-#ifdef HALF
-                count_four(keys_of(odds(w)), ok >> 4u, shift, digits, known, low, high, apart);
-#endif
-            }
-        }
+#ifdef RESIDENT
+#unroll j VECS
+    if (in_tile($ju) && $ju * WG + tid < s.count) {
+        count_vector(held_$j, valid(s, $ju * WG + tid), shift, digits, known, low, high, apart);
     }
+#end
+#else
+    for (var at = 0u; at < s.count; at += TILE_V) {
+        // All of a tile is asked for before any of it is looked at.
+#unroll j VECS
+        let i_$j = at + $ju * WG + tid;
+        let there_$j = in_tile($ju) && i_$j < s.count;
+        var w_$j = vec4<u32>(0u);
+        if (there_$j) {
+            w_$j = words(s, i_$j);
+        }
+#end
+#unroll j VECS
+        if (there_$j) {
+            count_vector(w_$j, valid(s, i_$j), shift, digits, known, low, high, apart);
+        }
+#end
+    }
+#endif
+}
+
+fn count_vector(
+    w: vec4<u32>,
+    ok: u32,
+    shift: u32,
+    digits: u32,
+    known: u32,
+    low: u32,
+    high: u32,
+    apart: bool,
+) {
+    count_four(keys_of_raw(raw_evens(w)), ok, shift, digits, known, low, high, apart);
+#ifdef HALF
+    count_four(keys_of_raw(raw_odds(w)), ok >> 4u, shift, digits, known, low, high, apart);
+#endif
 }
 
 fn count_four(
@@ -60,6 +87,18 @@ fn count_four(
     }
 }
 
+// Counts the elements of a vector that have a key by their columns.
+fn count_ties(s: Span, i: u32, w: vec4<u32>, key: u32, shift: u32) {
+    var mask = hits(w, vec4<u32>(least_raw(key))) & valid(s, i);
+    while (mask != 0u) {
+        let column = column_of(s, i, of_bit(firstTrailingBit(mask)));
+        mask = mask & (mask - 1u);
+        if (key_of(element(s.row, column)) == key) {
+            atomicAdd(&bins[(column - s.begin) >> shift], 1u);
+        }
+    }
+}
+
 // The column of item `need` (from 0) of the span's elements with this key, in the order of columns.
 fn column_of_tie(s: Span, key: u32, need: u32) -> u32 {
     var from_column = 0u;
@@ -71,23 +110,30 @@ fn column_of_tie(s: Span, key: u32, need: u32) -> u32 {
         clear_bins(HISTOGRAM);
         workgroupBarrier();
         if (from_column == 0u && n == s.n) {
-            for (var at = 0u; at < s.count; at += TILE_V) {
-                for (var j = 0u; j < VECS; j += 1u) {
-                    let i = at + j * WG + tid;
-                    if (in_tile(j) && i < s.count) {
-                        let w = fetch(s, i, j);
-                        var mask = hits(w, vec4<u32>(least_raw(key))) & valid(s, i);
-                        while (mask != 0u) {
-                            let e = of_bit(firstTrailingBit(mask));
-                            mask = mask & (mask - 1u);
-                            let column = column_of(s, i, e);
-                            if (key_of(element(s.row, column)) == key) {
-                                atomicAdd(&bins[(column - s.begin) >> shift], 1u);
-                            }
-                        }
-                    }
-                }
+#ifdef RESIDENT
+#unroll j VECS
+            if (in_tile($ju) && $ju * WG + tid < s.count) {
+                count_ties(s, $ju * WG + tid, held_$j, key, shift);
             }
+#end
+#else
+    for (var at = 0u; at < s.count; at += TILE_V) {
+        // All of a tile is asked for before any of it is looked at.
+#unroll j VECS
+        let i_$j = at + $ju * WG + tid;
+        let there_$j = in_tile($ju) && i_$j < s.count;
+        var w_$j = vec4<u32>(0u);
+        if (there_$j) {
+            w_$j = words(s, i_$j);
+        }
+#end
+#unroll j VECS
+        if (there_$j) {
+            count_ties(s, i_$j, w_$j, key, shift);
+        }
+#end
+    }
+#endif
         } else {
             for (var i = tid; i < n; i += WG) {
                 if (key_of(element(s.row, s.begin + from_column + i)) == key) {
@@ -153,6 +199,24 @@ fn bounds_of(s: Span, first: u32, last: u32) -> Bounds {
 
 var<workgroup> collected: atomic<u32>;
 
+// Puts what is wanted of a vector's hits where there is room next.
+fn collect_vector(s: Span, i: u32, hit: u32, b: Bounds, in_memory: bool, base: u32) {
+    var mask = hit & valid(s, i);
+    while (mask != 0u) {
+        let column = column_of(s, i, of_bit(firstTrailingBit(mask)));
+        mask = mask & (mask - 1u);
+        let e = entry(s.row, column);
+        if (is_wanted(e, b)) {
+            let place = atomicAdd(&collected, 1u);
+            if (in_memory) {
+                lists[base + place] = e;
+            } else {
+                list[place] = e;
+            }
+        }
+    }
+}
+
 // Puts what is wanted into list[0..] or lists[base..], in any order.
 fn collect(s: Span, b: Bounds, in_memory: bool, base: u32) {
     if (tid == 0u) {
@@ -160,27 +224,30 @@ fn collect(s: Span, b: Bounds, in_memory: bool, base: u32) {
     }
     workgroupBarrier();
     let least = vec4<u32>(least_raw(b.low.x));
-    for (var at = 0u; at < s.count; at += TILE_V) {
-        for (var j = 0u; j < VECS; j += 1u) {
-            let i = at + j * WG + tid;
-            if (in_tile(j) && i < s.count) {
-                var mask = hits(fetch(s, i, j), least) & valid(s, i);
-                while (mask != 0u) {
-                    let column = column_of(s, i, of_bit(firstTrailingBit(mask)));
-                    mask = mask & (mask - 1u);
-                    let e = entry(s.row, column);
-                    if (is_wanted(e, b)) {
-                        let place = atomicAdd(&collected, 1u);
-                        if (in_memory) {
-                            lists[base + place] = e;
-                        } else {
-                            list[place] = e;
-                        }
-                    }
-                }
-            }
-        }
+#ifdef RESIDENT
+#unroll j VECS
+    if (in_tile($ju) && $ju * WG + tid < s.count) {
+        collect_vector(s, $ju * WG + tid, hits(held_$j, least), b, in_memory, base);
     }
+#end
+#else
+    for (var at = 0u; at < s.count; at += TILE_V) {
+        // All of a tile is asked for before any of it is looked at.
+#unroll j VECS
+        let i_$j = at + $ju * WG + tid;
+        let there_$j = in_tile($ju) && i_$j < s.count;
+        var w_$j = vec4<u32>(0u);
+        if (there_$j) {
+            w_$j = words(s, i_$j);
+        }
+#end
+#unroll j VECS
+        if (there_$j) {
+            collect_vector(s, i_$j, hits(w_$j, least), b, in_memory, base);
+        }
+#end
+    }
+#endif
     storageBarrier();
     workgroupBarrier();
 }

@@ -25,40 +25,40 @@ fn threshold(s: Span, most: u32) -> u32 {
 #endif
     let each = s.count / (WG * SAMPLE);
     let rest = s.count % (WG * SAMPLE);
-    var sample: array<vec4<u32>, SAMPLE>;
-    var ok: array<u32, SAMPLE>;
     var best = 0u;
-    for (var j = 0u; j < SAMPLE; j += 1u) {
-        let nth = j * WG + dealt;
+#unroll j SAMPLE
+    var sample_$j = vec4<u32>(0u);
+    var ok_$j = 0xffu;
+    {
+        let nth = $ju * WG + dealt;
         var i = nth * each + nth * rest / (WG * SAMPLE);
-        ok[j] = 0xffu;
+#ifdef RESIDENT
+        i = $ju * WG + tid;
+        sample_$j = held_$j;
+        if (i >= s.count) {
+            ok_$j = 0u;
+        }
+#else
         if (all) {
-#ifdef RESIDENT
-            i = j * WG + tid;
-#else
             i = nth;
-#endif
-            if (i >= s.count) {
-                ok[j] = 0u;
-            }
         }
-        if (ok[j] != 0u) {
-#ifdef RESIDENT
-            sample[j] = held[j];
-#else
-            sample[j] = words(s, i);
+        if (i < s.count) {
+            sample_$j = words(s, i);
+        } else {
+            ok_$j = 0u;
+        }
 #endif
-            if (i == 0u || i + 1u == s.count) {
-                ok[j] = valid(s, i);
-            }
+        if (ok_$j != 0u && (i == 0u || i + 1u == s.count)) {
+            ok_$j = valid(s, i);
         }
     }
-    for (var j = 0u; j < SAMPLE; j += 1u) {
-        best = max(best, greatest(chosen(keys_of(evens(sample[j])), ok[j])));
+#end
+#unroll j SAMPLE
+    best = max(best, greatest(chosen(keys_of_raw(raw_evens(sample_$j)), ok_$j)));
 #ifdef HALF
-        best = max(best, greatest(chosen(keys_of(odds(sample[j])), ok[j] >> 4u)));
+    best = max(best, greatest(chosen(keys_of_raw(raw_odds(sample_$j)), ok_$j >> 4u)));
 #endif
-    }
+#end
     clear_bins(HISTOGRAM);
 #ifdef SUBGROUP
     if (tid == 0u) {
@@ -87,12 +87,12 @@ fn threshold(s: Span, most: u32) -> u32 {
 #endif
 #ifdef REFINE
     let shift = bin_shift(greatest_key - least);
-    for (var j = 0u; j < SAMPLE; j += 1u) {
-        bin_sample(chosen(keys_of(evens(sample[j])), ok[j]), least, shift);
+#unroll j SAMPLE
+    bin_sample(chosen(keys_of_raw(raw_evens(sample_$j)), ok_$j), least, shift);
 #ifdef HALF
-        bin_sample(chosen(keys_of(odds(sample[j])), ok[j] >> 4u), least, shift);
+    bin_sample(chosen(keys_of_raw(raw_odds(sample_$j)), ok_$j >> 4u), least, shift);
 #endif
-    }
+#end
     workgroupBarrier();
     let bin = pick(0u, r - 1u).x;
     return least_raw(least + ((LAST_BIN - bin) << shift));

@@ -38,26 +38,26 @@ fn words(s: Span, i: u32) -> vec4<u32> {
     return w;
 }
 
-// A vector's elements, four at a time: with HALF the even ones, and then the odd ones.
-fn evens(w: vec4<u32>) -> vec4<u32> {
+// A vector's raw keys, four elements at a time: with HALF those of the even ones, and then of the odd
+// ones. Both halves of a word are turned together, and only what moves NaN is added to each; the even
+// ones' lower halves are no part of the key.
 #ifdef HALF
-    return w << vec4<u32>(16u);
+fn turned(w: vec4<u32>) -> vec4<u32> {
+    let signs = (w >> vec4<u32>(15u)) & vec4<u32>(0x00010001u);
+    return w ^ (signs * vec4<u32>(p.mask >> 16u)) ^ vec4<u32>(p.flip | (p.flip >> 16u));
+}
+fn raw_evens(w: vec4<u32>) -> vec4<u32> {
+    return (turned(w) << vec4<u32>(16u)) + vec4<u32>(p.add);
+}
+fn raw_odds(w: vec4<u32>) -> vec4<u32> {
+    return (turned(w) & vec4<u32>(0xffff0000u)) + vec4<u32>(p.add);
+}
 #else
-    return w;
+fn raw_evens(w: vec4<u32>) -> vec4<u32> {
+    let sign = bitcast<vec4<u32>>(bitcast<vec4<i32>>(w) >> vec4<u32>(31u));
+    return ((w ^ (sign & vec4<u32>(p.mask))) ^ vec4<u32>(p.flip)) + vec4<u32>(p.add);
+}
 #endif
-}
-fn odds(w: vec4<u32>) -> vec4<u32> {
-    return w & vec4<u32>(0xffff0000u);
-}
-
-fn raw_keys(bits: vec4<u32>) -> vec4<u32> {
-    let sign = bitcast<vec4<u32>>(bitcast<vec4<i32>>(bits) >> vec4<u32>(31u));
-    return ((bits ^ (sign & vec4<u32>(p.mask))) ^ vec4<u32>(p.flip)) + vec4<u32>(p.add);
-}
-
-fn keys_of(bits: vec4<u32>) -> vec4<u32> {
-    return keys_of_raw(raw_keys(bits));
-}
 
 fn keys_of_raw(raw_keys: vec4<u32>) -> vec4<u32> {
     var raw = raw_keys;
@@ -76,9 +76,9 @@ fn greatest(v: vec4<u32>) -> u32 {
 // The greatest raw keys of a vector, element by element of four.
 fn top_raw(w: vec4<u32>) -> vec4<u32> {
 #ifdef HALF
-    return max(raw_keys(evens(w)), raw_keys(odds(w)));
+    return max(raw_evens(w), raw_odds(w));
 #else
-    return raw_keys(w);
+    return raw_evens(w);
 #endif
 }
 
@@ -89,9 +89,9 @@ fn bits4(hit: vec4<bool>) -> u32 {
 // A bit for each element of a vector whose raw key reaches `least`: bit b is element `of_bit(b)`.
 fn hits(w: vec4<u32>, least: vec4<u32>) -> u32 {
 #ifdef HALF
-    return bits4(raw_keys(evens(w)) >= least) | (bits4(raw_keys(odds(w)) >= least) << 4u);
+    return bits4(raw_evens(w) >= least) | (bits4(raw_odds(w) >= least) << 4u);
 #else
-    return bits4(raw_keys(w) >= least);
+    return bits4(raw_evens(w) >= least);
 #endif
 }
 
@@ -137,23 +137,15 @@ fn in_tile(j: u32) -> bool {
 
 #ifdef RESIDENT
 // The span is one tile at most: each thread holds its part of it.
-var<private> held: array<vec4<u32>, VECS>;
+#unroll j VECS
+var<private> held_$j: vec4<u32>;
+#end
 
 fn hold(s: Span) {
-    for (var j = 0u; j < VECS; j += 1u) {
-        let i = j * WG + tid;
-        if (in_tile(j) && i < s.count) {
-            held[j] = words(s, i);
-        }
+#unroll j VECS
+    if (in_tile($ju) && $ju * WG + tid < s.count) {
+        held_$j = words(s, $ju * WG + tid);
     }
+#end
 }
 #endif
-
-// Vector i of a span, which is the thread's j-th of its tile.
-fn fetch(s: Span, i: u32, j: u32) -> vec4<u32> {
-#ifdef RESIDENT
-    return held[j];
-#else
-    return words(s, i);
-#endif
-}
