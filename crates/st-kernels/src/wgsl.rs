@@ -1,6 +1,7 @@
 //! The WGSL sources, and how a permutation of one is put together.
 //!
-//! A stage is one file; it imports shared parts by `#import name`, each once, and `#ifdef`,
+//! A stage is one file; it imports shared parts by `#import name`, each once, or has them put in place
+//! by `#paste name`, and `#ifdef`,
 //! `#ifndef`, `#else` and `#endif` choose lines by the permutation's defines. Sizes are constants put
 //! before everything. `#sort32 v` and `#merge32 v` become the compare and exchanges of a network over
 //! the array `v`, the greatest first; `#unroll j COUNT` to `#end` repeats lines with `$j` as a
@@ -431,6 +432,8 @@ fn shared(name: &str) -> Option<&'static str> {
         "lists" => include_str!("../wgsl/shared/lists.wgsl"),
         "threshold" => include_str!("../wgsl/shared/threshold.wgsl"),
         "dense" => include_str!("../wgsl/shared/dense.wgsl"),
+        "group_find" => include_str!("../wgsl/shared/group_find.wgsl"),
+        "group_reach" => include_str!("../wgsl/shared/group_reach.wgsl"),
         "group" => include_str!("../wgsl/shared/group.wgsl"),
         "sweep" => include_str!("../wgsl/shared/sweep.wgsl"),
         "part_run" => include_str!("../wgsl/shared/part_run.wgsl"),
@@ -469,6 +472,11 @@ fn expand(text: &str, defines: &[&str], imported: &mut Vec<String>, out: &mut St
                 }
             }
             "#import" => {}
+            "#paste" if all_on => match shared(rest.trim()) {
+                Some(text) => expand(text, defines, imported, out),
+                None => out.push_str(&format!("#paste of {rest}, which is not there\n")),
+            },
+            "#paste" => {}
             "#sort32" if all_on => exchanges(rest.trim(), &sorting_network(32), out),
             "#merge32" if all_on => exchanges(rest.trim(), &merging_network(32), out),
             "#sort32" | "#merge32" => {}

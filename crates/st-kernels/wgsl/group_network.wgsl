@@ -51,12 +51,12 @@ fn main(
         let row = min(first_row + in_block, p.rows - 1u);
         let n = row_length(row);
         let s = span(row, 0u, n);
-        load(s);
-        let found = find(wanted(n).y, n);
-        let least = key_of_raw(found.least);
-        let range = max(key_of_raw(found.most), least) - least;
-        let shift = 8u - min(8u, countLeadingZeros(range));
-        var mask = found.mask;
+        let needed = wanted(n).y;
+#paste group_find
+        let least = key_of_raw(found_least);
+        let reached = max(key_of_raw(found_most), least) - least;
+        let shift = 8u - min(8u, countLeadingZeros(reached));
+        var mask = found_mask;
         var place = sb + group_before(countOneBits(mask)) * APART + in_block;
         while (mask != 0u) {
             let bit = firstTrailingBit(mask);
@@ -67,7 +67,7 @@ fn main(
         }
         if (own_lane == 0u) {
             least_of[block * BLOCK + in_block] = least;
-            shift_of[block * BLOCK + in_block] = (found.count << 8u) | shift;
+            shift_of[block * BLOCK + in_block] = (found_count << 8u) | shift;
         }
     }
     workgroupBarrier();

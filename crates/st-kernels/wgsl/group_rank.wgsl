@@ -28,11 +28,11 @@ fn main(
     let n = row_length(s_row);
     let ranks = wanted(n);
     let s = span(s_row, 0u, n);
-    load(s);
-    let found = find(ranks.y, n);
+    let needed = ranks.y;
+#paste group_find
 
     let base = tid / GROUP * CAP;
-    var mask = found.mask;
+    var mask = found_mask;
     var place = base + group_before(countOneBits(mask));
     while (mask != 0u) {
         let bit = firstTrailingBit(mask);
@@ -46,11 +46,11 @@ fn main(
 #unroll q KL
     var rank_$q = 0u;
     var mine_$q = vec2<u32>(0u);
-    if ($(q * 8)u + own_lane < found.count) {
+    if ($(q * 8)u + own_lane < found_count) {
         mine_$q = slots[base + $(q * 8)u + own_lane];
     }
 #end
-    for (var i = 0u; i < found.count; i += 1u) {
+    for (var i = 0u; i < found_count; i += 1u) {
         let e = slots[base + i];
 #unroll q KL
         rank_$q += select(0u, 1u, before(e, mine_$q));
@@ -60,7 +60,7 @@ fn main(
         // Only what is wanted remains, without keys, and is counted again.
         workgroupBarrier();
 #unroll q KL
-        if ($(q * 8)u + own_lane < found.count) {
+        if ($(q * 8)u + own_lane < found_count) {
             let chosen = rank_$q >= ranks.x && rank_$q < ranks.y;
             mine_$q = select(vec2<u32>(0u), vec2<u32>(1u, mine_$q.y), chosen);
             slots[base + $(q * 8)u + own_lane] = mine_$q;
@@ -68,7 +68,7 @@ fn main(
         }
 #end
         workgroupBarrier();
-        for (var i = 0u; i < found.count; i += 1u) {
+        for (var i = 0u; i < found_count; i += 1u) {
             let e = slots[base + i];
 #unroll q KL
             rank_$q += select(0u, 1u, rank_$q != 0xffffffffu && before(e, mine_$q));
@@ -77,7 +77,7 @@ fn main(
     }
     if (live) {
 #unroll q KL
-        if ($(q * 8)u + own_lane < found.count && rank_$q >= ranks.x && rank_$q < ranks.y) {
+        if ($(q * 8)u + own_lane < found_count && rank_$q >= ranks.x && rank_$q < ranks.y) {
             emit_entry(row, rank_$q - ranks.x, mine_$q);
         }
 #end

@@ -1,9 +1,10 @@
 // The second command of every kernel: one workgroup for each row gathers the parts' lists and orders
-// them. If they hold more than fits, those that come before the last one wanted so far are taken,
-// list by list, and the best kept whenever there is no more room. If they hold less than is wanted,
-// the sample has misled the filter, and the row is selected again by radix.
+// them. If they hold more than fits, bins find which may be wanted; if too many have one key, those
+// that come before the last one wanted so far are taken, list by list, and the best kept whenever
+// there is no more room. If they hold less than is wanted, the sample has misled the filter, and the
+// row is selected again by radix.
 //
-// Reads the lists once.
+// Reads the lists once, or three times or four.
 #import params
 #import keys
 #import vectors
@@ -52,6 +53,72 @@ fn copy_list(row: u32, part: u32, to: u32, from_thread: u32, threads: u32) {
     for (var i = from_thread; i < count; i += threads) {
         list[to + i] = lists[base + i];
     }
+}
+
+// Takes what may be among the `need` best of all lists into the list and says how many there are,
+// which may be more than fit. Bins between the least and the greatest key find the boundary.
+fn gather_leading(row: u32, need: u32) -> u32 {
+#ifdef SUBGROUP
+    let first_part = subgroup;
+    let parts_on = subgroups;
+    let first = lane;
+    let on = lanes;
+#else
+    let first_part = 0u;
+    let parts_on = 1u;
+    let first = tid;
+    let on = WG;
+#endif
+    clear_bins(HISTOGRAM);
+    if (tid == 0u) {
+        atomicStore(&key_least, 0xffffffffu);
+        atomicStore(&key_most, 0u);
+        atomicStore(&appended, 0u);
+    }
+    workgroupBarrier();
+    var least = 0xffffffffu;
+    var most = 0u;
+    for (var part = first_part; part < p.list_parts; part += parts_on) {
+        let count = count_of(row, part);
+        let base = list_base(row, part);
+        for (var i = first; i < count; i += on) {
+            let key = lists[base + i].x;
+            least = min(least, key);
+            most = max(most, key);
+        }
+    }
+    atomicMin(&key_least, least);
+    atomicMax(&key_most, most);
+    workgroupBarrier();
+    least = atomicLoad(&key_least);
+    let shift = bin_shift(atomicLoad(&key_most) - least);
+    for (var part = first_part; part < p.list_parts; part += parts_on) {
+        let count = count_of(row, part);
+        let base = list_base(row, part);
+        for (var i = first; i < count; i += on) {
+            atomicAdd(&bins[LAST_BIN - ((lists[base + i].x - least) >> shift)], 1u);
+        }
+    }
+    workgroupBarrier();
+    let bin = pick(0u, need - 1u).x;
+    let limit = least + ((LAST_BIN - bin) << shift);
+    for (var part = first_part; part < p.list_parts; part += parts_on) {
+        let count = count_of(row, part);
+        let base = list_base(row, part);
+        for (var i = first; i < count; i += on) {
+            let e = lists[base + i];
+            if (e.x >= limit) {
+                let place = atomicAdd(&appended, 1u);
+                if (place < CAP) {
+                    list[place] = e;
+                }
+            }
+        }
+    }
+    workgroupBarrier();
+    let found = atomicLoad(&appended);
+    workgroupBarrier();
+    return found;
 }
 
 // The `need` best of all lists, in order.
@@ -112,7 +179,12 @@ fn run(row: u32, part: u32) {
         gather(row);
         order_list(total, ranks.y);
     } else {
-        gather_best(row, ranks.y);
+        let found = gather_leading(row, ranks.y);
+        if (found <= CAP) {
+            order_list(found, ranks.y);
+        } else {
+            gather_best(row, ranks.y);
+        }
     }
     finish_list(row, ranks.x, ranks.y);
 }

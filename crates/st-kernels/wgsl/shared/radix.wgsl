@@ -71,10 +71,23 @@ fn count_four(
     high: u32,
     apart: bool,
 ) {
+    // Four of one bin are counted at once: where all are equal, every thread waits for every other.
+    let all_bins = (keys >> vec4<u32>(shift)) & vec4<u32>(digits);
+    if ((ok & 15u) == 15u && all(keys.xxx == keys.yzw)) {
+        if ((keys.x & known) == low) {
+            atomicAdd(&bins[digits - all_bins.x], 4u);
+        }
+#ifdef RANGE
+        if (apart && (keys.x & known) == high) {
+            atomicAdd(&bins[HISTOGRAM + digits - all_bins.x], 4u);
+        }
+#endif
+        return;
+    }
     for (var e = 0u; e < 4u; e += 1u) {
         if (((ok >> e) & 1u) != 0u) {
             // The greatest first.
-            let bin = digits - ((keys[e] >> shift) & digits);
+            let bin = digits - all_bins[e];
             if ((keys[e] & known) == low) {
                 atomicAdd(&bins[bin], 1u);
             }

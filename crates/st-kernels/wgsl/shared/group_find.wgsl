@@ -1,0 +1,168 @@
+// Pasted where a row's elements are to be found: `needed` of them, or up to CAP, of the span `s` of n
+// columns. Leaves the lane's share as bits in `found_mask`, how many the group has in `found_count`, a
+// key that all of them reach in `found_least`, and the row's greatest raw key in `found_most`.
+//
+// No function: what is kept in registers must not be passed around.
+#unroll q QUADS
+    var raw_$q = vec4<u32>(0u);
+#end
+    var present = 0u;
+#unroll j EV
+    {
+        let i = $ju * GROUP + own_lane;
+#ifdef FULL_ROWS
+        let w = vectors[s.first + i];
+#else
+        var w = vec4<u32>(0u);
+        if (i < s.count) {
+            w = words(s, i);
+            present = present | (valid(s, i) << ($ju * PER));
+        }
+#endif
+#ifdef HALF
+        raw_$(j * 2) = raw_evens(w) & vec4<u32>(0xffff0000u);
+        raw_$(j * 2 + 1) = raw_odds(w);
+#else
+        raw_$j = raw_evens(w);
+#endif
+    }
+#end
+    // Partial maxima: their least is reached by as many elements as there are maxima.
+    var low = 0xffffffffu;
+    var found_most = 0u;
+#unroll g PARTIAL
+    var four_$g = vec4<u32>(0u);
+#unroll q QUADS_EACH
+#ifdef FULL_ROWS
+    four_$g = max(four_$g, raw_$(g * QUADS_EACH + q));
+#else
+    four_$g = max(four_$g, select(
+        vec4<u32>(0u),
+        raw_$(g * QUADS_EACH + q),
+        (vec4<u32>(present >> ($(g * QUADS_EACH + q)u * 4u)) & vec4<u32>(1u, 2u, 4u, 8u)) != vec4<u32>(0u),
+    ));
+#endif
+#end
+    let maximum_$g = greatest(four_$g);
+    low = min(low, maximum_$g);
+    found_most = max(found_most, maximum_$g);
+#end
+    let neighbour = subgroupShuffleXor(low, 1u);
+    // Pairs of lanes will do for few.
+    low = select(min(low, neighbour), max(low, neighbour), needed <= 4u && PARTIAL == 1u);
+    low = min(low, subgroupShuffleXor(low, 2u));
+    low = min(low, subgroupShuffleXor(low, 4u));
+    found_most = group_most(found_most);
+    if (needed > GROUP * PARTIAL) {
+        low = 0u;
+    }
+    var high = found_most;
+    var at = low;
+#ifdef NETWORK
+    // Three tenths of the way from the maxima's mean to their least.
+    var sums = 0u;
+#unroll g PARTIAL
+    sums += (maximum_$g - min(maximum_$g, low)) / (GROUP * PARTIAL);
+#end
+    sums = group_sum(sums);
+    at = low + sums - sums / 4u - sums / 16u;
+#endif
+    if (n <= CAP) {
+        at = 0u;
+    }
+    var found_mask = 0u;
+    var found_count = 0u;
+    var found_least = 0u;
+    var done = false;
+    var reach_least = 0u;
+    var reach_mask = 0u;
+    var many = GROUP * PARTIAL * 3u;
+    var few = 0u;
+    // The bound is a parameter so that no compiler unrolls this.
+    for (var step = 0u; step < p.steps; step += 1u) {
+        reach_least = least_raw(at);
+#paste group_reach
+        let count = group_sum(countOneBits(reach_mask));
+        if (!done) {
+            done = count >= needed && count <= CAP;
+            found_mask = reach_mask;
+            found_count = count;
+            found_least = reach_least;
+            if (!done) {
+                if (count > CAP) {
+                    low = at;
+                    many = count;
+                } else {
+                    high = at;
+                    few = count;
+                }
+                // Counts fall as those of normal numbers do: about by their logarithm.
+                let from_many = log16(many);
+                let range = max(from_many - min(from_many, log16(few)), 1u);
+                let share = (from_many - min(from_many, log16((needed + CAP) / 2u))) * 256u / range;
+                at = low + ((high - low) >> 8u) * clamp(share, 24u, 232u);
+            }
+        }
+        if (subgroupAll(done)) {
+            break;
+        }
+    }
+    if (subgroupAny(!done)) {
+        // By bisection over keys that are equal where they count as equal: `low` is reached by as
+        // many as are needed, nothing is above `high`.
+#unroll q QUADS
+        raw_$q = keys_of_raw(raw_$q);
+#end
+        high = key_of_raw(found_most);
+        low = min(key_of_raw(low), high) / UNIT * UNIT;
+        // A range of 32 bits is halved 32 times.
+        for (var step = 0u; step < 32u; step += 1u) {
+            let more = !done && high - low >= UNIT;
+            if (!subgroupAny(more)) {
+                break;
+            }
+            let units = (high - low) / UNIT;
+            let middle = low + (units - units / 2u) * UNIT;
+            reach_least = middle;
+#paste group_reach
+            let count = group_sum(countOneBits(reach_mask));
+            if (more) {
+                if (count >= needed) {
+                    low = middle;
+                } else {
+                    high = middle - UNIT;
+                }
+            }
+        }
+        // All that come before the ties, and of these the first.
+        reach_least = low + UNIT;
+#paste group_reach
+        let above = select(reach_mask, 0u, low > 0xffffffffu - UNIT);
+        reach_least = low;
+#paste group_reach
+        let ties = reach_mask & ~above;
+        var rest = needed - min(needed, group_sum(countOneBits(above)));
+        var mask = above;
+        for (var j = 0u; j < EV; j += 1u) {
+            var mine = 0u;
+            // As bits in the order of columns.
+            for (var b = 0u; b < PER; b += 1u) {
+                mine = mine | (((ties >> (PER * j + b)) & 1u) << of_bit(b));
+            }
+            let all = countOneBits(mine);
+            let place = group_before(all);
+            for (var b = 0u; b < PER; b += 1u) {
+                let bit = PER * j + b;
+                let earlier = countOneBits(mine & ((1u << of_bit(b)) - 1u));
+                if (((ties >> bit) & 1u) != 0u && place + earlier < rest) {
+                    mask = mask | (1u << bit);
+                }
+            }
+            rest -= min(rest, group_sum(all));
+        }
+        if (!done) {
+            found_mask = mask;
+            found_count = needed;
+            found_least = low;
+        }
+    }
