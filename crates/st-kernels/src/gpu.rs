@@ -301,6 +301,12 @@ pub fn tile_entries(problem: &Problem, caps: &DeviceCaps) -> u64 {
     fitting(problem, caps, 0).clamp(64, 1 << 12)
 }
 
+/// Entries of the list of a command that may have to select a row again, for more than fit it.
+#[must_use]
+pub fn settle_entries(wg: u32, problem: &Problem, caps: &DeviceCaps) -> u64 {
+    fitting(problem, caps, radix_bytes(wg, caps)).min(LEAST_ENTRIES)
+}
+
 /// Room for all parts' candidates of a row next to each other in device memory.
 #[must_use]
 pub fn dense_entries(choice: &Choice, problem: &Problem, caps: &DeviceCaps) -> u64 {
@@ -378,8 +384,8 @@ pub fn shared_bytes(choice: &Choice, problem: &Problem, caps: &DeviceCaps) -> u6
         return first;
     }
     let second = if merges_in_memory(choice, problem, caps) {
-        // Settling may have to select again, with the smallest list.
-        (tile_entries(problem, caps) * entry).max(radix_bytes(choice.wg, caps) + LEAST_ENTRIES * entry)
+        let settle = radix_bytes(choice.wg, caps) + settle_entries(choice.wg, problem, caps) * entry;
+        (tile_entries(problem, caps) * entry).max(settle)
     } else {
         merge_bytes(choice.wg, caps) + merge_entries(choice, problem, caps) * entry
     };

@@ -282,10 +282,8 @@ impl Permutation {
     pub fn second(stage: Stage, choice: &Choice, problem: &Problem, caps: &DeviceCaps) -> Self {
         let cap = match stage {
             Stage::Merge => gpu::merge_entries(choice, problem, caps),
-            // Selecting again has a list of its own; tiles are those of the network.
-            Stage::Settle | Stage::Unkey | Stage::Spread | Stage::Tiles => {
-                gpu::tile_entries(problem, caps)
-            }
+            Stage::Settle => gpu::settle_entries(choice.wg, problem, caps),
+            // The tiles of the network, by which all of these count.
             _ => gpu::tile_entries(problem, caps),
         };
         let settles = matches!(stage, Stage::Settle | Stage::Merge);

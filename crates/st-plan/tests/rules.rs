@@ -84,7 +84,7 @@ fn what_cannot_be_run_goes_to_the_nearest_that_can() {
         assert_eq!(st_kernels::check(&plan.choice, &problem(), &caps), Ok(()));
     }
     let many = Problem { k: 1000, ..problem() };
-    let plan = plan(&many, &CAPS.with_shared_mem(4096), &knowledge("mk: 4"));
+    let plan = plan(&many, &CAPS.with_shared_mem(12 << 10), &knowledge("mk: 4"));
     assert_eq!(plan.choice.mk, MergeKind::Radix, "a list of 1000 does not fit: {plan}");
 }
 

@@ -6,14 +6,15 @@
 //! do when the last workgroup has swept its columns.
 //!
 //! Where the coefficients come from: they were fitted by hand to our WGSL kernels on an NVIDIA H200
-//! through Vulkan (`st-bench wgpu`, 2026-11-22; the measurements stand in `measured.rs`), commands
-//! to sketches before them. There the model is off by a factor of 1.5 on average, on other devices
-//! it was never compared; measured rows put the predictions right where there are any
+//! through Vulkan (`st-bench wgpu`, 2026-11-22 and -28; the measurements stand in `measured.rs`),
+//! commands to sketches before them. On other devices it was never compared; measured rows put the predictions right where there are any
 //! ([`crate::calibrate`]).
 
 use st_kernels::gpu::{
-    HISTOGRAM, MAX_KL, MAX_PARTS, MAX_REGISTER_KL, details, entry_bytes, footprint, kept,
-    part_columns, parts, uses,
+    GROUP, HISTOGRAM, MAX_KL, MAX_PARTS, MAX_REGISTER_KL, MOST_HELD, MOST_SWEPT, details,
+    dense_entries, entry_bytes, footprint, is_aligned, is_grouped, is_resident, kept,
+    merge_entries, merges_in_memory, part_columns, parts, sample, tile_entries, uses,
+    vector_elements,
 };
 use st_rank::{
     Backend, Choice, CompactProblem, DeviceCaps, Field, MergeDetail, MergeKind, Problem,
@@ -56,7 +57,26 @@ const MEMORY_FACTOR: f64 = 1.5;
 const BIN_NS: f64 = 300.0;
 /// Counting an element into a histogram.
 const COUNT_OPS: f64 = 40.0;
-/// Digits looked at before the boundary is known, on average, and once more to collect.
+/// The same by the radix kernel, which reads vectors.
+const RADIX_OPS: f64 = 18.0;
+/// Comparing an element with a threshold, of a vector; and where hits are dense.
+const FILTER_OPS: f64 = 9.0;
+const DENSE_OPS: f64 = 18.0;
+/// Drawing a sample and finding a threshold in it.
+const SAMPLE_NS: f64 = 4_500.0;
+/// Ordering a list of few, and of more: by bins, and for each candidate of a thread.
+const FEW_NS: f64 = 1_500.0;
+const BINNED_NS: f64 = 3_000.0;
+const EACH_NS: f64 = 500.0;
+/// Threads of a multiprocessor whose kernels hold much in registers.
+const HEAVY_THREADS: f64 = 1_024.0;
+/// Finding the candidates of a short row, for each element.
+const GROUP_OPS: f64 = 140.0;
+/// A dispatch that orders candidates in device memory, and the candidates that it moves in a
+/// nanosecond.
+const PASS_NS: f64 = 2_500.0;
+const PASS_RATE: f64 = 250.0;
+/// Digits looked at before the boundary is known, where a kernel selects again.
 const RADIX_PASSES: f64 = 3.0;
 /// How much faster than device memory a second-level cache is.
 const L2_FACTOR: f64 = 2.5;
@@ -139,7 +159,12 @@ impl<'a> Model<'a> {
         let groups = (needs.workgroups as f64).max(1.0);
 
         let by_shared = self.core_shared / (needs.shared_bytes as f64).max(1.0);
-        let resident = (CORE_THREADS / wg).min(by_shared).clamp(1.0, CORE_GROUPS).floor();
+        let threads = match choice.mk {
+            MergeKind::Filter | MergeKind::Radix => HEAVY_THREADS,
+            MergeKind::Warp if is_grouped(choice.mk, choice.mkd) => HEAVY_THREADS,
+            _ => CORE_THREADS,
+        };
+        let resident = (threads / wg).min(by_shared).clamp(1.0, CORE_GROUPS).floor();
         let waves = groups / (cores * resident);
         // The last wave takes as long as a full one.
         let waves = if waves < 1.0 { waves } else { waves.ceil() };
@@ -162,28 +187,53 @@ impl<'a> Model<'a> {
 
         let (ops, tail) = self.work(choice, n, b);
         let rate = (wg * THREAD_OPS).min(CORE_OPS / on_core);
-        // The warp kernel does one part in each subgroup of a workgroup.
+        // The warp kernels do one part in each subgroup of a workgroup, or several.
         let parts_of_group = match choice.mk {
+            MergeKind::Warp if choice.mkd == MergeDetail::GroupNetwork => wg,
+            MergeKind::Warp if is_grouped(choice.mk, choice.mkd) => wg / f64::from(GROUP),
             MergeKind::Warp => wg / f64::from(self.caps.lane),
             _ => 1.0,
         };
         let compute = waves.max(1.0) * (n * ops * parts_of_group / rate);
         let tails = tail * waves.max(1.0);
-        let merge = if choice.use_2ce {
-            let parts = parts(choice, self.problem.cols) as f64;
-            let lists = self.rows * parts * b * self.entry * 2.0 / self.bandwidth;
-            // All parts' candidates, pruned to two lists before they are sorted.
-            let rounds = (self.rows / cores).max(1.0).ceil();
-            self.next_ns + lists + rounds * self.merge(parts * b, b, wg)
-        } else {
-            0.0
-        };
+        let merge = if choice.use_2ce { self.merge(choice, n, b) } else { 0.0 };
         self.command_ns + memory.max(compute) + tails + merge
     }
 
-    /// Merging `all` candidates into b sorted ones by one workgroup.
-    fn merge(&self, all: f64, b: f64, wg: f64) -> f64 {
-        all / wg / THREAD_OPS * KEY_OPS * 2.0 + Self::sort((2.0 * b).min(all), wg)
+    /// The second command.
+    fn merge(&self, choice: &Choice, n: f64, b: f64) -> f64 {
+        let parts = parts(choice, self.problem.cols) as f64;
+        let wg = f64::from(choice.wg);
+        let cores = f64::from(self.caps.cores_or_assumed());
+        let all = match choice.mk {
+            MergeKind::Filter => {
+                sample(choice, self.problem, &self.caps).most.min(parts * n)
+            }
+            _ => parts * b,
+        };
+        let lists = self.rows * all * self.entry * 2.0 / self.bandwidth;
+        if merges_in_memory(choice, self.problem, &self.caps) {
+            let room = dense_entries(choice, self.problem, &self.caps) as f64;
+            let levels = (room / tile_entries(self.problem, &self.caps) as f64).log2().max(0.0);
+            // For each level those steps that stay within a tile, and every three of the others.
+            let passes = 3.0 + levels + levels * (levels + 1.0) / 6.0;
+            return lists + passes * (PASS_NS + self.rows * all / PASS_RATE);
+        }
+        let rounds = (self.rows / cores).max(1.0).ceil();
+        let fits = all <= merge_entries(choice, self.problem, &self.caps) as f64;
+        let gather = all / wg * 4.0 / THREAD_OPS * if fits { 1.0 } else { 4.0 };
+        let taken = if fits { all } else { 2.0 * b };
+        self.next_ns + lists + rounds * (gather + Self::order(taken, wg))
+    }
+
+    /// Ordering `m` candidates in shared memory, where bins mostly do.
+    fn order(m: f64, wg: f64) -> f64 {
+        if m <= wg.min(256.0) {
+            return FEW_NS * m.max(32.0) / 256.0 + FEW_NS;
+        }
+        let each = (m / wg).ceil();
+        // A thread holds eight in registers; a network orders more.
+        if each <= 8.0 { BINNED_NS + EACH_NS * each } else { Self::sort(m, wg) }
     }
 
     /// Operations for each element of a part, and nanoseconds after its last element.
@@ -228,6 +278,7 @@ impl<'a> Model<'a> {
                     }
                 }
             }
+            MergeKind::Warp if is_grouped(choice.mk, choice.mkd) => (GROUP_OPS, 0.0),
             MergeKind::Warp => {
                 let each = hits(kl, n / lane).min(n / lane);
                 let merge = (lane * kl).log2().max(1.0);
@@ -247,19 +298,32 @@ impl<'a> Model<'a> {
             MergeKind::Radix => {
                 let ctile = f64::from(choice.ctile).min(n.max(1.0));
                 let waste = (n / ctile).ceil() * ctile / n;
+                let digits = if self.bytes < 4.0 { 2.0 } else { 3.0 };
                 // Clearing and reading the histograms, with few threads for many bins.
-                let bins = 4.0 * f64::from(HISTOGRAM) / wg * BIN_NS;
-                let scans = RADIX_PASSES * (bins + 4.0 * BARRIER_NS) + n / ctile * BARRIER_NS * 2.0;
-                let fits = b * self.entry <= f64::from(self.caps.shared_mem);
+                let bins = f64::from(HISTOGRAM) / wg * BIN_NS / 4.0;
+                let scans = digits * (bins + 4.0 * BARRIER_NS);
                 let k = (self.problem.k as f64).max(1.0);
-                let sort = Self::sort(k, wg) * if fits { 1.0 } else { MEMORY_FACTOR };
-                let passes = RADIX_PASSES * self.bytes.min(4.0) / 4.0 + 1.0;
-                (COUNT_OPS * passes * waste, scans + sort)
+                let order = if k * self.entry <= f64::from(self.caps.shared_mem) {
+                    if choice.use_2ce { 0.0 } else { Self::order(k, wg) }
+                } else {
+                    MEMORY_FACTOR * Self::sort(k, wg)
+                };
+                (RADIX_OPS * (digits + 1.0) * waste, scans + order)
             }
             MergeKind::Filter => {
-                let room = (wg * kl).max(2.0).log2().ceil().exp2();
-                let test = TEST_OPS * wg / tile;
-                (sweep + test, Self::cuts(n, b, room) * Self::sort(n.min(room), wg))
+                let sampled = sample(choice, self.problem, &self.caps);
+                let cols = self.problem.cols.max(1) as f64;
+                let dense = sampled.most / cols * tile / wg * lane > 2.0;
+                let ops = if dense { DENSE_OPS } else { FILTER_OPS };
+                let room = match choice.use_2ce {
+                    true => cols,
+                    false => wg * kl,
+                };
+                // What does not fit, or more than the threads can vouch for, is selected by radix.
+                let fails = sampled.most > room || f64::from(sampled.rank) > wg;
+                let again = if fails { RADIX_OPS * (RADIX_PASSES + 1.0) } else { 0.0 };
+                let order = if choice.use_2ce { 0.0 } else { Self::order(sampled.most, wg) };
+                (ops * waste + again, SAMPLE_NS + order)
             }
         }
     }
@@ -280,35 +344,25 @@ impl<'a> Model<'a> {
             kl: caps.preferred_k_loop(problem.k),
             ch: 0,
         };
-        let split = self.split(wg);
         for &mk in wanted.kinds() {
-            // A field that the kernel does not use has one value; the solver may give it others.
-            let (tiles, ctiles): (&[u32], &[u32]) = match mk {
-                MergeKind::Radix => (&[tile], &[ctile, ctile.saturating_mul(4)]),
-                _ => (&[tile, tile / 2, tile.saturating_mul(2)], &[ctile]),
-            };
-            let uses = uses(mk, details(mk)[0]);
-            let tiles = wanted.values_if(uses.has(Field::Tile), Field::Tile, tiles);
-            let ctiles = wanted.values_if(uses.has(Field::Ctile), Field::Ctile, ctiles);
-            let wgs = wanted.values(Field::Wg, &[wg, wg / 2, caps.max_workgroup, caps.lane]);
-            let chs: &[u32] = if split == 0 { &[0] } else { &[0, split] };
-            let chs = wanted.values(Field::Ch, chs);
             for &mkd in details(mk) {
                 // `auto` is the usual detail, and is weighed only where a rule asks for it.
                 if mkd == MergeDetail::Auto && details(mk).len() > 1 && !wanted.asks(Field::Mkd) {
                     continue;
                 }
-                for &wg in wgs.as_slice() {
-                    for &ch in chs.as_slice() {
+                let max = caps.max_workgroup;
+                let wgs: &[u32] = match mk {
+                    MergeKind::Warp if is_grouped(mk, mkd) => &[32, 64, 128],
+                    MergeKind::Filter | MergeKind::Radix => &[wg, max, max / 2, max / 4],
+                    _ => &[wg, wg / 2, max, caps.lane],
+                };
+                for &wg in wanted.values(Field::Wg, wgs).as_slice() {
+                    let (split, half) = self.splits(mk, wg);
+                    let chs: &[u32] = if split == 0 { &[0] } else { &[0, split, half] };
+                    for &ch in wanted.values(Field::Ch, chs).as_slice() {
                         for two in wanted.flags(ch > 0) {
                             let choice = Choice { mk, mkd, wg, ch, use_2ce: two, ..base };
-                            self.settings(
-                                choice,
-                                wanted,
-                                tiles.as_slice(),
-                                ctiles.as_slice(),
-                                offer,
-                            );
+                            self.settings(choice, wanted, offer);
                         }
                     }
                 }
@@ -317,27 +371,49 @@ impl<'a> Model<'a> {
     }
 
     /// Offers a choice with each tile and each number of candidates that a lane may keep.
-    fn settings(
-        &self,
-        choice: Choice,
-        wanted: &Wanted,
-        tiles: &[u32],
-        ctiles: &[u32],
-        offer: &mut dyn FnMut(Choice),
-    ) {
-        let least = self.least_kl(&choice);
-        let kls = match choice.mk {
-            MergeKind::Warp => wanted.values(Field::Kl, &[least, least * 2, least * 4, least * 8]),
-            MergeKind::Filter => wanted.values(Field::Kl, &[least, least * 2, 16]),
-            _ if choice.mkd == MergeDetail::Kway => {
-                wanted.values(Field::Kl, &[least, least * 2, least * 4, least * 8])
-            }
-            _ => wanted.values_if(false, Field::Kl, &[choice.kl]),
+    fn settings(&self, choice: Choice, wanted: &Wanted, offer: &mut dyn FnMut(Choice)) {
+        let Choice { mk, mkd, wg, tile, ctile, .. } = choice;
+        let uses = uses(mk, mkd);
+        // Whole vectors for each thread: two or four of them for a filter, up to eight that a row
+        // in registers takes.
+        let vectors = |n: u32| wg.saturating_mul(n).saturating_mul(vector_elements(self.problem.dtype));
+        let swept = wg.saturating_mul(MOST_SWEPT);
+        let part = part_columns(&choice, self.problem.cols);
+        let aligned = is_aligned(self.problem);
+        let whole = |most: u32| {
+            let fits = |n: &u32| is_resident(part, vectors(*n), wg, self.problem.dtype, aligned);
+            (1..=most).find(fits).map_or(vectors(most), vectors)
         };
-        for &kl in kls.as_slice() {
-            for &tile in tiles {
-                for &ctile in ctiles {
-                    offer(Choice { kl, tile, ctile, ..choice });
+        // A field that the kernel does not use has one value; the solver may give it others.
+        let tiles = match mk {
+            MergeKind::Filter => [swept / 2, swept, whole(swept / vectors(1).max(1))],
+            _ => [tile, tile / 2, tile.saturating_mul(2)],
+        };
+        let ctiles = match mk {
+            MergeKind::Radix => [vectors(4), whole(MOST_HELD), vectors(8)],
+            _ => [ctile; 3],
+        };
+        let tiles = wanted.values_if(uses.has(Field::Tile), Field::Tile, &tiles);
+        let ctiles = wanted.values_if(uses.has(Field::Ctile), Field::Ctile, &ctiles);
+        for &tile in tiles.as_slice() {
+            let choice = Choice { tile, ..choice };
+            let least = self.least_kl(&choice);
+            let kls = match mk {
+                MergeKind::Warp if mkd == MergeDetail::GroupNetwork => {
+                    wanted.values(Field::Kl, &[4, 8])
+                }
+                MergeKind::Warp if is_grouped(mk, mkd) => {
+                    wanted.values(Field::Kl, &[least.max(2), least * 2])
+                }
+                MergeKind::Filter => wanted.values(Field::Kl, &[least]),
+                _ if uses.has(Field::Kl) => {
+                    wanted.values(Field::Kl, &[least, least * 2, least * 4, least * 8])
+                }
+                _ => wanted.values_if(false, Field::Kl, &[choice.kl]),
+            };
+            for &kl in kls.as_slice() {
+                for &ctile in ctiles.as_slice() {
+                    offer(Choice { kl, ctile, ..choice });
                 }
             }
         }
@@ -347,30 +423,56 @@ impl<'a> Model<'a> {
     fn least_kl(&self, choice: &Choice) -> u32 {
         let b = kept(choice, self.problem);
         let (keepers, most) = match choice.mk {
+            MergeKind::Warp if is_grouped(choice.mk, choice.mkd) => (GROUP, 8),
             MergeKind::Warp => (self.caps.lane, MAX_REGISTER_KL),
             _ => (choice.wg, MAX_KL),
         };
         let wanted = match choice.mk {
-            MergeKind::Filter => b + b / 2 + u64::from(choice.wg),
+            MergeKind::Filter => b + u64::from(choice.wg),
             _ => b,
         };
         let each = wanted.div_ceil(u64::from(keepers.max(1))).max(1);
-        u32::try_from(each).unwrap_or(u32::MAX).min(most).next_power_of_two()
+        let least = u32::try_from(each).unwrap_or(u32::MAX).min(most).next_power_of_two();
+        if choice.mk != MergeKind::Filter {
+            return least;
+        }
+        // Room for what the sample admits, hardly ever more; of a part, its share and more.
+        let mut kl = least;
+        while kl < 32 {
+            let choice = Choice { kl, ..*choice };
+            let all = sample(&choice, self.problem, &self.caps).most;
+            let held = if merges_in_memory(&choice, self.problem, &self.caps) {
+                4.0 * all / parts(&choice, self.problem.cols) as f64
+            } else {
+                all
+            };
+            if held <= f64::from(choice.wg) * f64::from(kl) {
+                break;
+            }
+            kl *= 2;
+        }
+        kl
     }
 
-    /// Columns of a part so that all parts together fill the device once; 0: rows stay whole.
-    fn split(&self, wg: u32) -> u32 {
+    /// Columns of a part so that all parts together fill the device once, and of half as many parts;
+    /// 0: rows stay whole.
+    fn splits(&self, mk: MergeKind, wg: u32) -> (u32, u32) {
         let Problem { rows, cols, .. } = *self.problem;
-        // Whether a kernel can merge its lists of k is for the feasibility check: radix has none.
+        // Whether a kernel can merge its lists of k is for the feasibility check.
         if !self.caps.prefers_two_stage(rows, cols, 1) {
-            return 0;
+            return (0, 0);
         }
-        let resident = (CORE_THREADS / f64::from(wg)).max(1.0) as usize;
+        let heavy = matches!(mk, MergeKind::Filter | MergeKind::Radix);
+        let threads = if heavy { HEAVY_THREADS } else { CORE_THREADS };
+        let resident = (threads / f64::from(wg)).max(1.0) as usize;
         let places = self.caps.cores_or_assumed() as usize * resident.min(2);
         let parts = (places / rows.max(1)).clamp(2, MAX_PARTS);
         let least = self.caps.recommended_sweep_tile(cols) as usize;
-        let columns = cols.div_ceil(parts).max(least).next_multiple_of(self.caps.lane as usize);
-        u32::try_from(columns).unwrap_or(0)
+        let columns = |parts: usize| {
+            let columns = cols.div_ceil(parts).max(least);
+            u32::try_from(columns.next_multiple_of(self.caps.lane as usize)).unwrap_or(0)
+        };
+        (columns(parts), columns((parts / 2).max(2)))
     }
 }
 
