@@ -166,6 +166,8 @@ pub struct Permutation {
     pub resident: bool,
     /// The threshold of a row in registers is made tight by bins.
     pub refine: bool,
+    /// Partial maxima that each lane of a short row's group takes, at most.
+    pub partial: u32,
     /// So many elements reach the threshold that every subgroup finds some in every tile.
     pub dense: bool,
     /// Short rows begin and end with whole vectors of every lane.
@@ -198,6 +200,7 @@ impl Permutation {
             sample: 1,
             resident: false,
             refine: false,
+            partial: 1,
             dense: false,
             full: false,
             range: false,
@@ -251,8 +254,10 @@ impl Permutation {
             Stage::GroupRank | Stage::GroupNetwork => {
                 let vectors = gpu::group_vectors(problem, aligned);
                 let held = (vectors * gpu::GROUP * gpu::vector_elements(problem.dtype)) as usize;
+                let b = problem.kind.ranks(problem.cols, problem.k).end as u32;
                 Self {
                     vectors,
+                    partial: b.div_ceil(gpu::GROUP).next_power_of_two().min(4),
                     full: aligned && held == problem.cols && !problem.lengths.is_ragged(),
                     kl: choice.kl,
                     ..base
@@ -320,7 +325,9 @@ impl Permutation {
         let histogram = 1 << histogram_bits;
         let each = self.cap.div_ceil(self.wg);
         let quads = self.vectors * per / 4;
-        let partial = [4, 2].into_iter().find(|n| quads.is_multiple_of(*n)).unwrap_or(1);
+        // As many partial maxima of a row as are wanted, if they can be had.
+        let partial = [4, 2].into_iter().find(|n| quads.is_multiple_of(*n) && *n <= self.partial);
+        let partial = partial.unwrap_or(1);
         let group_cap = gpu::GROUP * self.kl;
         let (cap, slots) = match self.stage {
             Stage::GroupRank => (group_cap, self.wg / gpu::GROUP * group_cap),

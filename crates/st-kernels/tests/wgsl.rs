@@ -20,7 +20,7 @@ fn flags(stage: Stage) -> &'static [fn(&mut Permutation)] {
             |p| p.compaction = Compaction::Count,
             |p| p.compaction = Compaction::Apply,
         ],
-        Stage::GroupRank | Stage::GroupNetwork => &[|p| p.full = true, |p| p.kl = 8],
+        Stage::GroupRank | Stage::GroupNetwork => &[|p| p.full = true, |p| p.kl = 8, |p| p.partial = 4],
         Stage::Spread | Stage::Tiles | Stage::Near | Stage::Far | Stage::FarMirror | Stage::Unkey => &[],
         _ => &[|p| p.two = true],
     }

@@ -59,11 +59,16 @@ const BIN_NS: f64 = 300.0;
 const COUNT_OPS: f64 = 40.0;
 /// The same by the radix kernel, which reads vectors.
 const RADIX_OPS: f64 = 18.0;
-/// Comparing an element with a threshold, of a vector; and where hits are dense.
+/// Comparing an element of a vector with a threshold; and keeping one that reaches it.
 const FILTER_OPS: f64 = 9.0;
-const DENSE_OPS: f64 = 18.0;
+const HIT_OPS: f64 = 200.0;
 /// Drawing a sample and finding a threshold in it.
-const SAMPLE_NS: f64 = 4_500.0;
+const SAMPLE_NS: f64 = 3_700.0;
+/// Bytes that are moved for each vector of a sample, and bytes per nanosecond of one workgroup.
+const SAMPLED_BYTES: f64 = 32.0;
+const GROUP_RATE: f64 = 43.0;
+/// The same of a row in registers, which is its own sample.
+const RESIDENT_NS: f64 = 1_200.0;
 /// Ordering a list of few, and of more: by bins, and for each candidate of a thread.
 const FEW_NS: f64 = 1_500.0;
 const BINNED_NS: f64 = 3_000.0;
@@ -195,7 +200,9 @@ impl<'a> Model<'a> {
             _ => 1.0,
         };
         let compute = waves.max(1.0) * (n * ops * parts_of_group / rate);
-        let tails = tail * waves.max(1.0);
+        // Workgroups of one multiprocessor that keep it busy do so in turn.
+        let heavy = matches!(choice.mk, MergeKind::Filter | MergeKind::Radix);
+        let tails = tail * waves.max(1.0) * if heavy { on_core } else { 1.0 };
         let merge = if choice.use_2ce { self.merge(choice, n, b) } else { 0.0 };
         self.command_ns + memory.max(compute) + tails + merge
     }
@@ -313,8 +320,7 @@ impl<'a> Model<'a> {
             MergeKind::Filter => {
                 let sampled = sample(choice, self.problem, &self.caps);
                 let cols = self.problem.cols.max(1) as f64;
-                let dense = sampled.most / cols * tile / wg * lane > 2.0;
-                let ops = if dense { DENSE_OPS } else { FILTER_OPS };
+                let ops = FILTER_OPS + HIT_OPS * sampled.most / cols;
                 let room = match choice.use_2ce {
                     true => cols,
                     false => wg * kl,
@@ -323,7 +329,13 @@ impl<'a> Model<'a> {
                 let fails = sampled.most > room || f64::from(sampled.rank) > wg;
                 let again = if fails { RADIX_OPS * (RADIX_PASSES + 1.0) } else { 0.0 };
                 let order = if choice.use_2ce { 0.0 } else { Self::order(sampled.most, wg) };
-                (ops * waste + again, SAMPLE_NS + order)
+                let part = part_columns(choice, self.problem.cols);
+                let (aligned, dtype) = (is_aligned(self.problem), self.problem.dtype);
+                let whole = !choice.use_2ce
+                    && is_resident(part, choice.tile, choice.wg, dtype, aligned);
+                let drawn = wg * f64::from(sampled.vectors) * SAMPLED_BYTES;
+                let draw = if whole { RESIDENT_NS } else { SAMPLE_NS + drawn / GROUP_RATE };
+                (ops * waste + again, draw + order)
             }
         }
     }
@@ -428,6 +440,7 @@ impl<'a> Model<'a> {
             _ => (choice.wg, MAX_KL),
         };
         let wanted = match choice.mk {
+            MergeKind::Filter if merges_in_memory(choice, self.problem, &self.caps) => 1,
             MergeKind::Filter => b + u64::from(choice.wg),
             _ => b,
         };
