@@ -61,6 +61,15 @@ pub(crate) async fn run<T: Element>(
     let problem = plan.problem;
     let key = key::<T>();
     let cols = problem.cols as u64;
+    // Each column twice, and a step for each tile.
+    let rounds = 3 * cols.div_ceil(u64::from(plan.choice.wg.max(1)));
+    if caps.loop_rounds > 0 && rounds > u64::from(caps.loop_rounds) {
+        return Err(Error::InfeasibleCompaction {
+            field: "wg",
+            value: plan.choice.wg.into(),
+            allowed: "the driver ends long loops: take more threads, or the cpu",
+        });
+    }
     // Only the shape matters for the size of a batch.
     let shape = Problem::new(RankKind::TopK, problem.rows, problem.cols, 0);
     let row_bytes = [(problem.row_stride * size_of::<T>()) as u64, cols * 8];

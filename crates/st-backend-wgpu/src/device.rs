@@ -77,9 +77,14 @@ pub(crate) fn caps(
     let lane = if subgroups { info.subgroup_min_size } else { FALLBACK_LANES };
     let workgroup =
         limits.max_compute_invocations_per_workgroup.min(limits.max_compute_workgroup_size_x);
-    DeviceCaps { backend, ..DeviceCaps::wgpu(lane, subgroups, workgroup) }
-        .with_shared_mem(limits.max_compute_workgroup_storage_size)
+    let caps = DeviceCaps { backend, ..DeviceCaps::wgpu(lane, subgroups, workgroup) }
+        .with_shared_mem(limits.max_compute_workgroup_storage_size);
+    if info.name.contains("llvmpipe") { caps.with_loop_rounds(LLVMPIPE_ROUNDS) } else { caps }
 }
+
+/// Mesa's software driver ends a thread after 65,535 rounds of all its loops together, and says
+/// nothing; some are kept for what is not counted.
+const LLVMPIPE_ROUNDS: u32 = 60_000;
 
 /// Lanes assumed without subgroups: workgroups of multiples of this suit every GPU.
 const FALLBACK_LANES: u32 = 32;

@@ -96,7 +96,8 @@ fn small(
         // Rows begin at every place within a vector, unless the plan's all begin with one: it may
         // have other kernels for those.
         let row_stride = if st_kernels::gpu::is_aligned(&plan.problem) {
-            (cols + MARGIN).next_multiple_of(st_kernels::gpu::vector_elements(plan.problem.dtype) as usize)
+            (cols + MARGIN)
+                .next_multiple_of(st_kernels::gpu::vector_elements(plan.problem.dtype) as usize)
         } else {
             (cols + MARGIN) | 1
         };

@@ -100,9 +100,7 @@ pub fn kept(choice: &Choice, problem: &Problem) -> u64 {
 /// The sub-strategies of a merge kind, the usual one first.
 #[must_use]
 pub const fn details(mk: MergeKind) -> &'static [MergeDetail] {
-    use MergeDetail::{
-        Auto, Bitonic, GroupNetwork, GroupRank, Heap, Kway, WarpBitonic, WarpHeap,
-    };
+    use MergeDetail::{Auto, Bitonic, GroupNetwork, GroupRank, Heap, Kway, WarpBitonic, WarpHeap};
     match mk {
         MergeKind::Bitonic => &[Bitonic, Auto],
         MergeKind::Shared => &[Heap, Kway, Bitonic, Auto],
@@ -258,7 +256,9 @@ pub fn list_entries(choice: &Choice, problem: &Problem, caps: &DeviceCaps) -> u6
         (MergeKind::Shared, MergeDetail::Bitonic) => 2 * b.max(tile).max(wg).next_power_of_two(),
         (MergeKind::Shared, _) => rounded((b + tile).max(b.next_power_of_two())),
         (MergeKind::Warp, _) => 0,
-        (MergeKind::Radix, _) => ordered_entries(problem.k as u64, radix_bytes(choice.wg, caps), problem, caps),
+        (MergeKind::Radix, _) => {
+            ordered_entries(problem.k as u64, radix_bytes(choice.wg, caps), problem, caps)
+        }
         // Only the threads' greatest keys, where parts have their lists in device memory.
         (MergeKind::Filter, _) if choice.use_2ce => wg.next_power_of_two(),
         (MergeKind::Filter, _) => (wg * u64::from(choice.kl)).next_power_of_two(),
@@ -313,7 +313,9 @@ pub fn dense_entries(choice: &Choice, problem: &Problem, caps: &DeviceCaps) -> u
     let parts = parts(choice, problem.cols) as u64;
     let all = match choice.mk {
         // What misses the room by chance is selected again.
-        MergeKind::Filter => (sample(choice, problem, caps).most as u64).min(parts * room(choice, problem)),
+        MergeKind::Filter => {
+            (sample(choice, problem, caps).most as u64).min(parts * room(choice, problem))
+        }
         _ => parts.saturating_mul(kept(choice, problem)),
     };
     all.next_power_of_two().max(tile_entries(problem, caps))
@@ -384,7 +386,8 @@ pub fn shared_bytes(choice: &Choice, problem: &Problem, caps: &DeviceCaps) -> u6
         return first;
     }
     let second = if merges_in_memory(choice, problem, caps) {
-        let settle = radix_bytes(choice.wg, caps) + settle_entries(choice.wg, problem, caps) * entry;
+        let settle =
+            radix_bytes(choice.wg, caps) + settle_entries(choice.wg, problem, caps) * entry;
         (tile_entries(problem, caps) * entry).max(settle)
     } else {
         merge_bytes(choice.wg, caps) + merge_entries(choice, problem, caps) * entry
@@ -580,7 +583,43 @@ pub fn check(choice: &Choice, problem: &Problem, caps: &DeviceCaps) -> Result<()
     if shared_bytes(choice, problem, caps) > u64::from(caps.shared_mem) {
         return refuse(Field::Mk, "it needs more shared memory than the device has");
     }
+    if caps.loop_rounds > 0 && loop_rounds(choice, problem, caps) > u64::from(caps.loop_rounds) {
+        return refuse(Field::Ch, "the driver ends long loops: take more threads, or the cpu");
+    }
     Ok(())
+}
+
+/// Rounds of loops that the busiest thread of a choice may go through, for drivers that end threads
+/// which take too many: each column it looks at, in every pass that there may be, and the steps of
+/// what it inserts.
+#[must_use]
+pub fn loop_rounds(choice: &Choice, problem: &Problem, caps: &DeviceCaps) -> u64 {
+    let part = part_columns(choice, problem.cols) as u64;
+    let b = kept(choice, problem);
+    let wg = u64::from(choice.wg.max(1));
+    let (own, kl) = (part.div_ceil(wg), u64::from(choice.kl));
+    let levels = |n: u64| u64::from(n.max(2).next_power_of_two().ilog2());
+    let network = |n: u64| n.div_ceil(2 * wg) * levels(n) * (levels(n) + 1) / 2;
+    let first = match (choice.mk, choice.mkd) {
+        (MergeKind::Bitonic, _) => own + network(part.next_power_of_two()),
+        (MergeKind::Shared, MergeDetail::Kway) => own * (kl + 8) + network(wg * kl),
+        (MergeKind::Shared, MergeDetail::Bitonic) => {
+            let room = 2 * b.max(u64::from(choice.tile)).max(wg).next_power_of_two();
+            own + part.div_ceil(room / 4).max(1) * network(room)
+        }
+        // One thread inserts all there is, if the row ascends.
+        (MergeKind::Shared, _) => own + part * levels(b),
+        (MergeKind::Warp, mkd) if is_grouped(MergeKind::Warp, mkd) => 1 << 10,
+        (MergeKind::Warp, _) => part.div_ceil(u64::from(caps.lane.max(1))) * (kl + b),
+        (MergeKind::Radix, _) => own * 12 + network(problem.k as u64),
+        (MergeKind::Filter, _) => own * 14 + network(wg * kl),
+    };
+    if !choice.use_2ce {
+        return first;
+    }
+    let all = parts(choice, problem.cols) as u64 * room(choice, problem);
+    let again = (problem.cols as u64).div_ceil(wg) * 12;
+    first.max(all.div_ceil(wg) * levels(wg * kl) + again)
 }
 
 /// What the kernels for short rows can run.
@@ -598,7 +637,10 @@ fn check_group(choice: &Choice, problem: &Problem, caps: &DeviceCaps) -> Result<
         return refuse(Field::Use2ce, "groups have one command");
     }
     if group_vectors(problem, is_aligned(problem)) * vector_elements(problem.dtype) > MOST_SWEPT {
-        return refuse(Field::Mkd, "groups hold rows of 256 columns at most, 224 if rows are not aligned");
+        return refuse(
+            Field::Mkd,
+            "groups hold rows of 256 columns at most, 224 if rows are not aligned",
+        );
     }
     if network && !problem.sorted {
         return refuse(Field::Mkd, "the network orders by rank only");
@@ -613,7 +655,10 @@ fn check_group(choice: &Choice, problem: &Problem, caps: &DeviceCaps) -> Result<
         return refuse(Field::Wg, "the network needs 32 threads for each 32 rows");
     }
     if u64::from(GROUP * choice.kl).min(if network { 32 } else { u64::MAX }) < b {
-        return refuse(Field::Kl, "kl x 8 (at most 32 for the network) must reach the last rank wanted");
+        return refuse(
+            Field::Kl,
+            "kl x 8 (at most 32 for the network) must reach the last rank wanted",
+        );
     }
     if shared_bytes(choice, problem, caps) > u64::from(caps.shared_mem) {
         return refuse(Field::Wg, "it needs more shared memory than the device has");

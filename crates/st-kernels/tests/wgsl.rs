@@ -12,16 +12,26 @@ fn flags(stage: Stage) -> &'static [fn(&mut Permutation)] {
     match stage {
         Stage::Warp => &[|p| p.two = true, |p| p.network = true],
         Stage::Radix => &[|p| p.two = true, |p| p.resident = true, |p| p.range = true],
-        Stage::Filter => {
-            &[|p| p.two = true, |p| p.resident = true, |p| p.refine = true, |p| p.vectors += 64, |p| p.dense = true]
-        }
-        Stage::Merge | Stage::Settle => &[|p| p.range = true],
-        Stage::Compact => &[
-            |p| p.compaction = Compaction::Count,
-            |p| p.compaction = Compaction::Apply,
+        Stage::Filter => &[
+            |p| p.two = true,
+            |p| p.resident = true,
+            |p| p.refine = true,
+            |p| p.vectors += 64,
+            |p| p.dense = true,
         ],
-        Stage::GroupRank | Stage::GroupNetwork => &[|p| p.full = true, |p| p.kl = 8, |p| p.partial = 4],
-        Stage::Spread | Stage::Tiles | Stage::Near | Stage::Far | Stage::FarMirror | Stage::Unkey => &[],
+        Stage::Merge | Stage::Settle => &[|p| p.range = true],
+        Stage::Compact => {
+            &[|p| p.compaction = Compaction::Count, |p| p.compaction = Compaction::Apply]
+        }
+        Stage::GroupRank | Stage::GroupNetwork => {
+            &[|p| p.full = true, |p| p.kl = 8, |p| p.partial = 4]
+        }
+        Stage::Spread
+        | Stage::Tiles
+        | Stage::Near
+        | Stage::Far
+        | Stage::FarMirror
+        | Stage::Unkey => &[],
         _ => &[|p| p.two = true],
     }
 }
@@ -51,7 +61,11 @@ fn permutations() -> Vec<Permutation> {
                         kl: 4,
                         ..base
                     };
-                    flags.iter().enumerate().filter(|(i, _)| set >> i & 1 == 1).for_each(|(_, flag)| flag(&mut one));
+                    flags
+                        .iter()
+                        .enumerate()
+                        .filter(|(i, _)| set >> i & 1 == 1)
+                        .for_each(|(_, flag)| flag(&mut one));
                     // A part in registers is its own sample.
                     if stage == Stage::Filter && one.resident {
                         one.sample = one.vectors.div_ceil(wg);

@@ -60,6 +60,14 @@ pub struct DeviceCaps {
     pub bandwidth: u64,
     /// Second-level cache in bytes (of one core on a CPU, of the device on a GPU); 0 where unknown.
     pub l2: u64,
+    /// Rounds of loops after which the driver ends a thread, right or wrong; 0 where none does.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub loop_rounds: u32,
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde wants it so")]
+const fn is_zero(n: &u32) -> bool {
+    *n == 0
 }
 
 impl DeviceCaps {
@@ -73,6 +81,7 @@ impl DeviceCaps {
             cores: 0,
             bandwidth: 0,
             l2: 0,
+            loop_rounds: 0,
         }
     }
 
@@ -114,6 +123,7 @@ impl DeviceCaps {
             cores,
             bandwidth: 0,
             l2: 1 << 20,
+            loop_rounds: 0,
         }
     }
 
@@ -157,6 +167,13 @@ impl DeviceCaps {
     #[must_use]
     pub const fn with_l2(mut self, bytes: u64) -> Self {
         self.l2 = bytes;
+        self
+    }
+
+    /// The same device with a driver that ends threads after so many rounds of loops.
+    #[must_use]
+    pub const fn with_loop_rounds(mut self, rounds: u32) -> Self {
+        self.loop_rounds = rounds;
         self
     }
 }

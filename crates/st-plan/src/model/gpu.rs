@@ -11,10 +11,9 @@
 //! ([`crate::calibrate`]).
 
 use st_kernels::gpu::{
-    GROUP, HISTOGRAM, MAX_KL, MAX_PARTS, MAX_REGISTER_KL, MOST_HELD, MOST_SWEPT, details,
-    dense_entries, entry_bytes, footprint, is_aligned, is_grouped, is_resident, kept,
-    merge_entries, merges_in_memory, part_columns, parts, sample, tile_entries, uses,
-    vector_elements,
+    GROUP, HISTOGRAM, MAX_KL, MAX_PARTS, MAX_REGISTER_KL, MOST_HELD, MOST_SWEPT, dense_entries,
+    details, entry_bytes, footprint, is_aligned, is_grouped, is_resident, kept, merge_entries,
+    merges_in_memory, part_columns, parts, sample, tile_entries, uses, vector_elements,
 };
 use st_rank::{
     Backend, Choice, CompactProblem, DeviceCaps, Field, MergeDetail, MergeKind, Problem,
@@ -213,9 +212,7 @@ impl<'a> Model<'a> {
         let wg = f64::from(choice.wg);
         let cores = f64::from(self.caps.cores_or_assumed());
         let all = match choice.mk {
-            MergeKind::Filter => {
-                sample(choice, self.problem, &self.caps).most.min(parts * n)
-            }
+            MergeKind::Filter => sample(choice, self.problem, &self.caps).most.min(parts * n),
             _ => parts * b,
         };
         let lists = self.rows * all * self.entry * 2.0 / self.bandwidth;
@@ -331,8 +328,8 @@ impl<'a> Model<'a> {
                 let order = if choice.use_2ce { 0.0 } else { Self::order(sampled.most, wg) };
                 let part = part_columns(choice, self.problem.cols);
                 let (aligned, dtype) = (is_aligned(self.problem), self.problem.dtype);
-                let whole = !choice.use_2ce
-                    && is_resident(part, choice.tile, choice.wg, dtype, aligned);
+                let whole =
+                    !choice.use_2ce && is_resident(part, choice.tile, choice.wg, dtype, aligned);
                 let drawn = wg * f64::from(sampled.vectors) * SAMPLED_BYTES;
                 let draw = if whole { RESIDENT_NS } else { SAMPLE_NS + drawn / GROUP_RATE };
                 (ops * waste + again, draw + order)
@@ -388,7 +385,8 @@ impl<'a> Model<'a> {
         let uses = uses(mk, mkd);
         // Whole vectors for each thread: two or four of them for a filter, up to eight that a row
         // in registers takes.
-        let vectors = |n: u32| wg.saturating_mul(n).saturating_mul(vector_elements(self.problem.dtype));
+        let vectors =
+            |n: u32| wg.saturating_mul(n).saturating_mul(vector_elements(self.problem.dtype));
         let swept = wg.saturating_mul(MOST_SWEPT);
         let part = part_columns(&choice, self.problem.cols);
         let aligned = is_aligned(self.problem);
