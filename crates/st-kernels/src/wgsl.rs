@@ -386,6 +386,7 @@ impl Permutation {
             ("DENSE", self.dense),
             ("FULL_ROWS", self.full),
             ("DOUBLE", self.kl == 8),
+            ("QUARTERS", self.stage == Stage::GroupNetwork && partial == 4),
             ("NEAR", self.stage == Stage::Near),
             ("MIRROR", self.stage == Stage::FarMirror),
             ("UNKEY", self.stage == Stage::Unkey),

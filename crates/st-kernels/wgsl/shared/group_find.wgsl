@@ -56,16 +56,34 @@
     if (needed > GROUP * PARTIAL) {
         low = 0u;
     }
-    var high = found_most;
+    // Where the threshold is looked for.
+    var lower = low;
+    var upper = found_most;
     var at = low;
-#ifdef NETWORK
-    // Three tenths of the way from the maxima's mean to their least.
-    var sums = 0u;
-#unroll g PARTIAL
-    sums += (maximum_$g - min(maximum_$g, low)) / (GROUP * PARTIAL);
-#end
-    sums = group_sum(sums);
-    at = low + sums - sums / 4u - sums / 16u;
+    var many = GROUP * PARTIAL * 3u;
+    var few = 0u;
+#ifdef QUARTERS
+    // Each lane's four maxima in order. About one element in eight reaches the mean of the third, and
+    // one in four that of the fourth; where keys turn their sign, the fourth may be very far.
+    {
+        let upper_01 = max(maximum_0, maximum_1);
+        let upper_23 = max(maximum_2, maximum_3);
+        let lower_01 = min(maximum_0, maximum_1);
+        let lower_23 = min(maximum_2, maximum_3);
+        let first = max(upper_01, upper_23);
+        let middle = vec2<u32>(min(upper_01, upper_23), max(lower_01, lower_23));
+        let third = min(middle.x, middle.y);
+        let spread = 2u * min(first - third, 0x7fffffffu);
+        let fourth = max(min(lower_01, lower_23), third - min(third, spread));
+        let thirds = group_sum(third / GROUP);
+        let fourths = group_sum(fourth / GROUP);
+        let apart = thirds - min(thirds, fourths);
+        lower = fourths - min(fourths, apart);
+        upper = thirds + min(apart, 0xffffffffu - thirds);
+        at = fourths + apart / 2u + apart / 16u;
+        many = CAP * 2u;
+        few = needed / 2u;
+    }
 #endif
     if (n <= CAP) {
         at = 0u;
@@ -76,8 +94,6 @@
     var done = false;
     var reach_least = 0u;
     var reach_mask = 0u;
-    var many = GROUP * PARTIAL * 3u;
-    var few = 0u;
     // The bound is a parameter so that no compiler unrolls this.
     for (var step = 0u; step < p.steps; step += 1u) {
         reach_least = least_raw(at);
@@ -90,17 +106,18 @@
             found_least = reach_least;
             if (!done) {
                 if (count > CAP) {
-                    low = at;
+                    low = max(low, at);
+                    lower = at;
                     many = count;
                 } else {
-                    high = at;
+                    upper = at;
                     few = count;
                 }
                 // Counts fall as those of normal numbers do: about by their logarithm.
                 let from_many = log16(many);
                 let range = max(from_many - min(from_many, log16(few)), 1u);
                 let share = (from_many - min(from_many, log16((needed + CAP) / 2u))) * 256u / range;
-                at = low + ((high - low) >> 8u) * clamp(share, 24u, 232u);
+                at = lower + ((max(upper, lower) - lower) >> 8u) * clamp(share, 24u, 232u);
             }
         }
         if (subgroupAll(done)) {
@@ -113,7 +130,7 @@
 #unroll q QUADS
         raw_$q = keys_of_raw(raw_$q);
 #end
-        high = key_of_raw(found_most);
+        var high = key_of_raw(found_most);
         low = min(key_of_raw(low), high) / UNIT * UNIT;
         // A range of 32 bits is halved 32 times.
         for (var step = 0u; step < 32u; step += 1u) {

@@ -100,15 +100,31 @@ fn count_four(
     }
 }
 
+// Those of a vector's elements that come before all with this key. It is the greatest of the raw keys
+// that count as equal to it.
+fn hits_above(w: vec4<u32>, key: u32) -> u32 {
+    if (key == 0xffffffffu) {
+        return 0u;
+    }
+    return hits(w, vec4<u32>(key + 1u));
+}
+
 // Counts the elements of a vector that have a key by their columns.
 fn count_ties(s: Span, i: u32, w: vec4<u32>, key: u32, shift: u32) {
-    var mask = hits(w, vec4<u32>(least_raw(key))) & valid(s, i);
+    var mask = hits(w, vec4<u32>(least_raw(key))) & ~hits_above(w, key) & valid(s, i);
+    if (mask == 0u) {
+        return;
+    }
+    // A vector is of one bin as a rule.
+    let place = i * PER - min(s.head, i * PER);
+    if (i > 0u && (place >> shift) == ((place + PER - 1u) >> shift)) {
+        atomicAdd(&bins[place >> shift], countOneBits(mask));
+        return;
+    }
     while (mask != 0u) {
         let column = column_of(s, i, of_bit(firstTrailingBit(mask)));
         mask = mask & (mask - 1u);
-        if (key_of(element(s.row, column)) == key) {
-            atomicAdd(&bins[(column - s.begin) >> shift], 1u);
-        }
+        atomicAdd(&bins[(column - s.begin) >> shift], 1u);
     }
 }
 
@@ -212,9 +228,17 @@ fn bounds_of(s: Span, first: u32, last: u32) -> Bounds {
 
 var<workgroup> collected: atomic<u32>;
 
-// Puts what is wanted of a vector's hits where there is room next.
-fn collect_vector(s: Span, i: u32, hit: u32, b: Bounds, in_memory: bool, base: u32) {
-    var mask = hit & valid(s, i);
+// Puts what is wanted of a vector where there is room next. Ties are looked at only up to the column
+// of the last one wanted.
+fn collect_vector(s: Span, i: u32, w: vec4<u32>, b: Bounds, in_memory: bool, base: u32) {
+    let place = s.begin + i * PER;
+    var mask = 0u;
+    if (place - min(s.head, place) > ~b.low.y) {
+        mask = hits_above(w, b.low.x);
+    } else {
+        mask = hits(w, vec4<u32>(least_raw(b.low.x)));
+    }
+    mask = mask & valid(s, i);
     while (mask != 0u) {
         let column = column_of(s, i, of_bit(firstTrailingBit(mask)));
         mask = mask & (mask - 1u);
@@ -236,11 +260,10 @@ fn collect(s: Span, b: Bounds, in_memory: bool, base: u32) {
         atomicStore(&collected, 0u);
     }
     workgroupBarrier();
-    let least = vec4<u32>(least_raw(b.low.x));
 #ifdef RESIDENT
 #unroll j VECS
     if (in_tile($ju) && $ju * WG + tid < s.count) {
-        collect_vector(s, $ju * WG + tid, hits(held_$j, least), b, in_memory, base);
+        collect_vector(s, $ju * WG + tid, held_$j, b, in_memory, base);
     }
 #end
 #else
@@ -256,7 +279,7 @@ fn collect(s: Span, b: Bounds, in_memory: bool, base: u32) {
 #end
 #unroll j VECS
         if (there_$j) {
-            collect_vector(s, i_$j, hits(w_$j, least), b, in_memory, base);
+            collect_vector(s, i_$j, w_$j, b, in_memory, base);
         }
 #end
     }

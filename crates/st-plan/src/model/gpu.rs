@@ -25,7 +25,7 @@ use super::Wanted;
 const WGPU_COMMAND_NS: f64 = 4_800.0;
 const CUDA_COMMAND_NS: f64 = 2_000.0;
 /// A further dispatch that depends on the first.
-const WGPU_NEXT_NS: f64 = 2_000.0;
+const WGPU_NEXT_NS: f64 = 4_000.0;
 const CUDA_NEXT_NS: f64 = 1_200.0;
 /// Bytes per nanosecond where nothing was measured: an integrated GPU; a data-centre one.
 const WGPU_BANDWIDTH: f64 = 100.0;
@@ -61,21 +61,26 @@ const RADIX_OPS: f64 = 18.0;
 /// Comparing an element of a vector with a threshold; and keeping one that reaches it.
 const FILTER_OPS: f64 = 9.0;
 const HIT_OPS: f64 = 200.0;
-/// Drawing a sample and finding a threshold in it.
-const SAMPLE_NS: f64 = 3_700.0;
+/// Drawing a sample and finding a threshold in it, and more for each thread.
+const SAMPLE_NS: f64 = 2_200.0;
+const SAMPLE_EACH_NS: f64 = 2.5;
 /// Bytes that are moved for each vector of a sample, and bytes per nanosecond of one workgroup.
 const SAMPLED_BYTES: f64 = 32.0;
 const GROUP_RATE: f64 = 43.0;
-/// The same of a row in registers, which is its own sample.
-const RESIDENT_NS: f64 = 1_200.0;
+/// The same of a row in registers, which is its own sample, for each thread.
+const RESIDENT_NS: f64 = 3.0;
 /// Ordering a list of few, and of more: by bins, and for each candidate of a thread.
-const FEW_NS: f64 = 1_500.0;
+const FEW_NS: f64 = 1_000.0;
 const BINNED_NS: f64 = 3_000.0;
 const EACH_NS: f64 = 500.0;
 /// Threads of a multiprocessor whose kernels hold much in registers.
 const HEAVY_THREADS: f64 = 1_024.0;
-/// Finding the candidates of a short row, for each element.
-const GROUP_OPS: f64 = 140.0;
+/// Finding the candidates of a short row, for each element: few that are counted, and more that a
+/// network orders.
+const GROUP_RANK_OPS: f64 = 32.0;
+const GROUP_NETWORK_OPS: f64 = 60.0;
+/// Comparing a candidate with another.
+const RANK_OPS: f64 = 6.0;
 /// A dispatch that orders candidates in device memory, and the candidates that it moves in a
 /// nanosecond.
 const PASS_NS: f64 = 2_500.0;
@@ -233,7 +238,7 @@ impl<'a> Model<'a> {
     /// Ordering `m` candidates in shared memory, where bins mostly do.
     fn order(m: f64, wg: f64) -> f64 {
         if m <= wg.min(256.0) {
-            return FEW_NS * m.max(32.0) / 256.0 + FEW_NS;
+            return FEW_NS * (1.0 + m.max(32.0) / 256.0);
         }
         let each = (m / wg).ceil();
         // A thread holds eight in registers; a network orders more.
@@ -282,7 +287,15 @@ impl<'a> Model<'a> {
                     }
                 }
             }
-            MergeKind::Warp if is_grouped(choice.mk, choice.mkd) => (GROUP_OPS, 0.0),
+            MergeKind::Warp if choice.mkd == MergeDetail::GroupRank => {
+                let group = f64::from(GROUP);
+                // All candidates against each of a lane's.
+                let rank = group * kl * kl * RANK_OPS * group / n;
+                // Where few more fit than are wanted, the boundary takes long to find.
+                let tight = if group * kl < 2.0 * b { 3.0 } else { 1.0 };
+                (GROUP_RANK_OPS * tight + rank, 0.0)
+            }
+            MergeKind::Warp if choice.mkd == MergeDetail::GroupNetwork => (GROUP_NETWORK_OPS, 0.0),
             MergeKind::Warp => {
                 let each = hits(kl, n / lane).min(n / lane);
                 let merge = (lane * kl).log2().max(1.0);
@@ -331,7 +344,11 @@ impl<'a> Model<'a> {
                 let whole =
                     !choice.use_2ce && is_resident(part, choice.tile, choice.wg, dtype, aligned);
                 let drawn = wg * f64::from(sampled.vectors) * SAMPLED_BYTES;
-                let draw = if whole { RESIDENT_NS } else { SAMPLE_NS + drawn / GROUP_RATE };
+                let draw = if whole {
+                    wg * RESIDENT_NS
+                } else {
+                    SAMPLE_NS + wg * SAMPLE_EACH_NS + drawn / GROUP_RATE
+                };
                 (ops * waste + again, draw + order)
             }
         }
@@ -396,7 +413,11 @@ impl<'a> Model<'a> {
         };
         // A field that the kernel does not use has one value; the solver may give it others.
         let tiles = match mk {
-            MergeKind::Filter => [swept / 2, swept, whole(swept / vectors(1).max(1))],
+            // Not more than a part has.
+            MergeKind::Filter => {
+                let most = whole(swept / vectors(1).max(1));
+                [most.min(swept / 2), most, most]
+            }
             _ => [tile, tile / 2, tile.saturating_mul(2)],
         };
         let ctiles = match mk {
@@ -410,12 +431,14 @@ impl<'a> Model<'a> {
             let least = self.least_kl(&choice);
             let kls = match mk {
                 MergeKind::Warp if mkd == MergeDetail::GroupNetwork => {
-                    wanted.values(Field::Kl, &[4, 8])
+                    // Twice what is wanted must fit.
+                    wanted.values(Field::Kl, if least <= 2 { &[4] } else { &[8] })
                 }
                 MergeKind::Warp if is_grouped(mk, mkd) => {
                     wanted.values(Field::Kl, &[least.max(2), least * 2])
                 }
-                MergeKind::Filter => wanted.values(Field::Kl, &[least]),
+                // The more room, the smaller the sample.
+                MergeKind::Filter => wanted.values(Field::Kl, &[least, (1 << 12) / wg.max(1)]),
                 _ if uses.has(Field::Kl) => {
                     wanted.values(Field::Kl, &[least, least * 2, least * 4, least * 8])
                 }
@@ -478,10 +501,12 @@ impl<'a> Model<'a> {
         let resident = (threads / f64::from(wg)).max(1.0) as usize;
         let places = self.caps.cores_or_assumed() as usize * resident.min(2);
         let parts = (places / rows.max(1)).clamp(2, MAX_PARTS);
-        let least = self.caps.recommended_sweep_tile(cols) as usize;
+        // Whole tiles, the smallest of two vectors for each thread.
+        let tile = (wg * 2 * vector_elements(self.problem.dtype)).next_multiple_of(self.caps.lane);
+        let least = if heavy { tile } else { self.caps.recommended_sweep_tile(cols) } as usize;
         let columns = |parts: usize| {
-            let columns = cols.div_ceil(parts).max(least);
-            u32::try_from(columns.next_multiple_of(self.caps.lane as usize)).unwrap_or(0)
+            let step = if heavy { tile } else { self.caps.lane } as usize;
+            u32::try_from(cols.div_ceil(parts).max(least).next_multiple_of(step)).unwrap_or(0)
         };
         (columns(parts), columns((parts / 2).max(2)))
     }
