@@ -153,8 +153,8 @@ impl Layout {
         // A count for each list, and one for all of a row.
         let counts = if choice.use_2ce { parts + 1 } else { 0 };
         let sort_base = lists + counts;
-        let list_stride = sort_base
-            + (part_room * parts).max(results).max(if dense { sort_room } else { 0 });
+        let list_stride =
+            sort_base + (part_room * parts).max(results).max(if dense { sort_room } else { 0 });
         let (mode, start) = match problem.kind {
             RankKind::TopK | RankKind::BottomK => (0, 0),
             RankKind::MidK => (1, 0),
