@@ -33,6 +33,7 @@ fn permutations_answer_as_the_oracle_does() {
     if is_full() {
         asked.extend(questions::all_kernels(&exec, &caps));
     }
+    println!("{} questions", asked.len());
     let found = sweep::ask(asked);
     println!(
         "{} of {} possible pairs of settings ({} pairs are not possible)\n{found}",

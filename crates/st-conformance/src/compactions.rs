@@ -46,7 +46,15 @@ pub fn covering(caps: &DeviceCaps) -> Vec<Compaction> {
     };
     let possible: Vec<Row<FACTORS>> =
         (0..count).map(row).filter(|row| setting(row, caps).is_some()).collect();
-    let rows = cover::cover(&LEVELS, &possible).into_iter().map(|i| &possible[i]);
+    // As few kernels as will do first, each with as many patterns as it takes then.
+    let one_pattern: Vec<Row<FACTORS>> =
+        possible.iter().copied().filter(|row| row[FACTORS - 1] == 0).collect();
+    let few: Vec<&Row<FACTORS>> =
+        cover::cover(&LEVELS, &one_pattern).into_iter().map(|i| &one_pattern[i]).collect();
+    let of_few =
+        |row: &Row<FACTORS>| few.iter().any(|few| few[..FACTORS - 1] == row[..FACTORS - 1]);
+    let wide: Vec<Row<FACTORS>> = possible.into_iter().filter(of_few).collect();
+    let rows = cover::cover(&LEVELS, &wide).into_iter().map(|i| &wide[i]);
     rows.filter_map(|row| setting(row, caps)).collect()
 }
 

@@ -432,32 +432,65 @@ impl<T: Value> Data<T> {
 mod tests {
     use super::*;
 
+    fn devices() -> [DeviceCaps; 3] {
+        [
+            DeviceCaps::wgpu(8, true, 1024).with_shared_mem(32 << 10),
+            DeviceCaps::wgpu(32, true, 1024).with_shared_mem(48 << 10),
+            DeviceCaps::wgpu(32, false, 256),
+        ]
+    }
+
     #[test]
     fn every_possible_pair_is_covered_on_devices_of_all_sizes() {
-        for (caps, most) in [
-            (DeviceCaps::wgpu(8, true, 1024).with_shared_mem(32 << 10), 400),
-            (DeviceCaps::wgpu(32, false, 256), 400),
-        ] {
+        for caps in devices() {
             let found = covering(&caps);
             assert_eq!(found.covered, found.possible);
-            assert!(
-                found.possible < found.all && found.settings.len() < most,
-                "{}",
-                found.settings.len()
-            );
-            for setting in &found.settings {
-                let caps = caps.with_subgroup(caps.lane, setting.subgroups);
-                st_kernels::check(&setting.choice, &setting.problem, &caps).unwrap();
+            assert!(found.possible < found.all);
+            let n = found.settings.len();
+            assert!((Pattern::ALL.len()..300).contains(&n), "{n}");
+            for Setting { subgroups, choice, problem, .. } in &found.settings {
+                problem.check().unwrap();
+                let caps = caps.with_subgroup(caps.lane, *subgroups);
+                st_kernels::check(choice, problem, &caps).unwrap();
             }
-            let bound = possible(&caps);
-            println!(
-                "{} possible of {}, {} settings, pairs {} of {}",
-                bound.len(),
-                BOUND_LEVELS.iter().product::<usize>(),
-                found.settings.len(),
-                found.possible,
-                found.all
+        }
+    }
+
+    #[test]
+    fn pairs_that_are_not_possible_are_those_one_would_think() {
+        let caps = devices()[0];
+        let rows = possible(&caps);
+        let has = |f: usize, a: u8, g: usize, b: u8| rows.iter().any(|r| r[f] == a && r[g] == b);
+        let (kernel, commands, subgroups, more, wanted) = (0, 1, 3, 6, 10);
+        for (nth, (mk, mkd)) in (0..).zip(KERNELS) {
+            let warp = mk == MergeKind::Warp;
+            assert_eq!(has(kernel, nth, subgroups, 0), !warp, "{mk} {mkd} without subgroups");
+            assert_eq!(
+                has(kernel, nth, commands, 2),
+                !gpu::is_grouped(mk, mkd),
+                "{mk} {mkd} split"
+            );
+            let lists = gpu::uses(mk, mkd).has(st_rank::Field::Kl);
+            assert_eq!(has(kernel, nth, more, 1), lists, "{mk} {mkd} with more");
+            for f in 1..BOUND {
+                let levels = (0..BOUND_LEVELS[f] as u8).filter(|&level| has(kernel, nth, f, level));
+                assert!(levels.count() > 0);
+            }
+        }
+        for nth in [0, 8, 9] {
+            assert!(
+                has(kernel, nth, wanted, 4),
+                "{:?} beyond shared memory",
+                KERNELS[nth as usize]
             );
         }
+    }
+
+    #[test]
+    fn a_seed_repeats_its_data() {
+        let caps = devices()[0];
+        let setting = covering(&caps).settings[0];
+        let bits = |data: &Data<u32>| data.values.clone();
+        assert_eq!(bits(&Data::new(&setting)), bits(&Data::new(&setting)));
     }
 }
