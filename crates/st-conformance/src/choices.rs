@@ -91,7 +91,12 @@ pub fn gpu(
         ch,
     };
     if st_kernels::gpu::is_grouped(mk, choice.mkd) {
-        return Choice { use_2ce: false, ch: 0, kl: rng.pick(&[4, 8]), ..choice };
+        let kls: &[u32] = match choice.mkd {
+            MergeDetail::GroupRank if few => &[8],
+            _ if few => &[4],
+            _ => &[4, 8],
+        };
+        return Choice { use_2ce: false, ch: 0, kl: rng.pick(kls), ..choice };
     }
     // Enough for the last rank wanted; more than one where several lanes share it.
     let b = st_kernels::gpu::kept(&choice, problem);
@@ -105,6 +110,10 @@ pub fn gpu(
     choice.kl = choice.kl.max(least.next_power_of_two());
     if few && choice.kl > 4 {
         choice.kl = choice.kl.max(32);
+        // The network over so many takes the driver the longest of all.
+        if choice.mkd == MergeDetail::WarpBitonic {
+            choice.mkd = MergeDetail::WarpHeap;
+        }
     }
     if rng.one_in(32) {
         match rng.below(4) {

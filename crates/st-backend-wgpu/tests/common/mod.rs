@@ -66,6 +66,10 @@ impl st_conformance::Backend for Wgpu {
         Level::from_env()
     }
 
+    fn side_by_side(&self) -> bool {
+        true
+    }
+
     fn executors(&self) -> &[Executor<WgpuExecutor>] {
         &self.executors
     }
