@@ -87,6 +87,12 @@ pub(crate) fn test(quick: bool, all: bool) -> Result<()> {
             .env("SPIRAL_CONFORMANCE", "quick")
             .run()
     });
+    report.step_unless(left_out, "WGPU kernels, every permutation", || {
+        cargo()
+            .words("test -p st-backend-wgpu --test permutations -- --nocapture")
+            .env("SPIRAL_PERMUTATIONS", "full")
+            .run()
+    });
     report.step_unless(left_out, "AddressSanitizer", memory::asan);
     report.step_unless(left_out, "valgrind", memory::valgrind);
     report.step_unless(left_out, "fuzzing", || fuzz::fuzz(Some("all"), 120));

@@ -125,6 +125,15 @@ impl WgpuExecutor {
         self.log.as_ref().map(take).unwrap_or_default()
     }
 
+    /// The kernels that a plan is run with, each once: for tests that count them.
+    ///
+    /// # Errors
+    /// Whatever a call would be refused with.
+    #[doc(hidden)]
+    pub fn kernels(&self, plan: &RankPlan) -> Result<Vec<Permutation>> {
+        Ok(self_test::permutations(&self.laid_out(plan)?.1))
+    }
+
     /// Opens the device without blocking. In a browser that comes before everything else; natively
     /// the first use opens it if this did not.
     ///

@@ -23,6 +23,9 @@ const ROWS: usize = 3;
 /// Columns between rows that nothing is to be read from.
 const MARGIN: usize = 1;
 
+/// A row stride of so many elements, or a multiple, is whole vectors.
+const WHOLE: usize = 8;
+
 /// The kernels of a plan, each once.
 pub(crate) fn permutations(layout: &Layout) -> Vec<Permutation> {
     let mut list = Vec::new();
@@ -88,18 +91,10 @@ fn small(
     most_lanes: u32,
     permutations_wanted: &[Permutation],
 ) -> Layout {
-    let of = |cols: usize| {
+    let of = |cols: usize, row_stride: usize| {
         let lengths = match plan.problem.lengths {
             Lengths::Padded => Lengths::Padded,
             Lengths::Full | Lengths::Ragged => Lengths::Full,
-        };
-        // Rows begin at every place within a vector, unless the plan's all begin with one: it may
-        // have other kernels for those.
-        let row_stride = if st_kernels::gpu::is_aligned(&plan.problem) {
-            (cols + MARGIN)
-                .next_multiple_of(st_kernels::gpu::vector_elements(plan.problem.dtype) as usize)
-        } else {
-            (cols + MARGIN) | 1
         };
         let problem = Problem { rows: ROWS, cols, row_stride, lengths, ..plan.problem };
         let plan = RankPlan::by_hand(problem, plan.caps, plan.choice);
@@ -111,14 +106,20 @@ fn small(
     // A part and a bit, so that parts are told apart, and an odd number.
     let least = plan.problem.k.max(plan.choice.ch as usize).max(64) + 37;
     let mut cols = least.min(most);
-    while cols < most {
-        let (fits, layout) = of(cols);
-        if fits && permutations(&layout) == permutations_wanted {
-            return layout;
+    loop {
+        // Rows that begin anywhere; where the kernels want whole vectors, those that do not.
+        for row_stride in [cols + MARGIN, cols.next_multiple_of(WHOLE)] {
+            let (fits, layout) = of(cols, row_stride);
+            if fits && permutations(&layout) == permutations_wanted {
+                return layout;
+            }
         }
-        cols = cols.saturating_mul(2);
+        if cols >= most {
+            break;
+        }
+        cols = cols.saturating_mul(2).min(most);
     }
-    of(most).1
+    of(most, most.next_multiple_of(WHOLE)).1
 }
 
 /// Elements' bits, in the lower part of a word: ties, zeros and NaN of both signs, all exponents.

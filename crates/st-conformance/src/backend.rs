@@ -53,11 +53,16 @@ pub struct Executor<E> {
 /// kernels and settings they are to be answered.
 pub trait Backend: Sync {
     /// An executor, not bound to an input.
-    type Exec;
+    type Exec: Sync;
 
     /// How much is asked of it.
     fn level(&self) -> Level {
         Level::from_env()
+    }
+
+    /// Whether executors are asked at the same time: where they wait for devices of their own.
+    fn side_by_side(&self) -> bool {
+        false
     }
 
     /// All executors to be tried, at least one.

@@ -1,7 +1,7 @@
 //! One test's run through the executors and kernels of a backend.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use st_rank::{
     CompactOutput, CompactPlan, CompactProblem, Error, Input, Problem, RankOutput, RankPlan, Result,
@@ -19,6 +19,12 @@ pub(crate) const PLANNED: &str = "planned";
 
 /// Settings of each kernel that `Full` tries for a question.
 const FULL_SETTINGS: usize = 2;
+
+/// A kernel, a plan with it, and whether its results go into a place that holds another answer.
+type Planned = (&'static str, RankPlan, bool);
+
+/// How long a run took, and whether it ran (or was refused, as it had to be) or what is wrong.
+type Answer = (Duration, Result<bool, String>);
 
 pub(crate) struct Session<'b, B: Backend> {
     pub(crate) backend: &'b B,
@@ -91,42 +97,72 @@ impl<'b, B: Backend> Session<'b, B> {
         want: &RankOutput<T>,
         rng: &mut Rng,
     ) {
+        let mut runs = Vec::new();
         for e in self.executors() {
-            for (kernel, plan) in self.plans(e, problem, rng) {
-                let feasible = self.backend.check(&e.exec, &plan.choice, problem);
-                // Now and then into a place that holds another answer.
-                let dirty = rng.one_in(4);
-                let began = Instant::now();
-                let got = guarded(|| self.run(e, input, &plan, dirty));
-                self.report.took(&e.group, kernel, began.elapsed());
-                let verdict = match got {
-                    Err(panic) => Err(format!("it panicked: {panic}")),
-                    Ok(got) => match (feasible, got) {
-                        (Ok(()), Ok(got)) => {
-                            self.report.ran(&e.group, kernel);
-                            verdict::rank(problem.k, want, &got)
-                        }
-                        (Err(_), Err(Error::Infeasible { .. })) if kernel != PLANNED => {
-                            self.report.refused(&e.group, kernel);
-                            Ok(())
-                        }
-                        (Err(_), Ok(_)) => Err("it ran a choice that is infeasible".to_owned()),
-                        (_, Err(error)) => Err(format!("it was refused: {error}")),
-                    },
-                };
-                if let Err(what) = verdict {
-                    let nan = problem.nan;
-                    let lengths = first(input.lengths);
-                    self.report.failed(&e.group, kernel, || {
-                        format!(
-                            "{what}\n  {case}, {problem}, NaN {nan:?}, lengths {lengths:?}\n  \
-                             executor {} {}, {}",
-                            e.group, e.name, plan.choice
-                        )
-                    });
+            let plans = self.plans(e, problem, rng).into_iter();
+            // Now and then into a place that holds another answer.
+            let plans = plans.map(|(kernel, plan)| (kernel, plan, rng.one_in(4)));
+            runs.push((e, plans.collect::<Vec<_>>()));
+        }
+        let answers = |(e, plans): &(&Executor<B::Exec>, Vec<Planned>)| {
+            let one =
+                |(kernel, plan, dirty): &Planned| self.answer(e, kernel, plan, input, want, *dirty);
+            plans.iter().map(one).collect::<Vec<_>>()
+        };
+        let answered: Vec<Vec<Answer>> = if self.backend.side_by_side() {
+            std::thread::scope(|scope| {
+                let begun: Vec<_> = runs.iter().map(|run| scope.spawn(|| answers(run))).collect();
+                begun.into_iter().map(|thread| thread.join().expect("it is guarded")).collect()
+            })
+        } else {
+            runs.iter().map(answers).collect()
+        };
+        for ((e, plans), answers) in runs.iter().zip(answered) {
+            for ((kernel, plan, _), (took, verdict)) in plans.iter().zip(answers) {
+                self.report.took(&e.group, kernel, took);
+                match verdict {
+                    Ok(true) => self.report.ran(&e.group, kernel),
+                    Ok(false) => self.report.refused(&e.group, kernel),
+                    Err(what) => {
+                        let nan = problem.nan;
+                        let lengths = first(input.lengths);
+                        self.report.failed(&e.group, kernel, || {
+                            format!(
+                                "{what}\n  {case}, {problem}, NaN {nan:?}, lengths {lengths:?}\n  \
+                                 executor {} {}, {}",
+                                e.group, e.name, plan.choice
+                            )
+                        });
+                    }
                 }
             }
         }
+    }
+
+    /// Runs one plan: how long it took, and whether it ran or was refused as it must be.
+    fn answer<T: Value>(
+        &self,
+        e: &Executor<B::Exec>,
+        kernel: &str,
+        plan: &RankPlan,
+        input: Input<'_, T>,
+        want: &RankOutput<T>,
+        dirty: bool,
+    ) -> Answer {
+        let feasible = self.backend.check(&e.exec, &plan.choice, &plan.problem);
+        let began = Instant::now();
+        let got = guarded(|| self.run(e, input, plan, dirty));
+        let took = began.elapsed();
+        let verdict = match got {
+            Err(panic) => Err(format!("it panicked: {panic}")),
+            Ok(got) => match (feasible, got) {
+                (Ok(()), Ok(got)) => verdict::rank(plan.problem.k, want, &got).map(|()| true),
+                (Err(_), Err(Error::Infeasible { .. })) if kernel != PLANNED => Ok(false),
+                (Err(_), Ok(_)) => Err("it ran a choice that is infeasible".to_owned()),
+                (_, Err(error)) => Err(format!("it was refused: {error}")),
+            },
+        };
+        (took, verdict)
     }
 
     fn run<T: Value>(

@@ -5,8 +5,9 @@
 use std::sync::LazyLock;
 
 use st_backend_wgpu::WgpuExecutor;
+use st_conformance::choices::{self, Settings};
 use st_conformance::rng::Rng;
-use st_conformance::{Executor, Level, choices};
+use st_conformance::{Executor, Level};
 use st_rank::{
     Choice, CompactExecutor, CompactOutput, CompactPlan, CompactProblem, DeviceCaps, Element,
     ExecuteInto, HostOutput, Input, MergeKind, Problem, RankKExecutor, RankOutput, RankPlan,
@@ -22,12 +23,13 @@ pub(crate) struct Wgpu {
 /// the software driver is there for those without a GPU.
 pub(crate) fn wgpu() -> &'static Wgpu {
     static WGPU: LazyLock<Wgpu> = LazyLock::new(|| {
+        // A device each: a software driver compiles on one thread for each device.
         let exec = WgpuExecutor::default();
         let caps = exec.caps().expect("an adapter: mesa-vulkan-drivers has a software one");
         let mut executors = vec![Executor {
             group: "without subgroups".to_owned(),
             name: String::new(),
-            exec: exec.clone().without_subgroups(),
+            exec: WgpuExecutor::default().without_subgroups(),
         }];
         if caps.subgroups {
             let group = format!("subgroups of {}", caps.lane);
@@ -42,17 +44,30 @@ fn caps_of(exec: &WgpuExecutor) -> DeviceCaps {
     exec.caps().expect("it was there before")
 }
 
+impl Wgpu {
+    fn is_software(&self) -> bool {
+        self.executors[0].exec.adapter().is_ok_and(|(_, software)| software)
+    }
+
+    fn settings(&self) -> Settings {
+        if self.is_software() { Settings::Few } else { Settings::Some }
+    }
+}
+
 impl st_conformance::Backend for Wgpu {
     type Exec = WgpuExecutor;
 
     /// A software adapter takes minutes over its pipelines alone: it is asked a tenth, unless the
     /// environment says otherwise.
     fn level(&self) -> Level {
-        let software = self.executors[0].exec.adapter().is_ok_and(|(_, software)| software);
-        if software && std::env::var_os("SPIRAL_CONFORMANCE").is_none() {
+        if self.is_software() && std::env::var_os("SPIRAL_CONFORMANCE").is_none() {
             return Level::Smoke;
         }
         Level::from_env()
+    }
+
+    fn side_by_side(&self) -> bool {
+        true
     }
 
     fn executors(&self) -> &[Executor<WgpuExecutor>] {
@@ -80,7 +95,7 @@ impl st_conformance::Backend for Wgpu {
         problem: &Problem,
         rng: &mut Rng,
     ) -> Choice {
-        choices::gpu(mk, problem, &caps_of(exec), rng)
+        choices::gpu(mk, problem, &caps_of(exec), self.settings(), rng)
     }
 
     fn check(&self, exec: &WgpuExecutor, choice: &Choice, problem: &Problem) -> Result<()> {
@@ -93,7 +108,7 @@ impl st_conformance::Backend for Wgpu {
 
     fn compact_choices(&self, rng: &mut Rng) -> Vec<Choice> {
         let caps = caps_of(&self.executors[0].exec);
-        [false, true].map(|two| choices::gpu_compact(two, &caps, rng)).to_vec()
+        [false, true].map(|two| choices::gpu_compact(two, &caps, self.settings(), rng)).to_vec()
     }
 
     fn rank<T: Element>(

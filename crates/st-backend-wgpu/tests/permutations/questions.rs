@@ -1,0 +1,79 @@
+//! What is asked beside the covering set.
+
+use std::collections::HashSet;
+
+use st_backend_wgpu::WgpuExecutor;
+use st_conformance::compactions::Compaction;
+use st_conformance::pattern::Pattern;
+use st_conformance::permutations::{self, Setting};
+use st_rank::{
+    Choice, DType, DeviceCaps, MergeDetail, MergeKind, NanOrder, Problem, RankKind, RankPlan,
+};
+
+/// One question.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Question {
+    Select(Setting),
+    Compact(Compaction),
+}
+
+impl Question {
+    /// Questions that differ in this share no kernel.
+    pub(crate) fn group(&self) -> (u32, bool, bool) {
+        let (wg, dtype, subgroups) = match self {
+            Self::Select(s) => (s.choice.wg, s.problem.dtype, s.subgroups),
+            Self::Compact(s) => (s.choice.wg, s.problem.dtype, s.subgroups),
+        };
+        (wg, dtype.size() == 2, subgroups)
+    }
+}
+
+/// More rows than a grid has workgroups in one dimension; of the kernels whose workgroups have
+/// several rows, more than so many workgroups.
+pub(crate) fn many_rows(caps: &DeviceCaps) -> Vec<Question> {
+    const MOST: usize = 65_535;
+    let wg = 64;
+    let of = |mk, mkd, use_2ce, rows, dtype| {
+        let choice = Choice { mk, mkd, tile: wg, ctile: wg, use_2ce, wg, kl: 4, ch: 0 };
+        let problem = Problem::new(RankKind::TopK, rows, 5, 2).with_dtype(dtype);
+        let subgroups = mk == MergeKind::Warp;
+        Question::Select(Setting {
+            subgroups,
+            choice,
+            problem,
+            pattern: Pattern::Specials,
+            seed: 7,
+        })
+    };
+    let (one, two) = (false, true);
+    let mut all = vec![
+        of(MergeKind::Shared, MergeDetail::Heap, one, MOST + 2, DType::F32),
+        of(MergeKind::Radix, MergeDetail::Auto, two, MOST + 1, DType::F16),
+    ];
+    if caps.subgroups {
+        let rows = (MOST + 1) * (wg / st_kernels::gpu::GROUP) as usize + 3;
+        all.push(of(MergeKind::Warp, MergeDetail::GroupRank, one, rows, DType::F32));
+        all.push(of(MergeKind::Warp, MergeDetail::GroupNetwork, one, MOST + 2, DType::Bf16));
+        all.push(of(MergeKind::Warp, MergeDetail::WarpHeap, one, rows, DType::U32));
+    }
+    all
+}
+
+/// For every kernel that some combination of the settings needs, one question that needs it.
+pub(crate) fn all_kernels(exec: &WgpuExecutor, caps: &DeviceCaps) -> Vec<Question> {
+    let mut seen = HashSet::new();
+    let mut asked = Vec::new();
+    for mut setting in permutations::product(caps) {
+        let caps = caps.with_subgroup(caps.lane, setting.subgroups);
+        let plan = RankPlan::by_hand(setting.problem, caps, setting.choice);
+        let kernels = exec.kernels(&plan).expect("it is feasible");
+        let before = seen.len();
+        seen.extend(kernels);
+        if seen.len() > before {
+            setting.pattern = Pattern::ALL[asked.len() % Pattern::ALL.len()];
+            setting.problem.nan = [NanOrder::Greatest, NanOrder::Last][asked.len() / 2 % 2];
+            asked.push(Question::Select(setting));
+        }
+    }
+    asked
+}
