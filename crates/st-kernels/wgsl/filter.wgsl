@@ -62,7 +62,8 @@ fn tile_hits(s: Span, at: u32, least: u32) -> u32 {
     if (greatest(top) >= least) {
 #endif
 #unroll j VECS
-        mask = mask | (hits(w_$j, four) << ($ju * PER));
+        // Threads beyond a tile have no vector of it.
+        mask = mask | (select(0u, hits(w_$j, four), in_tile($ju)) << ($ju * PER));
 #end
 #ifndef DENSE
     }

@@ -16,14 +16,13 @@ fn rank_in_bin(e: vec2<u32>, bin: u32, need: u32) -> u32 {
     if (bin > 0u) {
         rank = atomicLoad(&bins[bin - 1u]);
     }
-    if (rank >= need) {
-        return need;
+    if (rank < need) {
+        let end = atomicLoad(&bins[bin]);
+        for (var i = rank; i < end; i += 1u) {
+            rank += select(0u, 1u, before(list[i], e));
+        }
     }
-    let end = atomicLoad(&bins[bin]);
-    for (var i = rank; i < end; i += 1u) {
-        rank += select(0u, 1u, before(list[i], e));
-    }
-    return rank;
+    return min(rank, need);
 }
 #endif
 

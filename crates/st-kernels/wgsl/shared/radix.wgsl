@@ -82,20 +82,20 @@ fn count_four(
             atomicAdd(&bins[HISTOGRAM + digits - all_bins.x], 4u);
         }
 #endif
-        return;
-    }
-    for (var e = 0u; e < 4u; e += 1u) {
-        if (((ok >> e) & 1u) != 0u) {
-            // The greatest first.
-            let bin = digits - all_bins[e];
-            if ((keys[e] & known) == low) {
-                atomicAdd(&bins[bin], 1u);
-            }
+    } else {
+        for (var e = 0u; e < 4u; e += 1u) {
+            if (((ok >> e) & 1u) != 0u) {
+                // The greatest first.
+                let bin = digits - all_bins[e];
+                if ((keys[e] & known) == low) {
+                    atomicAdd(&bins[bin], 1u);
+                }
 #ifdef RANGE
-            if (apart && (keys[e] & known) == high) {
-                atomicAdd(&bins[HISTOGRAM + bin], 1u);
-            }
+                if (apart && (keys[e] & known) == high) {
+                    atomicAdd(&bins[HISTOGRAM + bin], 1u);
+                }
 #endif
+            }
         }
     }
 }
@@ -103,23 +103,18 @@ fn count_four(
 // Those of a vector's elements that come before all with this key. It is the greatest of the raw keys
 // that count as equal to it.
 fn hits_above(w: vec4<u32>, key: u32) -> u32 {
-    if (key == 0xffffffffu) {
-        return 0u;
-    }
-    return hits(w, vec4<u32>(key + 1u));
+    let above = hits(w, vec4<u32>(key + 1u));
+    return select(above, 0u, key == 0xffffffffu);
 }
 
 // Counts the elements of a vector that have a key by their columns.
 fn count_ties(s: Span, i: u32, w: vec4<u32>, key: u32, shift: u32) {
     var mask = hits(w, vec4<u32>(least_raw(key))) & ~hits_above(w, key) & valid(s, i);
-    if (mask == 0u) {
-        return;
-    }
     // A vector is of one bin as a rule.
     let place = i * PER - min(s.head, i * PER);
-    if (i > 0u && (place >> shift) == ((place + PER - 1u) >> shift)) {
+    if (mask != 0u && i > 0u && (place >> shift) == ((place + PER - 1u) >> shift)) {
         atomicAdd(&bins[place >> shift], countOneBits(mask));
-        return;
+        mask = 0u;
     }
     while (mask != 0u) {
         let column = column_of(s, i, of_bit(firstTrailingBit(mask)));
