@@ -107,7 +107,6 @@ fn one(exec: &WgpuExecutor, question: &Question, found: &Mutex<Found>) {
         Question::Select(s) => format!("{what}\n  {s}"),
         Question::Compact(s) => format!("{what}\n  {s:?}"),
     };
-    println!("FAILED: {what}");
     found.failures.push(what);
 }
 
