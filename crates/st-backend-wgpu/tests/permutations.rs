@@ -31,6 +31,7 @@ fn permutations_answer_as_the_oracle_does() {
     let mut asked: Vec<Question> = covering.settings.iter().map(|&s| Question::Select(s)).collect();
     asked.extend(compactions::covering(&caps).into_iter().map(Question::Compact));
     asked.extend(questions::many_rows(&caps));
+    asked.extend(questions::once_wrong(&caps));
     if is_full() {
         asked.extend(questions::all_kernels(&exec, &caps));
     }
