@@ -22,6 +22,7 @@ fn is_full() -> bool {
 }
 
 #[test]
+#[allow(clippy::print_stdout, reason = "this is what `--nocapture` is for")]
 fn permutations_answer_as_the_oracle_does() {
     let exec = WgpuExecutor::default();
     let caps = exec.caps().expect("an adapter: mesa-vulkan-drivers has a software one");
@@ -30,10 +31,10 @@ fn permutations_answer_as_the_oracle_does() {
     let mut asked: Vec<Question> = covering.settings.iter().map(|&s| Question::Select(s)).collect();
     asked.extend(compactions::covering(&caps).into_iter().map(Question::Compact));
     asked.extend(questions::many_rows(&caps));
+    asked.extend(questions::once_wrong(&caps));
     if is_full() {
         asked.extend(questions::all_kernels(&exec, &caps));
     }
-    println!("{} questions", asked.len());
     let found = sweep::ask(asked);
     println!(
         "{} of {} possible pairs of settings ({} pairs are not possible)\n{found}",

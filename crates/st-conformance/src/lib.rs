@@ -20,6 +20,7 @@ pub mod choices;
 mod compaction;
 pub mod compactions;
 pub mod cover;
+pub mod inputs;
 mod layouts;
 pub mod null;
 pub mod oracle;

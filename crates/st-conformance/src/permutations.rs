@@ -6,15 +6,14 @@
 //! among the pairs.
 
 use st_kernels::gpu;
+use st_kernels::wgsl::Permutation;
 use st_rank::{
-    Choice, DType, DeviceCaps, Input, Lengths, MergeDetail, MergeKind, NanOrder, Problem, RankKind,
+    Choice, DType, DeviceCaps, Lengths, MergeDetail, MergeKind, NanOrder, Problem, RankKind,
 };
 
 use crate::cover::{self, Pairs, Row};
-use crate::layouts::winner;
 use crate::pattern::Pattern;
 use crate::rng::Rng;
-use crate::value::Value;
 
 /// Kernels: kinds with their details.
 const KERNELS: [(MergeKind, MergeDetail); 10] = [
@@ -93,8 +92,9 @@ const WANTED: [Wanted; 5] =
 const NANS: [NanOrder; 2] = [NanOrder::Greatest, NanOrder::Last];
 
 /// Factors that decide what is possible: kernel, commands, type, subgroups, workgroup, step, kl
-/// (least, more), kind, by rank or by index, rows, wanted.
-const BOUND: usize = 11;
+/// (least, more), kind, by rank or by index, rows, wanted. They decide the last of them, too: the
+/// permutation's flags, of which some need three of the others to meet.
+const BOUND: usize = 12;
 const BOUND_LEVELS: [usize; BOUND] = [
     KERNELS.len(),
     COMMANDS.len(),
@@ -107,7 +107,9 @@ const BOUND_LEVELS: [usize; BOUND] = [
     2,
     ROWS.len(),
     WANTED.len(),
+    FLAGS,
 ];
+const FLAGS: usize = 1 << 6;
 
 /// All factors: those, the order of NaN, the pattern.
 pub const FACTORS: usize = BOUND + 2;
@@ -230,19 +232,30 @@ fn with(row: &Row<BOUND>, nan: u8, pattern: u8) -> Row<FACTORS> {
 
 /// The combinations of the bound factors that a device can run.
 fn possible(caps: &DeviceCaps) -> Vec<Row<BOUND>> {
-    let count: usize = BOUND_LEVELS.iter().product();
+    let free = &BOUND_LEVELS[..BOUND - 1];
     let mut rows = Vec::new();
-    for mut n in 0..count {
-        let row = BOUND_LEVELS.map(|levels| {
-            let level = n % levels;
+    for mut n in 0..free.iter().product::<usize>() {
+        let mut row = [0; BOUND];
+        for (level, levels) in row.iter_mut().zip(free) {
+            *level = (n % levels) as u8;
             n /= levels;
-            level as u8
-        });
-        if setting(&with(&row, 0, 0), caps).is_some() {
+        }
+        if let Some(setting) = setting(&with(&row, 0, 0), caps) {
+            row[BOUND - 1] = flags(&setting, caps);
             rows.push(row);
         }
     }
     rows
+}
+
+/// The flags of the first command's permutation.
+fn flags(setting: &Setting, caps: &DeviceCaps) -> u8 {
+    let Setting { subgroups, choice, problem, .. } = setting;
+    let caps = caps.with_subgroup(caps.lane, *subgroups);
+    let p = Permutation::first(choice, problem, &caps, gpu::is_aligned(problem));
+    let shared_evenly = p.vectors.is_multiple_of(p.wg);
+    let flags = [p.two, p.resident, p.refine, p.full, p.range, shared_evenly];
+    (0..).zip(flags).map(|(bit, on)| u8::from(on) << bit).sum()
 }
 
 /// What a row of levels stands for, if the device can run it and no other row stands for the same.
@@ -261,6 +274,7 @@ pub fn setting(row: &Row<FACTORS>, caps: &DeviceCaps) -> Option<Setting> {
         by_rank,
         rows,
         wanted,
+        _,
         nan,
         pattern,
     ] = level;
@@ -345,7 +359,10 @@ pub fn setting(row: &Row<FACTORS>, caps: &DeviceCaps) -> Option<Setting> {
     choice.kl = kl(&choice, &problem, caps, more)?;
     problem.check().ok()?;
     st_kernels::check(&choice, &problem, caps).ok()?;
-    let seed = Rng::new(level.iter().fold(0, |n, &level| 32 * n + level as u64)).bits();
+    let seed = Rng::new(
+        level.iter().fold(0u64, |n, &level| n.wrapping_mul(37).wrapping_add(level as u64)),
+    )
+    .bits();
     Some(Setting { subgroups, choice, problem, pattern: Pattern::ALL[pattern], seed })
 }
 
@@ -397,46 +414,6 @@ fn kl(choice: &Choice, problem: &Problem, caps: &DeviceCaps, more: bool) -> Opti
     Some(if more { 2 * least } else { least })
 }
 
-/// A setting's input: what does not belong to a row would win, in both directions.
-#[derive(Clone, Debug)]
-pub struct Data<T> {
-    values: Vec<T>,
-    lengths: Option<Vec<u32>>,
-}
-
-impl<T: Value> Data<T> {
-    /// For the setting, by its seed.
-    #[must_use]
-    pub fn new(setting: &Setting) -> Self {
-        let Problem { rows, cols, k, row_stride, lengths, kind, .. } = setting.problem;
-        let mut rng = Rng::new(setting.seed);
-        let least = match (lengths, kind) {
-            (Lengths::Full, _) => cols,
-            (Lengths::Ragged, RankKind::Range { start }) => start + k,
-            (Lengths::Ragged, _) => k,
-            (Lengths::Padded, _) => 0,
-        };
-        let mut of_rows = Vec::with_capacity(rows);
-        for row in 0..rows {
-            let any = least + rng.below(cols - least + 1);
-            of_rows.push([any, cols, least][row % 3] as u32);
-        }
-        let mut values: Vec<T> = (0..rows * row_stride).map(winner).collect();
-        for (row, &n) in of_rows.iter().enumerate() {
-            let n = n as usize;
-            let own = setting.pattern.matrix::<T>(1, n, &mut rng);
-            values[row * row_stride..][..n].copy_from_slice(&own);
-        }
-        Self { values, lengths: lengths.is_ragged().then_some(of_rows) }
-    }
-
-    /// As executors take it.
-    #[must_use]
-    pub fn input(&self) -> Input<'_, T> {
-        Input { values: &self.values, lengths: self.lengths.as_deref() }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -456,7 +433,7 @@ mod tests {
             assert_eq!(found.covered, found.possible);
             assert!(found.possible < found.all);
             let n = found.settings.len();
-            assert!((Pattern::ALL.len()..300).contains(&n), "{n}");
+            assert!((Pattern::ALL.len()..500).contains(&n), "{n}");
             for Setting { subgroups, choice, problem, .. } in &found.settings {
                 problem.check().unwrap();
                 let caps = caps.with_subgroup(caps.lane, *subgroups);
@@ -481,8 +458,8 @@ mod tests {
             );
             let lists = gpu::uses(mk, mkd).has(st_rank::Field::Kl);
             assert_eq!(has(kernel, nth, more, 1), lists, "{mk} {mkd} with more");
-            for f in 1..BOUND {
-                let levels = (0..BOUND_LEVELS[f] as u8).filter(|&level| has(kernel, nth, f, level));
+            for (f, levels) in (0..).zip(BOUND_LEVELS).skip(1) {
+                let levels = (0..levels as u8).filter(|&level| has(kernel, nth, f, level));
                 assert!(levels.count() > 0);
             }
         }

@@ -59,6 +59,35 @@ pub(crate) fn many_rows(caps: &DeviceCaps) -> Vec<Question> {
     all
 }
 
+/// What was wrong once, where more than two settings had to meet.
+pub(crate) fn once_wrong(caps: &DeviceCaps) -> Vec<Question> {
+    let filter = Choice {
+        mk: MergeKind::Filter,
+        mkd: MergeDetail::Auto,
+        tile: 256,
+        ctile: 256,
+        use_2ce: false,
+        wg: 64,
+        kl: 8,
+        ch: 0,
+    };
+    let of = |choice, rows, cols, k, dtype, pattern| {
+        let problem = Problem::new(RankKind::TopK, rows, cols, k).with_dtype(dtype);
+        let subgroups = caps.subgroups;
+        Question::Select(Setting { subgroups, choice, problem, pattern, seed: 7 })
+    };
+    // A row that fills the tile, of which half of the threads have nothing.
+    let mut all = vec![of(filter, 1, 256, 255, DType::Bf16, Pattern::Normal)];
+    if caps.subgroups {
+        let group = Choice { mk: MergeKind::Warp, mkd: MergeDetail::GroupRank, ..filter };
+        // A bound that falls between the two zeros of 16 bits.
+        all.push(of(group, 64, 128, 1, DType::Bf16, Pattern::SignedZeros));
+        // A row of so many columns that no other row may begin in the middle of a vector.
+        all.push(of(group, 1, 256, 18, DType::F16, Pattern::Normal));
+    }
+    all
+}
+
 /// For every kernel that some combination of the settings needs, one question that needs it.
 pub(crate) fn all_kernels(exec: &WgpuExecutor, caps: &DeviceCaps) -> Vec<Question> {
     let mut seen = HashSet::new();

@@ -8,7 +8,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use st_backend_wgpu::WgpuExecutor;
-use st_conformance::{Value, compactions, oracle, permutations, verdict};
+use st_conformance::{Value, compactions, inputs, oracle, permutations, verdict};
 use st_kernels::wgsl::{Permutation, Stage};
 use st_rank::{CompactExecutor, CompactPlan, DeviceCaps, RankKExecutor, RankPlan};
 
@@ -107,7 +107,6 @@ fn one(exec: &WgpuExecutor, question: &Question, found: &Mutex<Found>) {
         Question::Select(s) => format!("{what}\n  {s}"),
         Question::Compact(s) => format!("{what}\n  {s:?}"),
     };
-    println!("FAILED: {what}");
     found.failures.push(what);
 }
 
@@ -118,7 +117,7 @@ fn caps(exec: &WgpuExecutor, subgroups: bool) -> Result<DeviceCaps, String> {
 
 fn select<T: Value>(exec: &WgpuExecutor, setting: &permutations::Setting) -> Result<(), String> {
     let plan = RankPlan::by_hand(setting.problem, caps(exec, setting.subgroups)?, setting.choice);
-    let data = permutations::Data::<T>::new(setting);
+    let data = inputs::Data::<T>::new(setting);
     let want = oracle::rank(data.input(), &setting.problem);
     let got = exec.on(&data.input()).execute(&plan).map_err(|e| format!("refused: {e}"))?;
     verdict::rank(setting.problem.k, &want, &got)
