@@ -8,6 +8,8 @@
 //! number, because drivers keep arrays in memory where a loop over them is not unrolled. There are no
 //! other directives.
 
+mod expand;
+mod networks;
 mod unroll;
 
 use st_rank::{Choice, DType, DeviceCaps, MergeDetail, MergeKind, Problem, RankKind};
@@ -397,7 +399,7 @@ impl Permutation {
         }
         let mut imported = Vec::new();
         let mut text = String::new();
-        expand(self.stage.text(), &defines, &mut imported, &mut text);
+        expand::expand(self.stage.text(), &defines, &mut imported, &mut text);
         out.push_str(&unroll::unroll(&text, &sizes));
         out
     }
@@ -420,153 +422,4 @@ fn is_half(dtype: DType) -> bool {
 /// Columns of a compaction tile for each thread; two counts of a tile must fit one word.
 fn each(choice: &Choice) -> u32 {
     (choice.ctile / choice.wg).clamp(1, (1 << 15) / choice.wg.max(1)).max(1)
-}
-
-fn shared(name: &str) -> Option<&'static str> {
-    Some(match name {
-        "params" => include_str!("../wgsl/shared/params.wgsl"),
-        "keys" => include_str!("../wgsl/shared/keys.wgsl"),
-        "scan" => include_str!("../wgsl/shared/scan.wgsl"),
-        "sort" => include_str!("../wgsl/shared/sort.wgsl"),
-        "output" => include_str!("../wgsl/shared/output.wgsl"),
-        "finish" => include_str!("../wgsl/shared/finish.wgsl"),
-        "radix" => include_str!("../wgsl/shared/radix.wgsl"),
-        "vectors" => include_str!("../wgsl/shared/vectors.wgsl"),
-        "votes" => include_str!("../wgsl/shared/votes.wgsl"),
-        "bins" => include_str!("../wgsl/shared/bins.wgsl"),
-        "order" => include_str!("../wgsl/shared/order.wgsl"),
-        "lists" => include_str!("../wgsl/shared/lists.wgsl"),
-        "threshold" => include_str!("../wgsl/shared/threshold.wgsl"),
-        "dense" => include_str!("../wgsl/shared/dense.wgsl"),
-        "group_find" => include_str!("../wgsl/shared/group_find.wgsl"),
-        "group_reach" => include_str!("../wgsl/shared/group_reach.wgsl"),
-        "group" => include_str!("../wgsl/shared/group.wgsl"),
-        "sweep" => include_str!("../wgsl/shared/sweep.wgsl"),
-        "part_run" => include_str!("../wgsl/shared/part_run.wgsl"),
-        "main" => include_str!("../wgsl/shared/main.wgsl"),
-        _ => return None,
-    })
-}
-
-/// Appends a text with its imports and the lines that the defines choose. Directives that make no
-/// sense become comments that no compiler accepts, so that the tests over all permutations find
-/// them.
-fn expand(text: &str, defines: &[&str], imported: &mut Vec<String>, out: &mut String) {
-    // For each open condition: whether its lines count.
-    let mut open: Vec<bool> = Vec::new();
-    for line in text.lines() {
-        let (word, rest) = line.trim().split_once(' ').unwrap_or((line.trim(), ""));
-        let all_on = open.iter().all(|&on| on);
-        match word {
-            "#ifdef" => open.push(defines.contains(&rest.trim())),
-            "#ifndef" => open.push(!defines.contains(&rest.trim())),
-            "#else" => match open.last_mut() {
-                Some(on) => *on = !*on,
-                None => out.push_str("#else without #ifdef\n"),
-            },
-            "#endif" if open.pop().is_none() => out.push_str("#endif without #ifdef\n"),
-            "#endif" => {}
-            "#import" if all_on => {
-                let name = rest.trim();
-                if imported.iter().any(|known| known == name) {
-                    continue;
-                }
-                imported.push(name.to_owned());
-                match shared(name) {
-                    Some(text) => expand(text, defines, imported, out),
-                    None => out.push_str(&format!("#import of {name}, which is not there\n")),
-                }
-            }
-            "#import" => {}
-            "#paste" if all_on => match shared(rest.trim()) {
-                Some(text) => expand(text, defines, imported, out),
-                None => out.push_str(&format!("#paste of {rest}, which is not there\n")),
-            },
-            "#paste" => {}
-            "#sort32" if all_on => exchanges(rest.trim(), &sorting_network(32), out),
-            "#merge32" if all_on => exchanges(rest.trim(), &merging_network(32), out),
-            "#sort32" | "#merge32" => {}
-            _ if all_on => {
-                out.push_str(line);
-                out.push('\n');
-            }
-            _ => {}
-        }
-    }
-    if !open.is_empty() {
-        out.push_str("#ifdef without #endif\n");
-    }
-}
-
-/// Compare and exchanges over an array of unsigned integers, the greater to the first place.
-fn exchanges(array: &str, network: &[(usize, usize)], out: &mut String) {
-    for (a, b) in network {
-        out.push_str(&format!(
-            "    {{ let x = max({array}[{a}], {array}[{b}]); {array}[{b}] = min({array}[{a}], {array}[{b}]); \
-             {array}[{a}] = x; }}\n"
-        ));
-    }
-}
-
-/// Batcher's odd-even merge sort of `n`, a power of two.
-fn sorting_network(n: usize) -> Vec<(usize, usize)> {
-    let mut pairs = Vec::new();
-    let mut p = 1;
-    while p < n {
-        let mut k = p;
-        while k >= 1 {
-            for j in (k % p..n - k).step_by(2 * k) {
-                for i in 0..k.min(n - j - k) {
-                    if (i + j) / (2 * p) == (i + j + k) / (2 * p) {
-                        pairs.push((i + j, i + j + k));
-                    }
-                }
-            }
-            k /= 2;
-        }
-        p *= 2;
-    }
-    pairs
-}
-
-/// Batcher's bitonic merge of `n`, a power of two.
-fn merging_network(n: usize) -> Vec<(usize, usize)> {
-    let mut pairs = Vec::new();
-    let mut step = n / 2;
-    while step > 0 {
-        pairs.extend((0..n).filter(|i| i & step == 0).map(|i| (i, i + step)));
-        step /= 2;
-    }
-    pairs
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn networks_order_every_pattern_of_zeros_and_ones() {
-        // Knuth's principle: a network that orders all of these orders everything.
-        let run = |network: &[(usize, usize)], bits: u32, n: usize| {
-            let mut v: Vec<u32> = (0..n).map(|i| bits >> i & 1).collect();
-            for &(a, b) in network {
-                if v[a] < v[b] {
-                    v.swap(a, b);
-                }
-            }
-            v.is_sorted_by(|a, b| a >= b)
-        };
-        let network = sorting_network(16);
-        assert!((0..1 << 16).all(|bits| run(&network, bits, 16)));
-        assert_eq!(sorting_network(32).len(), 191);
-        let merge = merging_network(16);
-        for ones in 0..=16 {
-            for turn in 0..16 {
-                // A bitonic sequence: ones in a row, around a circle.
-                let row: u32 = (1 << ones) - 1;
-                let bits = (row << turn | row >> (16 - turn)) & 0xffff;
-                assert!(run(&merge, bits, 16), "{bits:b}");
-            }
-        }
-    }
 }

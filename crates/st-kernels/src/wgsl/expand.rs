@@ -1,0 +1,81 @@
+//! Putting a source together: imports, pasted parts, lines chosen by defines.
+
+fn shared(name: &str) -> Option<&'static str> {
+    Some(match name {
+        "params" => include_str!("../../wgsl/shared/params.wgsl"),
+        "keys" => include_str!("../../wgsl/shared/keys.wgsl"),
+        "scan" => include_str!("../../wgsl/shared/scan.wgsl"),
+        "sort" => include_str!("../../wgsl/shared/sort.wgsl"),
+        "output" => include_str!("../../wgsl/shared/output.wgsl"),
+        "finish" => include_str!("../../wgsl/shared/finish.wgsl"),
+        "radix" => include_str!("../../wgsl/shared/radix.wgsl"),
+        "vectors" => include_str!("../../wgsl/shared/vectors.wgsl"),
+        "votes" => include_str!("../../wgsl/shared/votes.wgsl"),
+        "bins" => include_str!("../../wgsl/shared/bins.wgsl"),
+        "order" => include_str!("../../wgsl/shared/order.wgsl"),
+        "lists" => include_str!("../../wgsl/shared/lists.wgsl"),
+        "threshold" => include_str!("../../wgsl/shared/threshold.wgsl"),
+        "dense" => include_str!("../../wgsl/shared/dense.wgsl"),
+        "group_find" => include_str!("../../wgsl/shared/group_find.wgsl"),
+        "group_reach" => include_str!("../../wgsl/shared/group_reach.wgsl"),
+        "group" => include_str!("../../wgsl/shared/group.wgsl"),
+        "sweep" => include_str!("../../wgsl/shared/sweep.wgsl"),
+        "part_run" => include_str!("../../wgsl/shared/part_run.wgsl"),
+        "main" => include_str!("../../wgsl/shared/main.wgsl"),
+        _ => return None,
+    })
+}
+
+/// Appends a text with its imports and the lines that the defines choose. Directives that make no
+/// sense become comments that no compiler accepts, so that the tests over all permutations find
+/// them.
+pub(super) fn expand(text: &str, defines: &[&str], imported: &mut Vec<String>, out: &mut String) {
+    // For each open condition: whether its lines count.
+    let mut open: Vec<bool> = Vec::new();
+    for line in text.lines() {
+        let (word, rest) = line.trim().split_once(' ').unwrap_or((line.trim(), ""));
+        let all_on = open.iter().all(|&on| on);
+        match word {
+            "#ifdef" => open.push(defines.contains(&rest.trim())),
+            "#ifndef" => open.push(!defines.contains(&rest.trim())),
+            "#else" => match open.last_mut() {
+                Some(on) => *on = !*on,
+                None => out.push_str("#else without #ifdef\n"),
+            },
+            "#endif" if open.pop().is_none() => out.push_str("#endif without #ifdef\n"),
+            "#endif" => {}
+            "#import" if all_on => {
+                let name = rest.trim();
+                if imported.iter().any(|known| known == name) {
+                    continue;
+                }
+                imported.push(name.to_owned());
+                match shared(name) {
+                    Some(text) => expand(text, defines, imported, out),
+                    None => out.push_str(&format!("#import of {name}, which is not there\n")),
+                }
+            }
+            "#import" => {}
+            "#paste" if all_on => match shared(rest.trim()) {
+                Some(text) => expand(text, defines, imported, out),
+                None => out.push_str(&format!("#paste of {rest}, which is not there\n")),
+            },
+            "#paste" => {}
+            "#sort32" if all_on => {
+                super::networks::exchanges(rest.trim(), &super::networks::sorting_network(32), out)
+            }
+            "#merge32" if all_on => {
+                super::networks::exchanges(rest.trim(), &super::networks::merging_network(32), out)
+            }
+            "#sort32" | "#merge32" => {}
+            _ if all_on => {
+                out.push_str(line);
+                out.push('\n');
+            }
+            _ => {}
+        }
+    }
+    if !open.is_empty() {
+        out.push_str("#ifdef without #endif\n");
+    }
+}
