@@ -82,7 +82,14 @@ fn each_field_changes_what_is_dispatched() {
             assert_eq!(differs, used.has(field), "{field}: {changed}");
         }
         for &mkd in st_kernels::gpu::details(mk) {
-            let same = launched(Choice { mkd, ..base }).expect("it can be run") == before;
+            let Some(log) = launched(Choice { mkd, ..base }) else {
+                assert!(
+                    st_kernels::gpu::is_grouped(mk, mkd),
+                    "rows are too long for groups: {mkd}"
+                );
+                continue;
+            };
+            let same = log == before;
             assert_eq!(same, mkd == base.mkd || mkd == MergeDetail::Auto, "{mk} {mkd}");
         }
     }

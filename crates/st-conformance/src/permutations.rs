@@ -1,5 +1,5 @@
 //! The settings on which a GPU kernel's permutation and its way through the code depend, as the
-//! factors of a covering array: see [`cover`](crate::cover).
+//! factors of a covering array: see [`cover`].
 //!
 //! What is here is for any GPU backend: sizes follow from the device's. A combination that
 //! `st_kernels::check` refuses, or that would be another one over again, is not possible and so not

@@ -34,7 +34,7 @@ fn tile_hits(s: Span, at: u32, least: u32) -> u32 {
         && (at + TILE_V < s.count || end == s.count * PER);
 #ifdef RESIDENT
 #unroll j VECS
-    mask = mask | (hits(held_$j, four) << ($ju * PER));
+    mask = mask | (select(0u, hits(held_$j, four), in_tile($ju)) << ($ju * PER));
 #end
 #else
 #unroll j VECS

@@ -75,7 +75,7 @@ pub fn check(choice: &Choice, problem: &Problem, caps: &DeviceCaps) -> Result<()
         }
         (MergeKind::Filter, _)
             if !choice.tile.is_multiple_of(vector_elements(problem.dtype))
-                || choice.tile > MOST_SWEPT * choice.wg =>
+                || choice.tile > MOST_SWEPT.saturating_mul(choice.wg) =>
         {
             return refuse(Field::Tile, "use whole vectors, up to 32 columns for each thread");
         }

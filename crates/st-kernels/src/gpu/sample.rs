@@ -48,7 +48,8 @@ pub fn sample(choice: &Choice, problem: &Problem, caps: &DeviceCaps) -> Sample {
         f64::from(choice.wg) * f64::from(choice.kl)
     };
     let of = |vectors: u32| {
-        let size = f64::from(choice.wg * vectors * vector_elements(problem.dtype)).min(n);
+        let size =
+            (f64::from(choice.wg) * f64::from(vectors * vector_elements(problem.dtype))).min(n);
         let rank = if size >= n { b } else { tail_rank(b * size / n) };
         let most = (rank + SPREAD * rank.sqrt()).min(size) * n / size;
         Sample { vectors, rank: rank as u32, most: if size >= n { b } else { most } }
