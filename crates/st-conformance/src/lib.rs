@@ -33,6 +33,7 @@ mod refusals;
 mod report;
 pub mod rng;
 mod session;
+mod trace;
 pub mod value;
 pub mod verdict;
 

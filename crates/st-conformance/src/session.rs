@@ -11,6 +11,7 @@ use crate::backend::{Backend, Executor, Level};
 use crate::cases::Case;
 use crate::report::Report;
 use crate::rng::Rng;
+use crate::trace;
 use crate::value::Value;
 use crate::verdict;
 
@@ -105,8 +106,13 @@ impl<'b, B: Backend> Session<'b, B> {
             runs.push((e, plans.collect::<Vec<_>>()));
         }
         let answers = |(e, plans): &(&Executor<B::Exec>, Vec<Planned>)| {
-            let one =
-                |(kernel, plan, dirty): &Planned| self.answer(e, kernel, plan, input, want, *dirty);
+            let one = |(kernel, plan, dirty): &Planned| {
+                let _trace = trace::begun(|| {
+                    let (test, group, choice) = (&self.test, &e.group, &plan.choice);
+                    format!("{test} {case}, {problem}: {group} {kernel} {choice}")
+                });
+                self.answer(e, kernel, plan, input, want, *dirty)
+            };
             plans.iter().map(one).collect::<Vec<_>>()
         };
         let answered: Vec<Vec<Answer>> = if self.backend.side_by_side() {
@@ -204,6 +210,10 @@ impl<'b, B: Backend> Session<'b, B> {
                 (commands(choice.use_2ce), CompactPlan { problem: *problem, caps, choice })
             });
             for (kernel, plan) in core::iter::once((PLANNED, planned)).chain(forced) {
+                let _trace = trace::begun(|| {
+                    let (test, group, choice) = (&self.test, &e.group, &plan.choice);
+                    format!("{test} {case}: {group} {kernel} {choice}")
+                });
                 let began = Instant::now();
                 let got = guarded(|| self.backend.compact(&e.exec, input, &plan, lo, hi));
                 self.report.took(&e.group, kernel, began.elapsed());

@@ -21,9 +21,9 @@ var<workgroup> least_of: array<u32, WG>;
 // Bits lost, and with them how many candidates a row has: count << 8 | shift.
 var<workgroup> shift_of: array<u32, WG>;
 
-// A candidate of a row as a word.
-fn packed(key: u32, column: u32, least: u32, shift: u32) -> u32 {
-    return (((key - least) >> shift) << 8u) | (255u - column);
+// A candidate of a row as a word; `behind` is 255 less its column.
+fn packed(key: u32, least: u32, shift: u32, behind: u32) -> u32 {
+    return (((key - least) >> shift) << 8u) | behind;
 }
 
 @compute @workgroup_size(WG)
@@ -53,18 +53,46 @@ fn main(
         let s = span(row, 0u, n);
         let needed = wanted(n).y;
 #paste group_find
+        // Raw keys are keys where no NaN and no zero is among the candidates.
+        let meets_nan = found_most >= p.nan_low && found_least <= p.nan_high;
+        let meets_zero = found_most >= p.zero_low && found_least <= p.zero_low + p.zero_step;
+        if (subgroupAny(p.floats != 0u && (meets_nan || meets_zero))) {
+#unroll q QUADS
+            raw_$q = keys_of_raw(raw_$q);
+#end
+        }
         let least = key_of_raw(found_least);
         let reached = max(key_of_raw(found_most), least) - least;
         let shift = 8u - min(8u, countLeadingZeros(reached));
-        var mask = found_mask;
-        var place = sb + group_before(countOneBits(mask)) * APART + in_block;
-        while (mask != 0u) {
-            let bit = firstTrailingBit(mask);
-            mask = mask & (mask - 1u);
-            let column = column_of(s, bit / PER * GROUP + own_lane, of_bit(bit % PER));
-            slots[place] = packed(key_of(element(row, column)), column, least, shift);
+        var place = sb + group_before(countOneBits(found_mask)) * APART + in_block;
+        // One element in six reaches the threshold: to look at each in its register takes less than to
+        // read again those that do.
+        let behind = 255u - column_of(s, own_lane, 0u);
+#ifdef HALF
+#unroll j EV
+#unroll h 4
+        if ((found_mask & (1u << $(j * 8 + h)u)) != 0u) {
+            slots[place] = packed(raw_$(j * 2)[$h], least, shift, behind - $(j * 64)u - $(h * 2)u);
             place += APART;
         }
+#end
+#unroll h 4
+        if ((found_mask & (1u << $(j * 8 + h + 4)u)) != 0u) {
+            slots[place] = packed(raw_$(j * 2 + 1)[$h], least, shift, behind - $(j * 64)u - $(h * 2 + 1)u);
+            place += APART;
+        }
+#end
+#end
+#else
+#unroll j EV
+#unroll h 4
+        if ((found_mask & (1u << $(j * 4 + h)u)) != 0u) {
+            slots[place] = packed(raw_$j[$h], least, shift, behind - $(j * 32 + h)u);
+            place += APART;
+        }
+#end
+#end
+#endif
         if (own_lane == 0u) {
             least_of[block * BLOCK + in_block] = least;
             shift_of[block * BLOCK + in_block] = (found_count << 8u) | shift;
@@ -72,9 +100,9 @@ fn main(
     }
     workgroupBarrier();
 
+    let shift = shift_of[tid] & 0xffu;
+    let count = shift_of[tid] >> 8u;
     var v: array<u32, 32>;
-    // The first of what is left out.
-    var left_out = 0u;
 #unroll i 32
     v[$i] = slots[sb + $(i * 33)u + thread];
 #end
@@ -86,33 +114,26 @@ fn main(
 #end
 #sort32 w
     // The second run the other way around makes both together one that the merge orders.
-#unroll i 16
-    left_out = max(left_out, max(min(v[$i], w[31 - $i]), min(v[31 - $i], w[$i])));
-    v[$i] = max(v[$i], w[31 - $i]);
-    v[31 - $i] = max(v[31 - $i], w[$i]);
+#unroll i 32
+    {
+        let first = max(v[$i], w[31 - $i]);
+        w[31 - $i] = min(v[$i], w[31 - $i]);
+        v[$i] = first;
+    }
 #end
+    if (shift != 0u) {
+        // They may be wanted after all.
+#unroll i 32
+        slots[sb + $(i * 33 + 1056)u + thread] = w[$i];
+#end
+    }
 #merge32 v
 #endif
-    let shift = shift_of[tid] & 0xffu;
-    let count = shift_of[tid] >> 8u;
-    let row = min(first_row + thread, p.rows - 1u);
-    var alike = false;
-    if (shift > 0u) {
-#unroll i 31
-        if ($iu + 1u < count && (v[$i] >> 8u) == (v[$i + 1] >> 8u)) {
-            alike = alike || differ(row, v[$i], v[$i + 1]);
-        }
-#end
-        if (count > 32u && (left_out >> 8u) == (v[31] >> 8u)) {
-            alike = alike || differ(row, left_out, v[31]);
-        }
-    }
-    if (!alike) {
 #unroll i 32
-        slots[sb + $(i * 33)u + thread] = v[$i];
+    slots[sb + $(i * 33)u + thread] = v[$i];
 #end
-    } else {
-        order_by_keys(row, sb + thread, count);
+    if (shift != 0u) {
+        order_by_keys(min(first_row + thread, p.rows - 1u), sb + thread, count);
     }
     workgroupBarrier();
     // Threads in order write places in order.
@@ -120,10 +141,15 @@ fn main(
     let places_on = BLOCK % p.k;
     var in_block = thread / p.k;
     var at = thread % p.k;
+#ifdef FULL_ROWS
+    let ranks = wanted(p.cols);
+#endif
     for (var x = thread; x < BLOCK * p.k; x += BLOCK) {
         let row = first_row + in_block;
         if (row < p.rows) {
+#ifndef FULL_ROWS
             let ranks = wanted(row_length(row));
+#endif
             let rank = ranks.x + at;
             if (rank < ranks.y) {
                 let e = slots[sb + rank * APART + in_block];
@@ -149,27 +175,26 @@ fn main(
     }
 }
 
-// Whether two candidates of a row have different keys.
-fn differ(row: u32, a: u32, b: u32) -> bool {
-    let key = key_of(element(row, 255u - (a & 255u)));
-    return key != key_of(element(row, 255u - (b & 255u)));
-}
-
-// Orders the candidates of a row at slots[base], slots[base + APART] and so on by their whole keys:
-// by insertion, one thread.
+// Orders by their whole keys the candidates of a row whose upper bits are alike: the first 32 stand at
+// slots[base], slots[base + APART] and so on, ordered by those bits, and behind them the rest in any
+// order. By insertion, one thread.
 fn order_by_keys(row: u32, base: u32, count: u32) {
     for (var i = 1u; i < count; i += 1u) {
         let own = slots[base + i * APART];
-        let e = entry(row, 255u - (own & 255u));
-        var at = i;
+        var at = min(i, 32u);
         while (at > 0u) {
             let other = slots[base + (at - 1u) * APART];
-            if (!before(e, entry(row, 255u - (other & 255u)))) {
+            if ((own >> 8u) != (other >> 8u)
+                || !before(entry(row, 255u - (own & 255u)), entry(row, 255u - (other & 255u)))) {
                 break;
             }
-            slots[base + at * APART] = other;
+            if (at < 32u) {
+                slots[base + at * APART] = other;
+            }
             at -= 1u;
         }
-        slots[base + at * APART] = own;
+        if (at < 32u) {
+            slots[base + at * APART] = own;
+        }
     }
 }

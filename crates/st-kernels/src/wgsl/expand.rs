@@ -19,6 +19,7 @@ fn shared(name: &str) -> Option<&'static str> {
         "group_find" => include_str!("../../wgsl/shared/group_find.wgsl"),
         "group_reach" => include_str!("../../wgsl/shared/group_reach.wgsl"),
         "group" => include_str!("../../wgsl/shared/group.wgsl"),
+        "take_sample" => include_str!("../../wgsl/shared/take_sample.wgsl"),
         "sweep" => include_str!("../../wgsl/shared/sweep.wgsl"),
         "part_run" => include_str!("../../wgsl/shared/part_run.wgsl"),
         "main" => include_str!("../../wgsl/shared/main.wgsl"),

@@ -1,5 +1,6 @@
-// Ordering a list of few candidates: by counting what comes before each, or by bins of their keys
-// and counting within a bin; by the network where keys crowd into few bins.
+// Ordering a list of few candidates: by counting what comes before each, or by bins of their keys (of
+// their indices, where all keys are the same) and counting within a bin; by the network where they
+// crowd into few bins.
 
 var<workgroup> key_least: atomic<u32>;
 var<workgroup> key_most: atomic<u32>;
@@ -9,6 +10,19 @@ var<workgroup> bin_most: atomic<u32>;
 const CROWDED: u32 = 192u;
 
 #ifdef BINNED
+// The least and the greatest of all threads' values; `key_least` and `key_most` are reset, behind a
+// barrier.
+fn range_of(least: u32, most: u32) -> vec2<u32> {
+    let lower = group_min(least);
+    let upper = group_max(most);
+    if (is_first()) {
+        atomicMin(&key_least, lower);
+        atomicMax(&key_most, upper);
+    }
+    workgroupBarrier();
+    return vec2<u32>(atomicLoad(&key_least), atomicLoad(&key_most));
+}
+
 // The rank of a candidate, the list being in the order of bins, each of which says where it ends; or
 // `need` if it is not among those that are needed.
 fn rank_in_bin(e: vec2<u32>, bin: u32, need: u32) -> u32 {
@@ -64,18 +78,32 @@ fn order_list(c: u32, need: u32) {
     }
 #end
     workgroupBarrier();
-    let lower = group_min(least);
-    let upper = group_max(most);
-    if (is_first()) {
-        atomicMin(&key_least, lower);
-        atomicMax(&key_most, upper);
-    }
-    workgroupBarrier();
-    least = atomicLoad(&key_least);
-    let shift = bin_shift(atomicLoad(&key_most) - least);
+    var range = range_of(least, most);
+    // Where all keys are the same, the inverted indices make the order.
+    let alike = range.x == range.y;
+    if (alike) {
+        least = 0xffffffffu;
+        most = 0u;
 #unroll j LIST_EACH
+        if ($ju * WG + tid < c) {
+            least = min(least, e_$j.y);
+            most = max(most, e_$j.y);
+        }
+#end
+        workgroupBarrier();
+        if (tid == 0u) {
+            atomicStore(&key_least, 0xffffffffu);
+            atomicStore(&key_most, 0u);
+        }
+        workgroupBarrier();
+        range = range_of(least, most);
+    }
+    least = range.x;
+    let shift = bin_shift(range.y - least);
+#unroll j LIST_EACH
+    let bin_$j = LAST_BIN - min((select(e_$j.x, e_$j.y, alike) - least) >> shift, LAST_BIN);
     if ($ju * WG + tid < c) {
-        atomicAdd(&bins[LAST_BIN - ((e_$j.x - least) >> shift)], 1u);
+        atomicAdd(&bins[bin_$j], 1u);
     }
 #end
     workgroupBarrier();
@@ -109,14 +137,14 @@ fn order_list(c: u32, need: u32) {
         // end.
 #unroll j LIST_EACH
         if ($ju * WG + tid < c) {
-            list[atomicAdd(&bins[LAST_BIN - ((e_$j.x - least) >> shift)], 1u)] = e_$j;
+            list[atomicAdd(&bins[bin_$j], 1u)] = e_$j;
         }
 #end
         workgroupBarrier();
 #unroll j LIST_EACH
         var rank_$j = need;
         if ($ju * WG + tid < c) {
-            rank_$j = rank_in_bin(e_$j, LAST_BIN - ((e_$j.x - least) >> shift), need);
+            rank_$j = rank_in_bin(e_$j, bin_$j, need);
         }
 #end
         workgroupBarrier();

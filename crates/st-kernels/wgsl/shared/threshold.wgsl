@@ -17,42 +17,8 @@ fn threshold(s: Span, most: u32) -> u32 {
     if (r > WG || r == 0u) {
         return 0u;
     }
-#ifdef SUBGROUP
-    // Neighbours of a sorted row go to different subgroups.
-    let dealt = lane * subgroups + subgroup;
-#else
-    let dealt = tid;
-#endif
-    let each = s.count / (WG * SAMPLE);
-    let rest = s.count % (WG * SAMPLE);
+#paste take_sample
     var best = 0u;
-#unroll j SAMPLE
-    var sample_$j = vec4<u32>(0u);
-    var ok_$j = 0xffu;
-    {
-        let nth = $ju * WG + dealt;
-        var i = nth * each + nth * rest / (WG * SAMPLE);
-#ifdef RESIDENT
-        i = $ju * WG + tid;
-        sample_$j = held_$j;
-        if (i >= s.count) {
-            ok_$j = 0u;
-        }
-#else
-        if (all) {
-            i = nth;
-        }
-        if (i < s.count) {
-            sample_$j = words(s, i);
-        } else {
-            ok_$j = 0u;
-        }
-#endif
-        if (ok_$j != 0u && (i == 0u || i + 1u == s.count)) {
-            ok_$j = valid(s, i);
-        }
-    }
-#end
 #unroll j SAMPLE
     best = max(best, greatest(chosen(keys_of_raw(raw_evens(sample_$j)), ok_$j)));
 #ifdef HALF
@@ -100,6 +66,38 @@ fn threshold(s: Span, most: u32) -> u32 {
     return least_raw(least);
 #endif
 }
+
+#ifndef RESIDENT
+// Of a sample's keys that reach `least`, the least: where more elements reach the threshold than were
+// expected, the key that many have.
+fn least_sampled(s: Span, least: u32) -> u32 {
+    let all = s.count <= WG * SAMPLE;
+#paste take_sample
+    var lowest = 0xffffffffu;
+#unroll j SAMPLE
+    lowest = min(lowest, least_of(chosen(keys_of_raw(raw_evens(sample_$j)), ok_$j), least));
+#ifdef HALF
+    lowest = min(lowest, least_of(chosen(keys_of_raw(raw_odds(sample_$j)), ok_$j >> 4u), least));
+#endif
+#end
+    workgroupBarrier();
+    if (tid == 0u) {
+        atomicStore(&sample_least, 0xffffffffu);
+    }
+    workgroupBarrier();
+    let of_group = group_min(lowest);
+    if (is_first()) {
+        atomicMin(&sample_least, of_group);
+    }
+    workgroupBarrier();
+    return max(atomicLoad(&sample_least), least);
+}
+
+fn least_of(keys: vec4<u32>, least: u32) -> u32 {
+    let k = select(vec4<u32>(0xffffffffu), keys, keys >= vec4<u32>(least));
+    return min(min(k.x, k.y), min(k.z, k.w));
+}
+#endif
 
 // Keys of elements that are not there are 0.
 fn chosen(keys: vec4<u32>, ok: u32) -> vec4<u32> {
