@@ -49,7 +49,7 @@ pub(crate) struct Params {
     pub(crate) steps: u32,
     pub(crate) turns: u32,
     pub(crate) size: u32,
-    pub(crate) spare: u32,
+    pub(crate) held: u32,
 }
 
 /// The code map of a type in the 32 bits of a shader's word: unsigned keys, 16-bit elements in the
@@ -221,6 +221,7 @@ impl Layout {
         let vector = u64::from(gpu::vector_elements(problem.dtype));
         let aligned = gpu::is_aligned(problem) && offset.is_multiple_of(vector);
         let first = Permutation::first(choice, problem, caps, aligned);
+        let params = Params { held: first.vectors, ..params };
         let parts = rows * u64::from(base.parts);
         let of_group = match first.stage {
             // At least so many subgroups, and so parts, are in a workgroup.

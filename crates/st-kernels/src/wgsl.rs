@@ -336,6 +336,7 @@ impl Permutation {
             Stage::GroupNetwork => (group_cap, self.wg.div_ceil(32) * group_cap * 33),
             _ => (self.cap, 1),
         };
+        let walks = self.stage == Stage::Radix;
         let sizes = [
             ("WG", self.wg),
             ("CAP", cap),
@@ -348,6 +349,9 @@ impl Permutation {
             ("PER_BITS", (1 << per) - 1),
             ("TILE_V", self.vectors),
             ("VECS", self.vectors.div_ceil(self.wg)),
+            // What selects in another way now and then does so with little code.
+            ("WALK", if walks { self.vectors.div_ceil(self.wg) } else { 1 }),
+            ("WALK_V", if walks { self.vectors } else { self.wg }),
             ("SAMPLE", self.sample),
             ("BINS", gpu::HISTOGRAM),
             ("HISTOGRAM", histogram),
@@ -380,6 +384,7 @@ impl Permutation {
             ("COUNT", self.compaction == Compaction::Count),
             ("APPLY", self.compaction == Compaction::Apply),
             ("RESIDENT", self.resident),
+            ("HELD", self.resident && walks),
             ("RANGE", self.range),
             ("WHOLE_TILE", self.vectors.is_multiple_of(self.wg)),
             ("BINNED", each <= MOST_BINNED),

@@ -25,33 +25,32 @@
 #import threshold
 #import main
 
-// A tile's hits, as bits: of the thread's j-th vector from bit PER * j on.
+// The hits of a tile of the span's whole vectors, as bits: of the thread's j-th vector from bit PER * j
+// on.
 fn tile_hits(s: Span, at: u32, least: u32) -> u32 {
     let four = vec4<u32>(least);
     var mask = 0u;
-    let end = s.head + s.n;
-    // Whether every element of every vector of the tile belongs to the span.
-    let inner = at + TILE_V <= s.whole
-        && (at > 0u || s.head == 0u)
-        && (at + TILE_V < s.count || end == s.count * PER);
 #ifdef RESIDENT
 #unroll j VECS
-    mask = mask | (select(0u, hits(held_$j, four), in_tile($ju)) << ($ju * PER));
+    mask = mask | ((hits(held_$j, four) & valid(s, $ju * WG + tid)) << ($ju * PER));
 #end
 #else
 #unroll j VECS
+    let i_$j = at + $ju * WG + tid;
+    // Threads beyond a tile have no vector of it.
+    let there_$j = in_tile($ju) && i_$j < s.outer;
     var w_$j = vec4<u32>(0u);
 #end
-    if (inner) {
+    if (at + TILE_V <= s.outer) {
 #unroll j VECS
         if (in_tile($ju)) {
-            w_$j = vectors[s.first + at + $ju * WG + tid];
+            w_$j = vectors[s.first + i_$j];
         }
 #end
     } else {
 #unroll j VECS
-        if (in_tile($ju) && at + $ju * WG + tid < s.count) {
-            w_$j = words(s, at + $ju * WG + tid);
+        if (there_$j) {
+            w_$j = vectors[s.first + i_$j];
         }
 #end
     }
@@ -64,24 +63,12 @@ fn tile_hits(s: Span, at: u32, least: u32) -> u32 {
     if (greatest(top) >= least) {
 #endif
 #unroll j VECS
-        // Threads beyond a tile have no vector of it.
-        mask = mask | (select(0u, hits(w_$j, four), in_tile($ju)) << ($ju * PER));
+        mask = mask | (select(0u, hits(w_$j, four), there_$j) << ($ju * PER));
 #end
 #ifndef DENSE
     }
 #endif
 #endif
-    if (!inner && mask != 0u) {
-#unroll j VECS
-        {
-            var ok = 0u;
-            if (in_tile($ju) && at + $ju * WG + tid < s.count) {
-                ok = valid(s, at + $ju * WG + tid);
-            }
-            mask = mask & ~((PER_BITS & ~ok) << ($ju * PER));
-        }
-#end
-    }
     return mask;
 }
 
@@ -93,28 +80,31 @@ fn sweep(s: Span, least: u32, room: u32, base: u32) -> u32 {
         atomicStore(&appended, 0u);
     }
     workgroupBarrier();
-    for (var at = 0u; at < s.count; at += TILE_V) {
-        var mask = tile_hits(s, at, least);
-        if (group_any(mask != 0u)) {
-            var place = group_places(countOneBits(mask));
-            while (mask != 0u) {
-                let q = firstTrailingBit(mask);
-                mask = mask & (mask - 1u);
-                let column = column_of(s, at + (q / PER) * WG + tid, of_bit(q % PER));
-                if (place < room) {
-#ifdef TWO
-                    lists[base + place] = entry(s.row, column);
+#ifdef RESIDENT
+    var mask = tile_hits(s, 0u, least);
+    var vector = tid;
+#paste append
 #else
-                    list[place].y = column;
-#endif
-                }
-                place += 1u;
-            }
-            if (group_any(place > room)) {
-                break;
+    // Last what is left of the first and the last vector.
+    for (var at = s.inner; ; at += TILE_V) {
+        let is_tile = at < s.outer;
+        var vector = at + tid;
+        var mask = 0u;
+        if (is_tile) {
+            mask = tile_hits(s, at, least);
+        } else {
+            let has_last = s.count > max(s.outer, s.inner);
+            vector = select(0u, s.count - min(s.count, 1u), tid != 0u);
+            if ((tid == 0u && s.inner > 0u) || (tid == 1u && has_last)) {
+                mask = hits(words(s, vector), vec4<u32>(least)) & valid(s, vector);
             }
         }
+#paste append
+        if (!is_tile || group_any(place > room)) {
+            break;
+        }
     }
+#endif
     workgroupBarrier();
     let count = atomicLoad(&appended);
 #ifndef TWO
@@ -166,15 +156,17 @@ fn take_ties(s: Span, key: u32, want: u32, base: u32) -> u32 {
         }
         let places = scan(countOneBits(mask));
         var place = found + places.x;
-        while (mask != 0u && place < want) {
-            let column = column_of(s, i, firstTrailingBit(mask));
-            mask = mask & (mask - 1u);
+        while (group_any(mask != 0u && place < want)) {
+            if (mask != 0u && place < want) {
+                let column = column_of(s, i, firstTrailingBit(mask));
+                mask = mask & (mask - 1u);
 #ifdef TWO
-            lists[base + place] = vec2<u32>(key, ~column);
+                lists[base + place] = vec2<u32>(key, ~column);
 #else
-            list[base + place] = vec2<u32>(key, ~column);
+                list[base + place] = vec2<u32>(key, ~column);
 #endif
-            place += 1u;
+                place += 1u;
+            }
         }
         found += places.y;
     }

@@ -108,6 +108,12 @@ fn main(
 #end
 #sort32 v
 #ifdef DOUBLE
+    // Back to memory meanwhile: registers for both runs at once would halve the threads that a
+    // multiprocessor has room for. The barrier keeps compilers from loading the second run earlier.
+#unroll i 32
+    slots[sb + $(i * 33)u + thread] = v[$i];
+#end
+    workgroupBarrier();
     var w: array<u32, 32>;
 #unroll i 32
     w[$i] = slots[sb + $(i * 33 + 1056)u + thread];
@@ -116,9 +122,9 @@ fn main(
     // The second run the other way around makes both together one that the merge orders.
 #unroll i 32
     {
-        let first = max(v[$i], w[31 - $i]);
-        w[31 - $i] = min(v[$i], w[31 - $i]);
-        v[$i] = first;
+        let first = slots[sb + $(i * 33)u + thread];
+        v[$i] = max(first, w[31 - $i]);
+        w[31 - $i] = min(first, w[31 - $i]);
     }
 #end
     if (shift != 0u) {

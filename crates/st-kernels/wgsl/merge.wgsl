@@ -50,8 +50,11 @@ fn gather(row: u32) {
 fn copy_list(row: u32, part: u32, to: u32, from_thread: u32, threads: u32) {
     let count = count_of(row, part);
     let base = list_base(row, part);
-    for (var i = from_thread; i < count; i += threads) {
-        list[to + i] = lists[base + i];
+    for (var at = 0u; at < count; at += threads) {
+        let i = at + from_thread;
+        if (i < count) {
+            list[to + i] = lists[base + i];
+        }
     }
 }
 
@@ -81,10 +84,12 @@ fn gather_leading(row: u32, need: u32) -> u32 {
     for (var part = first_part; part < p.list_parts; part += parts_on) {
         let count = count_of(row, part);
         let base = list_base(row, part);
-        for (var i = first; i < count; i += on) {
-            let key = lists[base + i].x;
-            least = min(least, key);
-            most = max(most, key);
+        for (var at = 0u; at < count; at += on) {
+            if (at + first < count) {
+                let key = lists[base + at + first].x;
+                least = min(least, key);
+                most = max(most, key);
+            }
         }
     }
     atomicMin(&key_least, least);
@@ -95,8 +100,10 @@ fn gather_leading(row: u32, need: u32) -> u32 {
     for (var part = first_part; part < p.list_parts; part += parts_on) {
         let count = count_of(row, part);
         let base = list_base(row, part);
-        for (var i = first; i < count; i += on) {
-            atomicAdd(&bins[LAST_BIN - ((lists[base + i].x - least) >> shift)], 1u);
+        for (var at = 0u; at < count; at += on) {
+            if (at + first < count) {
+                atomicAdd(&bins[LAST_BIN - ((lists[base + at + first].x - least) >> shift)], 1u);
+            }
         }
     }
     workgroupBarrier();
@@ -105,12 +112,14 @@ fn gather_leading(row: u32, need: u32) -> u32 {
     for (var part = first_part; part < p.list_parts; part += parts_on) {
         let count = count_of(row, part);
         let base = list_base(row, part);
-        for (var i = first; i < count; i += on) {
-            let e = lists[base + i];
-            if (e.x >= limit) {
-                let place = atomicAdd(&appended, 1u);
-                if (place < CAP) {
-                    list[place] = e;
+        for (var at = 0u; at < count; at += on) {
+            if (at + first < count) {
+                let e = lists[base + at + first];
+                if (e.x >= limit) {
+                    let place = atomicAdd(&appended, 1u);
+                    if (place < CAP) {
+                        list[place] = e;
+                    }
                 }
             }
         }

@@ -19,6 +19,8 @@ fn shared(name: &str) -> Option<&'static str> {
         "group_find" => include_str!("../../wgsl/shared/group_find.wgsl"),
         "group_reach" => include_str!("../../wgsl/shared/group_reach.wgsl"),
         "group" => include_str!("../../wgsl/shared/group.wgsl"),
+        "append" => include_str!("../../wgsl/shared/append.wgsl"),
+        "walk" => include_str!("../../wgsl/shared/walk.wgsl"),
         "take_sample" => include_str!("../../wgsl/shared/take_sample.wgsl"),
         "sweep" => include_str!("../../wgsl/shared/sweep.wgsl"),
         "part_run" => include_str!("../../wgsl/shared/part_run.wgsl"),
@@ -57,10 +59,13 @@ pub(super) fn expand(text: &str, defines: &[&str], imported: &mut Vec<String>, o
                 }
             }
             "#import" => {}
-            "#paste" if all_on => match shared(rest.trim()) {
-                Some(text) => expand(text, defines, imported, out),
-                None => out.push_str(&format!("#paste of {rest}, which is not there\n")),
-            },
+            "#paste" if all_on => {
+                let (name, with) = rest.trim().split_once(' ').unwrap_or((rest.trim(), ""));
+                match shared(name) {
+                    Some(text) => expand(&text.replace('@', with), defines, imported, out),
+                    None => out.push_str(&format!("#paste of {rest}, which is not there\n")),
+                }
+            }
             "#paste" => {}
             "#sort32" if all_on => {
                 super::networks::exchanges(rest.trim(), &super::networks::sorting_network(32), out)

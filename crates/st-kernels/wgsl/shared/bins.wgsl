@@ -5,8 +5,10 @@ var<workgroup> picked: array<u32, 3>;
 
 // Sets the first n bins to 0; a barrier must follow.
 fn clear_bins(n: u32) {
-    for (var i = tid; i < n; i += WG) {
-        atomicStore(&bins[i], 0u);
+    for (var at = 0u; at < n; at += WG) {
+        if (at + tid < n) {
+            atomicStore(&bins[at + tid], 0u);
+        }
     }
 }
 

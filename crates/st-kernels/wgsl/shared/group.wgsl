@@ -53,3 +53,17 @@ fn log16(x: u32) -> u32 {
     let whole = 31u - countLeadingZeros(max(x, 1u));
     return 16u * whole + (((x << 4u) >> whole) & 15u);
 }
+
+// The lane's share of the elements of a row whose keys are `least` or greater, as bits.
+fn reaching(s: Span, least: u32) -> u32 {
+    let four = vec4<u32>(least_raw(least));
+    var mask = 0u;
+    // The bound is a parameter so that no compiler unrolls this.
+    for (var j = 0u; j < p.held; j += 1u) {
+        let i = j * GROUP + own_lane;
+        if (i < s.count) {
+            mask = mask | ((hits(words(s, i), four) & valid(s, i)) << (j * PER));
+        }
+    }
+    return mask;
+}

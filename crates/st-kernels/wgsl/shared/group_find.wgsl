@@ -92,11 +92,10 @@
     var found_count = 0u;
     var found_least = 0u;
     var done = false;
-    var reach_least = 0u;
     var reach_mask = 0u;
     // The bound is a parameter so that no compiler unrolls this.
     for (var step = 0u; step < p.steps; step += 1u) {
-        reach_least = least_raw(at);
+        let reach_least = least_raw(at);
 #paste group_reach
         let count = group_sum(countOneBits(reach_mask));
         if (!done) {
@@ -125,11 +124,8 @@
         }
     }
     if (subgroupAny(!done)) {
-        // By bisection over keys that are equal where they count as equal: `low` is reached by as
-        // many as are needed, nothing is above `high`.
-#unroll q QUADS
-        raw_$q = keys_of_raw(raw_$q);
-#end
+        // By bisection: `low` is reached by as many as are needed, nothing is above `high`. Rows are
+        // read again for it, because what few of them need must not take registers from all.
         var high = key_of_raw(found_most);
         low = min(key_of_raw(low), high) / UNIT * UNIT;
         // A range of 32 bits is halved 32 times.
@@ -140,9 +136,7 @@
             }
             let units = (high - low) / UNIT;
             let middle = low + (units - units / 2u) * UNIT;
-            reach_least = middle;
-#paste group_reach
-            let count = group_sum(countOneBits(reach_mask));
+            let count = group_sum(countOneBits(reaching(s, middle)));
             if (more) {
                 if (count >= needed) {
                     low = middle;
@@ -152,15 +146,11 @@
             }
         }
         // All that come before the ties, and of these the first.
-        reach_least = low + UNIT;
-#paste group_reach
-        let above = select(reach_mask, 0u, low > 0xffffffffu - UNIT);
-        reach_least = low;
-#paste group_reach
-        let ties = reach_mask & ~above;
+        let above = select(reaching(s, low + UNIT), 0u, low > 0xffffffffu - UNIT);
+        let ties = reaching(s, low) & ~above;
         var rest = needed - min(needed, group_sum(countOneBits(above)));
         var mask = above;
-        for (var j = 0u; j < EV; j += 1u) {
+        for (var j = 0u; j < p.held; j += 1u) {
             var mine = 0u;
             // As bits in the order of columns.
             for (var b = 0u; b < PER; b += 1u) {

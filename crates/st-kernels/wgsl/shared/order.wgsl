@@ -13,11 +13,11 @@ const CROWDED: u32 = 192u;
 // The least and the greatest of all threads' values; `key_least` and `key_most` are reset, behind a
 // barrier.
 fn range_of(least: u32, most: u32) -> vec2<u32> {
-    let lower = group_min(least);
-    let upper = group_max(most);
-    if (is_first()) {
-        atomicMin(&key_least, lower);
-        atomicMax(&key_most, upper);
+    if (least == group_min(least)) {
+        atomicMin(&key_least, least);
+    }
+    if (most == group_max(most)) {
+        atomicMax(&key_most, most);
     }
     workgroupBarrier();
     return vec2<u32>(atomicLoad(&key_least), atomicLoad(&key_most));
@@ -117,9 +117,8 @@ fn order_list(c: u32, need: u32) {
             largest = max(largest, count);
         }
     }
-    let crowd = group_max(largest);
-    if (is_first()) {
-        atomicMax(&bin_most, crowd);
+    if (largest == group_max(largest)) {
+        atomicMax(&bin_most, largest);
     }
     // Its barriers are what the crowd needs too.
     var start = scan(sum).x;

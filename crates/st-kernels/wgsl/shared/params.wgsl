@@ -37,7 +37,7 @@ struct Params {
     steps: u32,         // of interpolation, for groups
     turns: u32,         // rows of a group
     size: u32,          // of the runs being merged, or of a step, in device memory
-    spare: u32,
+    held: u32,          // vectors that a lane of a group holds
 }
 
 @group(0) @binding(0) var<storage, read> input: array<u32>;

@@ -4,7 +4,7 @@
 // depends on the order in which it is found. Any k, any input.
 //
 // Reads the span once for each digit (three, with RANGE four; two for 16-bit types), once more if ties
-// are cut, and once to collect; only once in all if RESIDENT.
+// are cut, and once to collect; only once in all if HELD.
 
 // The first and the last wanted candidate.
 struct Bounds {
@@ -19,30 +19,7 @@ fn is_wanted(e: vec2<u32>, b: Bounds) -> bool {
 // Counts a digit of the elements that share the digits known so far: those of the last wanted in the
 // first histogram, with RANGE those of the first wanted in the second.
 fn count_digits(s: Span, shift: u32, digits: u32, known: u32, low: u32, high: u32, apart: bool) {
-#ifdef RESIDENT
-#unroll j VECS
-    if (in_tile($ju) && $ju * WG + tid < s.count) {
-        count_vector(held_$j, valid(s, $ju * WG + tid), shift, digits, known, low, high, apart);
-    }
-#end
-#else
-    for (var at = 0u; at < s.count; at += TILE_V) {
-        // All of a tile is asked for before any of it is looked at.
-#unroll j VECS
-        let i_$j = at + $ju * WG + tid;
-        let there_$j = in_tile($ju) && i_$j < s.count;
-        var w_$j = vec4<u32>(0u);
-        if (there_$j) {
-            w_$j = words(s, i_$j);
-        }
-#end
-#unroll j VECS
-        if (there_$j) {
-            count_vector(w_$j, valid(s, i_$j), shift, digits, known, low, high, apart);
-        }
-#end
-    }
-#endif
+#paste walk count_vector(w_$j, valid(s, i_$j), shift, digits, known, low, high, apart);
 }
 
 fn count_vector(
@@ -134,30 +111,7 @@ fn column_of_tie(s: Span, key: u32, need: u32) -> u32 {
         clear_bins(HISTOGRAM);
         workgroupBarrier();
         if (from_column == 0u && n == s.n) {
-#ifdef RESIDENT
-#unroll j VECS
-            if (in_tile($ju) && $ju * WG + tid < s.count) {
-                count_ties(s, $ju * WG + tid, held_$j, key, shift);
-            }
-#end
-#else
-    for (var at = 0u; at < s.count; at += TILE_V) {
-        // All of a tile is asked for before any of it is looked at.
-#unroll j VECS
-        let i_$j = at + $ju * WG + tid;
-        let there_$j = in_tile($ju) && i_$j < s.count;
-        var w_$j = vec4<u32>(0u);
-        if (there_$j) {
-            w_$j = words(s, i_$j);
-        }
-#end
-#unroll j VECS
-        if (there_$j) {
-            count_ties(s, i_$j, w_$j, key, shift);
-        }
-#end
-    }
-#endif
+#paste walk count_ties(s, i_$j, w_$j, key, shift);
         } else {
             for (var i = tid; i < n; i += WG) {
                 if (key_of(element(s.row, s.begin + from_column + i)) == key) {
@@ -255,30 +209,7 @@ fn collect(s: Span, b: Bounds, in_memory: bool, base: u32) {
         atomicStore(&collected, 0u);
     }
     workgroupBarrier();
-#ifdef RESIDENT
-#unroll j VECS
-    if (in_tile($ju) && $ju * WG + tid < s.count) {
-        collect_vector(s, $ju * WG + tid, held_$j, b, in_memory, base);
-    }
-#end
-#else
-    for (var at = 0u; at < s.count; at += TILE_V) {
-        // All of a tile is asked for before any of it is looked at.
-#unroll j VECS
-        let i_$j = at + $ju * WG + tid;
-        let there_$j = in_tile($ju) && i_$j < s.count;
-        var w_$j = vec4<u32>(0u);
-        if (there_$j) {
-            w_$j = words(s, i_$j);
-        }
-#end
-#unroll j VECS
-        if (there_$j) {
-            collect_vector(s, i_$j, w_$j, b, in_memory, base);
-        }
-#end
-    }
-#endif
+#paste walk collect_vector(s, i_$j, w_$j, b, in_memory, base);
     storageBarrier();
     workgroupBarrier();
 }
@@ -291,21 +222,23 @@ fn collect_in_order(s: Span, b: Bounds, base: u32) {
         var mask = 0u;
         if (i < s.count) {
             var maybe = hits(words(s, i), vec4<u32>(least_raw(b.low.x))) & valid(s, i);
-            while (maybe != 0u) {
+            while (group_any(maybe != 0u)) {
                 let bit = firstTrailingBit(maybe);
-                maybe = maybe & (maybe - 1u);
                 // As bits in the order of columns.
-                if (is_wanted(entry(s.row, column_of(s, i, of_bit(bit))), b)) {
+                if (maybe != 0u && is_wanted(entry(s.row, column_of(s, i, of_bit(bit))), b)) {
                     mask = mask | (1u << of_bit(bit));
                 }
+                maybe = maybe & (maybe - min(maybe, 1u));
             }
         }
         let places = scan(countOneBits(mask));
         var place = base + found + places.x;
-        while (mask != 0u) {
-            lists[place] = entry(s.row, column_of(s, i, firstTrailingBit(mask)));
-            mask = mask & (mask - 1u);
-            place += 1u;
+        while (group_any(mask != 0u)) {
+            if (mask != 0u) {
+                lists[place] = entry(s.row, column_of(s, i, firstTrailingBit(mask)));
+                mask = mask & (mask - 1u);
+                place += 1u;
+            }
         }
         found += places.y;
     }

@@ -10,28 +10,23 @@
     let rest = s.count % (WG * SAMPLE);
 #unroll j SAMPLE
     var sample_$j = vec4<u32>(0u);
-    var ok_$j = 0xffu;
-    {
-        let nth = $ju * WG + dealt;
-        var i = nth * each + nth * rest / (WG * SAMPLE);
 #ifdef RESIDENT
-        i = $ju * WG + tid;
-        sample_$j = held_$j;
-        if (i >= s.count) {
-            ok_$j = 0u;
-        }
+    let i_$j = $ju * WG + tid;
+    sample_$j = held_$j;
 #else
-        if (all) {
-            i = nth;
-        }
-        if (i < s.count) {
-            sample_$j = words(s, i);
-        } else {
-            ok_$j = 0u;
-        }
-#endif
-        if (ok_$j != 0u && (i == 0u || i + 1u == s.count)) {
-            ok_$j = valid(s, i);
-        }
+    let nth_$j = $ju * WG + dealt;
+    let i_$j = select(nth_$j * each + nth_$j * rest / (WG * SAMPLE), nth_$j, all);
+    if (i_$j < s.whole) {
+        sample_$j = vectors[s.first + i_$j];
     }
+#endif
+    let ok_$j = valid(s, i_$j);
 #end
+#ifndef RESIDENT
+    if (s.whole < s.count) {
+        let last = last_words(s);
+#unroll j SAMPLE
+        sample_$j = select(sample_$j, last, i_$j == s.whole);
+#end
+    }
+#endif

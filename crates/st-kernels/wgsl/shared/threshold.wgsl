@@ -85,9 +85,8 @@ fn least_sampled(s: Span, least: u32) -> u32 {
         atomicStore(&sample_least, 0xffffffffu);
     }
     workgroupBarrier();
-    let of_group = group_min(lowest);
-    if (is_first()) {
-        atomicMin(&sample_least, of_group);
+    if (lowest == group_min(lowest)) {
+        atomicMin(&sample_least, lowest);
     }
     workgroupBarrier();
     return max(atomicLoad(&sample_least), least);

@@ -11,15 +11,45 @@ struct Span {
     count: u32,
     head: u32,
     whole: u32, // vectors that can be read at once: all but the binding's last words
+    inner: u32, // the first vector of which every element belongs to the span
+    outer: u32, // one past the last such
+    first_ok: u32, // which elements of the first vector belong to it, as bits
+    last_ok: u32,
 }
 
 fn span(row: u32, begin: u32, n: u32) -> Span {
     let place = p.offset + row * p.stride + begin;
     let first = place / PER;
     let head = place % PER;
-    let count = (head + n + PER - 1u) / PER;
+    let end = head + n;
+    let count = (end + PER - 1u) / PER;
     let whole = min(count, p.vectors - min(p.vectors, first));
-    return Span(row, begin, n, first, count, head, whole);
+    let inner = select(0u, 1u, head != 0u);
+    let outer = min(whole, end / PER);
+    let first_ok = bits_of_range(head, min(end, PER));
+    let last_ok = bits_of_range(0u, end - min(end, (count - min(count, 1u)) * PER));
+    return Span(row, begin, n, first, count, head, whole, inner, outer, first_ok, last_ok);
+}
+
+// Elements from..to of a vector, as bits: bit b is element `of_bit(b)`.
+fn bits_of_range(from_element: u32, to: u32) -> u32 {
+    let bits = ((1u << to) - 1u) & ~((1u << from_element) - 1u);
+#ifdef HALF
+    // Every other bit, twice.
+    let both = vec2<u32>(bits, bits >> 1u) & vec2<u32>(0x55u);
+    let pairs = (both | (both >> vec2<u32>(1u))) & vec2<u32>(0x33u);
+    let fours = (pairs | (pairs >> vec2<u32>(2u))) & vec2<u32>(0xfu);
+    return fours.x | (fours.y << 4u);
+#else
+    return bits;
+#endif
+}
+
+// The elements of vector i that belong to the span, as bits.
+fn valid(s: Span, i: u32) -> u32 {
+    var ok = select(PER_BITS, 0u, i >= s.count);
+    ok = select(ok, ok & s.first_ok, i == 0u);
+    return select(ok, ok & s.last_ok, i + 1u == s.count);
 }
 
 // Vector i of a span.
@@ -27,8 +57,13 @@ fn words(s: Span, i: u32) -> vec4<u32> {
     if (i < s.whole) {
         return vectors[s.first + i];
     }
+    return last_words(s);
+}
+
+// The binding's last words, where they are no vector.
+fn last_words(s: Span) -> vec4<u32> {
     var w = vec4<u32>(0u);
-    let at = (s.first + i) * 4u;
+    let at = (s.first + s.whole) * 4u;
     let end = arrayLength(&input);
     for (var j = 0u; j < 4u; j += 1u) {
         if (at + j < end) {
@@ -103,24 +138,6 @@ fn of_bit(b: u32) -> u32 {
 #endif
 }
 
-// The elements of vector i that belong to the span, as bits.
-fn valid(s: Span, i: u32) -> u32 {
-    let at = i * PER;
-    let end = s.head + s.n;
-    let skip = min(s.head - min(s.head, at), PER);
-    let take = min(end - min(end, at), PER);
-    let bits = ((1u << take) - 1u) & ~((1u << skip) - 1u);
-#ifdef HALF
-    // Every other bit, twice.
-    let both = vec2<u32>(bits, bits >> 1u) & vec2<u32>(0x55u);
-    let pairs = (both | (both >> vec2<u32>(1u))) & vec2<u32>(0x33u);
-    let fours = (pairs | (pairs >> vec2<u32>(2u))) & vec2<u32>(0xfu);
-    return fours.x | (fours.y << 4u);
-#else
-    return bits;
-#endif
-}
-
 // The column of element e of vector i.
 fn column_of(s: Span, i: u32, e: u32) -> u32 {
     return s.begin + (i * PER + e) - s.head;
@@ -143,9 +160,15 @@ var<private> held_$j: vec4<u32>;
 
 fn hold(s: Span) {
 #unroll j VECS
-    if (in_tile($ju) && $ju * WG + tid < s.count) {
-        held_$j = words(s, $ju * WG + tid);
+    if (in_tile($ju) && $ju * WG + tid < s.whole) {
+        held_$j = vectors[s.first + $ju * WG + tid];
     }
 #end
+    if (s.whole < s.count) {
+        let last = last_words(s);
+#unroll j VECS
+        held_$j = select(held_$j, last, in_tile($ju) && $ju * WG + tid == s.whole);
+#end
+    }
 }
 #endif

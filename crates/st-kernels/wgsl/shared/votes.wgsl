@@ -1,11 +1,13 @@
 // What a subgroup can do together; without subgroups every thread is alone.
+//
+// After a loop that lanes leave one by one, a driver may let them go on in several groups, although all
+// are to take part in what follows: seen on an H200, even behind a barrier. Hence what is here is right
+// for any such group, and loops before a sum (scan.wgsl) go on for all lanes while any has something
+// to do.
 
 var<workgroup> appended: atomic<u32>;
 
 #ifdef SUBGROUP
-fn is_first() -> bool {
-    return lane == 0u;
-}
 fn group_min(value: u32) -> u32 {
     return subgroupMin(value);
 }
@@ -15,21 +17,7 @@ fn group_max(value: u32) -> u32 {
 fn group_any(value: bool) -> bool {
     return subgroupAny(value);
 }
-// Adds the group's counts to `appended`, and says where this thread's begin.
-fn group_places(count: u32) -> u32 {
-    let earlier = subgroupExclusiveAdd(count);
-    let all = subgroupAdd(count);
-    // The first of those that are here: lanes may have gone different ways before.
-    var base = 0u;
-    if (lane == subgroupMin(lane)) {
-        base = atomicAdd(&appended, all);
-    }
-    return subgroupBroadcastFirst(base) + earlier;
-}
 #else
-fn is_first() -> bool {
-    return true;
-}
 fn group_min(value: u32) -> u32 {
     return value;
 }
@@ -39,10 +27,12 @@ fn group_max(value: u32) -> u32 {
 fn group_any(value: bool) -> bool {
     return value;
 }
-fn group_places(count: u32) -> u32 {
+#endif
+
+// Adds to `appended`, and says where what is added begins.
+fn own_places(count: u32) -> u32 {
     if (count == 0u) {
         return 0u;
     }
     return atomicAdd(&appended, count);
 }
-#endif
