@@ -15,6 +15,15 @@ fn group_max(value: u32) -> u32 {
 fn group_any(value: bool) -> bool {
     return subgroupAny(value);
 }
+fn group_and(value: u32) -> u32 {
+    return subgroupAnd(value);
+}
+fn group_or(value: u32) -> u32 {
+    return subgroupOr(value);
+}
+fn group_total(value: u32) -> u32 {
+    return subgroupAdd(value);
+}
 // Adds the group's counts to `appended`, and says where this thread's begin.
 fn group_places(count: u32) -> u32 {
     let earlier = subgroupExclusiveAdd(count);
@@ -37,6 +46,15 @@ fn group_max(value: u32) -> u32 {
     return value;
 }
 fn group_any(value: bool) -> bool {
+    return value;
+}
+fn group_and(value: u32) -> u32 {
+    return value;
+}
+fn group_or(value: u32) -> u32 {
+    return value;
+}
+fn group_total(value: u32) -> u32 {
     return value;
 }
 fn group_places(count: u32) -> u32 {
