@@ -48,8 +48,11 @@ pub(crate) struct Params {
     pub(crate) count_base: u32,
     pub(crate) steps: u32,
     pub(crate) turns: u32,
-    pub(crate) size: u32,
     pub(crate) held: u32,
+    pub(crate) slices: u32,
+    pub(crate) bins_stride: u32,
+    pub(crate) bins_base: u32,
+    pub(crate) again: u32,
 }
 
 /// The code map of a type in the 32 bits of a shader's word: unsigned keys, 16-bit elements in the
@@ -111,10 +114,18 @@ pub(crate) struct Layout {
     caps: DeviceCaps,
     /// Lanes of the device's widest subgroup.
     most_lanes: u32,
-    /// Entries of lists for each row.
-    pub(crate) list_stride: u64,
+    /// Entries of lists for each row, and of bins behind the lists of all rows.
+    list_stride: u64,
+    bin_entries: u64,
     base: Params,
 }
+
+/// Bytes of an entry of lists.
+pub(crate) const ENTRY_BYTES: u64 = 8;
+
+/// Lists of a row are a multiple of so many entries where bins follow them, which are bound on their
+/// own: 256 bytes, the greatest alignment of a binding.
+const BOUND_ENTRIES: u64 = 32;
 
 /// Steps of interpolation that find most short rows' thresholds; the others are found by bisection.
 const GROUP_STEPS: u32 = 5;
@@ -132,10 +143,11 @@ impl Layout {
         let parts = gpu::parts(&choice, problem.cols) as u64;
         let part_cols = gpu::part_columns(&choice, problem.cols) as u64;
         let kept = if choice.use_2ce { gpu::kept(&choice, &problem) } else { 0 };
-        let room = if choice.use_2ce { gpu::room(&choice, &problem) } else { 0 };
-        let lists = parts * room;
+        let list_room = if choice.use_2ce { gpu::room(&choice, &problem) } else { 0 };
+        let lists = parts * list_room;
         let k = problem.k as u64;
-        let dense = gpu::merges_in_memory(&choice, &problem, &caps);
+        let in_memory = gpu::merges_in_memory(&choice, &problem, &caps)
+            .then(|| gpu::InMemory::new(&choice, &problem));
         let first = Permutation::first(&choice, &problem, &caps, false);
         // Room for what does not fit shared memory: a part to be sorted, all candidates, k results.
         let part_room = match first.stage {
@@ -148,14 +160,17 @@ impl Layout {
             (true, Stage::Filter) => k > gpu::merge_entries(&choice, &problem, &caps),
             _ => false,
         };
-        let results = if results || dense { k.next_power_of_two() } else { 0 };
-        let sort_room =
-            if dense { gpu::dense_entries(&choice, &problem, &caps) } else { part_room };
-        // A count for each list, and one for all of a row.
-        let counts = if choice.use_2ce { parts + 1 } else { 0 };
-        let sort_base = lists + counts;
-        let list_stride =
-            sort_base + (part_room * parts).max(results).max(if dense { sort_room } else { 0 });
+        let results = if results { k } else { 0 };
+        // A count for each list.
+        let counts = if choice.use_2ce { parts } else { 0 };
+        let sort_base = lists + counts + in_memory.map_or(0, |needs| needs.table_entries());
+        let room = in_memory.map_or(0, |needs| needs.room);
+        let list_stride = sort_base + (part_room * parts).max(results).max(room);
+        let bin_entries = in_memory.map_or(0, |needs| needs.bin_entries());
+        let list_stride = match in_memory {
+            Some(_) => list_stride.next_multiple_of(BOUND_ENTRIES),
+            None => list_stride,
+        };
         let (mode, start) = match problem.kind {
             RankKind::TopK | RankKind::BottomK => (0, 0),
             RankKind::MidK => (1, 0),
@@ -176,7 +191,7 @@ impl Layout {
             list_parts: clamp(parts),
             sort_room: clamp(part_room),
             sort_base: clamp(sort_base),
-            room: clamp(room),
+            room: clamp(list_room),
             count_base: clamp(lists),
             sample_rank: match choice.mk {
                 MergeKind::Filter => gpu::sample(&choice, &problem, &caps).rank,
@@ -186,12 +201,12 @@ impl Layout {
             turns: GROUP_TURNS,
             ..map
         };
-        Self { problem, choice, caps, most_lanes, list_stride, base }
+        Self { problem, choice, caps, most_lanes, list_stride, bin_entries, base }
     }
 
     /// Bytes of lists that a row needs.
     pub(crate) const fn list_bytes(&self) -> u64 {
-        self.list_stride.saturating_mul(8)
+        self.list_stride.saturating_add(self.bin_entries).saturating_mul(ENTRY_BYTES)
     }
 
     /// Refuses rows whose first element is so many elements into the binding that they do not begin
@@ -252,40 +267,30 @@ impl Layout {
         }
     }
 
-    /// The second command where all workgroups order the candidates together, in device memory.
+    /// The second command where all workgroups order the candidates together, in device memory: by
+    /// rank, and once more if by index.
     fn merge_in_memory(&self, rows: u64, params: Params, list: &mut Vec<Dispatch>) {
-        let Self { problem, choice, caps, .. } = self;
-        let room = gpu::dense_entries(choice, problem, caps);
-        let tile = gpu::tile_entries(problem, caps);
-        let wg = u64::from(choice.wg);
-        let params = Params { sort_room: clamp(room), ..params };
-        let mut push = |stage, parts: u64, size: u64| {
-            let params = Params { size: clamp(size), ..params };
-            list.push(self.second(stage, rows, parts, params));
+        let needs = gpu::InMemory::new(&self.choice, &self.problem);
+        let params = Params {
+            sort_room: clamp(needs.room),
+            slices: clamp(needs.slices),
+            bins_stride: clamp(2 * self.bin_entries),
+            bins_base: clamp(rows.saturating_mul(self.list_stride)),
+            ..params
         };
-        let order = |push: &mut dyn FnMut(Stage, u64, u64)| {
-            push(Stage::Tiles, room / tile, 0);
-            let mut size = 2 * tile;
-            while size <= room {
-                // Eight candidates to a thread, three steps at a time, down to those of a tile.
-                let groups = (room / 8).div_ceil(wg);
-                push(Stage::FarMirror, groups, size);
-                let mut step = size / 16;
-                while step >= tile {
-                    push(Stage::Far, groups, step);
-                    step /= 8;
-                }
-                push(Stage::Near, room / tile, 0);
-                size *= 2;
-            }
-        };
-        push(Stage::Spread, u64::from(params.list_parts), 0);
-        order(&mut push);
-        if !problem.sorted {
-            push(Stage::Unkey, room.div_ceil(wg), 0);
-            order(&mut push);
+        let stages = [
+            (Stage::Range, needs.list_groups()),
+            (Stage::Coarse, needs.list_groups()),
+            (Stage::Fine, needs.list_groups()),
+            (Stage::Starts, needs.starts_groups()),
+            (Stage::Scatter, needs.list_groups()),
+            (Stage::Rank, needs.rank_groups()),
+            (Stage::Settle, needs.settle_groups()),
+        ];
+        for again in 0..1 + u32::from(!self.problem.sorted) {
+            let params = Params { again, ..params };
+            list.extend(stages.map(|(stage, parts)| self.second(stage, rows, parts, params)));
         }
-        push(Stage::Settle, (problem.k as u64).div_ceil(wg).max(1), 0);
     }
 }
 

@@ -8,7 +8,7 @@ use wgpu::{
 };
 
 use crate::gpu::Gpu;
-use crate::layout::{Dispatch, Params};
+use crate::layout::{Dispatch, ENTRY_BYTES, Params};
 use crate::pool::LEAST_BYTES;
 
 /// Whole buffers for a batch of rows, in the order of the bindings.
@@ -38,6 +38,13 @@ impl Part {
     /// From the beginning on.
     pub(crate) fn first(buffer: &Buffer, bytes: u64) -> Self {
         Self::new(buffer, 0, bytes.next_multiple_of(LEAST_BYTES).clamp(LEAST_BYTES, buffer.size()))
+    }
+
+    /// What lies before some byte of it, and from there on.
+    fn split(&self, at: u64) -> (Self, Self) {
+        let at = at.min(self.bytes);
+        let from_there = Self::new(&self.buffer, self.begin + at, self.bytes - at);
+        (Self::new(&self.buffer, self.begin, at), from_there)
     }
 
     fn whole(buffer: &Buffer) -> Self {
@@ -128,15 +135,14 @@ impl Gpu {
         };
         let params = Params { groups_x: x as u32, vectors, ..dispatch.params };
         let uniform = Part::whole(&self.uniform(&params)?);
-        let bound = [
-            &parts.input,
-            &parts.lengths,
-            &parts.lists,
-            &parts.values,
-            &parts.indices,
-            &uniform,
-            &as_vectors,
-        ];
+        // Bins are bound apart from the lists before them: no memory twice.
+        let apart = dispatch.permutation.stage.has_bins_in_memory();
+        let (lists, bins) = match apart {
+            true => parts.lists.split(u64::from(params.bins_base) * ENTRY_BYTES),
+            false => (parts.lists.clone(), parts.values.clone()),
+        };
+        let bound =
+            [&parts.input, &parts.lengths, &lists, &bins, &parts.indices, &uniform, &as_vectors];
         let entries: Vec<BindGroupEntry<'_>> = (0..)
             .zip(bound)
             .map(|(binding, part)| BindGroupEntry { binding, resource: part.resource() })

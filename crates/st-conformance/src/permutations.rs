@@ -322,7 +322,7 @@ pub fn setting(row: &Row<FACTORS>, caps: &DeviceCaps) -> Option<Setting> {
     };
     if wanted == Wanted::Beyond {
         cols = match commands {
-            // So many that they do not fit a few tiles of the network either.
+            // So many parts that few of their candidates are among those wanted.
             Commands::Split => cols.max(17 * k),
             _ => cols.max(k + 501),
         };

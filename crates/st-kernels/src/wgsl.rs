@@ -29,12 +29,12 @@ pub enum Stage {
     Filter,
     Merge,
     Compact,
-    Spread,
-    Tiles,
-    Near,
-    Far,
-    FarMirror,
-    Unkey,
+    Range,
+    Coarse,
+    Fine,
+    Starts,
+    Scatter,
+    Rank,
     Settle,
     GroupRank,
     GroupNetwork,
@@ -52,12 +52,12 @@ impl Stage {
         Self::Filter,
         Self::Merge,
         Self::Compact,
-        Self::Spread,
-        Self::Tiles,
-        Self::Near,
-        Self::Far,
-        Self::FarMirror,
-        Self::Unkey,
+        Self::Range,
+        Self::Coarse,
+        Self::Fine,
+        Self::Starts,
+        Self::Scatter,
+        Self::Rank,
         Self::Settle,
         Self::GroupRank,
         Self::GroupNetwork,
@@ -76,12 +76,12 @@ impl Stage {
             Self::Filter => "filter",
             Self::Merge => "merge",
             Self::Compact => "compact",
-            Self::Spread => "spread",
-            Self::Tiles => "tiles",
-            Self::Near => "near",
-            Self::Far => "far",
-            Self::FarMirror => "far_mirror",
-            Self::Unkey => "unkey",
+            Self::Range => "range",
+            Self::Coarse => "coarse",
+            Self::Fine => "fine",
+            Self::Starts => "starts",
+            Self::Scatter => "scatter",
+            Self::Rank => "rank",
             Self::Settle => "settle",
             Self::GroupRank => "group_rank",
             Self::GroupNetwork => "group_network",
@@ -98,10 +98,19 @@ impl Stage {
                 | Self::Filter
                 | Self::Merge
                 | Self::Compact
-                | Self::Spread
-                | Self::Unkey
+                | Self::Range
+                | Self::Coarse
+                | Self::Fine
+                | Self::Starts
                 | Self::Settle
         ) || self.needs_subgroups()
+    }
+
+    /// Whether it works on the bins that lie behind the lists in device memory: they are bound in
+    /// place of the values.
+    #[must_use]
+    pub const fn has_bins_in_memory(self) -> bool {
+        matches!(self, Self::Range | Self::Coarse | Self::Fine | Self::Starts | Self::Scatter)
     }
 
     /// Whether it is nothing without subgroup operations.
@@ -121,10 +130,13 @@ impl Stage {
             Self::Filter => include_str!("../wgsl/filter.wgsl"),
             Self::Merge => include_str!("../wgsl/merge.wgsl"),
             Self::Compact => include_str!("../wgsl/compact.wgsl"),
-            Self::Spread => include_str!("../wgsl/spread.wgsl"),
-            Self::Tiles | Self::Near => include_str!("../wgsl/tiles.wgsl"),
-            Self::Far | Self::FarMirror => include_str!("../wgsl/far.wgsl"),
-            Self::Unkey | Self::Settle => include_str!("../wgsl/settle.wgsl"),
+            Self::Range => include_str!("../wgsl/range.wgsl"),
+            Self::Coarse => include_str!("../wgsl/coarse.wgsl"),
+            Self::Fine => include_str!("../wgsl/fine.wgsl"),
+            Self::Starts => include_str!("../wgsl/starts.wgsl"),
+            Self::Scatter => include_str!("../wgsl/scatter.wgsl"),
+            Self::Rank => include_str!("../wgsl/rank.wgsl"),
+            Self::Settle => include_str!("../wgsl/settle.wgsl"),
             Self::GroupRank => include_str!("../wgsl/group_rank.wgsl"),
             Self::GroupNetwork => include_str!("../wgsl/group_network.wgsl"),
         }
@@ -283,19 +295,19 @@ impl Permutation {
         }
     }
 
-    /// The stages of the second command of a choice that merge in shared memory or settle what was
-    /// merged in device memory.
+    /// A stage of the second command of a choice.
     #[must_use]
     pub fn second(stage: Stage, choice: &Choice, problem: &Problem, caps: &DeviceCaps) -> Self {
         let cap = match stage {
             Stage::Merge => gpu::merge_entries(choice, problem, caps),
             Stage::Settle => gpu::settle_entries(choice.wg, problem, caps),
-            // The tiles of the network, by which all of these count.
-            _ => gpu::tile_entries(problem, caps),
+            // No list in shared memory.
+            _ => 2,
         };
         let settles = matches!(stage, Stage::Settle | Stage::Merge);
+        let writes = settles || stage == Stage::Rank;
         Self {
-            half: is_half(problem.dtype),
+            half: writes && is_half(problem.dtype),
             subgroup: caps.subgroups && stage.sums(),
             cap: u32::try_from(cap.max(2)).unwrap_or(u32::MAX),
             range: settles && is_range(problem),
@@ -371,6 +383,8 @@ impl Permutation {
             ("PARTIAL", partial),
             ("QUADS_EACH", quads / partial),
             ("SLOTS", slots),
+            ("COARSE", gpu::COARSE_BINS),
+            ("MOST_COUNTED", gpu::MOST_COUNTED),
         ];
         for (name, value) in sizes {
             out.push_str(&format!("const {name}: u32 = {value}u;\n"));
@@ -387,16 +401,14 @@ impl Permutation {
             ("HELD", self.resident && walks),
             ("RANGE", self.range),
             ("WHOLE_TILE", self.vectors.is_multiple_of(self.wg)),
-            ("BINNED", each <= MOST_BINNED),
+            ("BINNED", each <= gpu::MOST_BINNED),
             // Of a whole row's keys the bound by the threads' greatest will do, if few are wanted.
             ("REFINE", !self.resident || self.refine),
             ("DENSE", self.dense),
             ("FULL_ROWS", self.full),
             ("DOUBLE", self.kl == 8),
             ("QUARTERS", self.stage == Stage::GroupNetwork && partial == 4),
-            ("NEAR", self.stage == Stage::Near),
-            ("MIRROR", self.stage == Stage::FarMirror),
-            ("UNKEY", self.stage == Stage::Unkey),
+            ("BINS_IN_MEMORY", self.stage.has_bins_in_memory()),
         ] {
             if on {
                 defines.push(name);
@@ -409,9 +421,6 @@ impl Permutation {
         out
     }
 }
-
-/// Candidates that a thread holds in registers while a list is ordered by bins.
-const MOST_BINNED: u32 = 8;
 
 /// How many times as many candidates as are wanted the loose bound of a row in registers may admit.
 const LOOSE: u64 = 4;

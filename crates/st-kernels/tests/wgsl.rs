@@ -26,12 +26,12 @@ fn flags(stage: Stage) -> &'static [fn(&mut Permutation)] {
         Stage::GroupRank | Stage::GroupNetwork => {
             &[|p| p.full = true, |p| p.kl = 8, |p| p.partial = 4]
         }
-        Stage::Spread
-        | Stage::Tiles
-        | Stage::Near
-        | Stage::Far
-        | Stage::FarMirror
-        | Stage::Unkey => &[],
+        Stage::Range
+        | Stage::Coarse
+        | Stage::Fine
+        | Stage::Starts
+        | Stage::Scatter
+        | Stage::Rank => &[],
         _ => &[|p| p.two = true],
     }
 }

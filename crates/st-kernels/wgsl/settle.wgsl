@@ -1,8 +1,6 @@
-// Writes the wanted ranks of a row whose candidates are in order in device memory. One workgroup for
-// each WG of them. UNKEY: drops the keys of those wanted, and all else, so that ordered once more they
-// are in the order of their index.
-//
-// A row whose candidates could not be ordered is selected again by radix, by its first workgroup.
+// Merging in device memory (range.wgsl): what is left. Crowded bins, each ordered by one workgroup: in
+// shared memory, or by a network in place if it does not fit. Rows whose candidates could not be ordered
+// are selected again by radix, by their first workgroup. What rows lack is filled up.
 #import params
 #import keys
 #import vectors
@@ -14,33 +12,48 @@
 #import output
 #import lists
 #import dense
+#import put
 #import radix
 #import main
 
 fn run(row: u32, part: u32) {
-    let ranks = wanted(row_length(row));
-    let total = total_of(row);
-    let i = part * WG + tid;
-    let base = dense_base(row);
-#ifdef UNKEY
-    if (can_order(row, total) && i < padded(total)) {
-        let index = lists[base + i].y;
-        lists[base + i] = vec2<u32>(0u, select(0u, index, i >= ranks.x && i < ranks.y));
-    }
-#else
-    if (!can_order(row, total)) {
+    let n = row_length(row);
+    let own = wanted(n);
+    let ranks = wanted_here(row);
+    // Whether results are written now, or the stages will be run again.
+    let writes = p.sorted != 0u || p.again != 0u;
+    if (own.x == own.y) {
         if (part == 0u) {
-            select_span(span(row, 0u, row_length(row)), ranks.x, ranks.y);
+            pad_rest(row, 0u);
         }
-        return;
+    } else if (!is_ordered(row, ranks.y)) {
+        if (part == 0u && writes) {
+            select_span(span(row, 0u, n), own.x, own.y);
+        }
+    } else {
+        let crowded = word(row, 0u);
+        for (var i = part; i < crowded; i += p.parts) {
+            let bin = lists[crowd_base(row) + i];
+            let m = bin.y - bin.x;
+            let base = dense_base(row) + bin.x;
+            if (m <= CAP) {
+                for (var j = tid; j < m; j += WG) {
+                    list[j] = lists[base + j];
+                }
+                order_list(m, m);
+                for (var j = tid; j < m; j += WG) {
+                    put(row, bin.x + j, ranks, list[j]);
+                }
+                workgroupBarrier();
+            } else {
+                sort_memory(base, m);
+                for (var j = tid; j < m; j += WG) {
+                    put(row, bin.x + j, ranks, lists[base + j]);
+                }
+            }
+        }
+        if (part == 0u && writes) {
+            pad_rest(row, own.y - own.x);
+        }
     }
-    // Without keys, those wanted stand first.
-    let found = ranks.y - ranks.x;
-    let first = select(0u, ranks.x, p.sorted != 0u);
-    if (i < found) {
-        emit_entry(row, i, lists[base + first + i]);
-    } else if (i < p.k) {
-        pad(row, i);
-    }
-#endif
 }

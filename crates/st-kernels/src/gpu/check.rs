@@ -4,7 +4,7 @@ use st_rank::{Backend, Choice, DeviceCaps, Error, Field, MergeDetail, MergeKind,
 
 use super::memory::scan_bytes;
 use super::{
-    GROUP, MAX_KL, MAX_PARTS, MAX_REGISTER_KL, MAX_TILE, MOST_HELD, MOST_SWEPT, details,
+    GROUP, InMemory, MAX_KL, MAX_PARTS, MAX_REGISTER_KL, MAX_TILE, MOST_HELD, MOST_SWEPT, details,
     group_vectors, is_aligned, is_grouped, kept, merges_in_memory, part_columns, parts, room,
     shared_bytes, step_vectors, vector_elements,
 };
@@ -126,6 +126,12 @@ pub fn loop_rounds(choice: &Choice, problem: &Problem, caps: &DeviceCaps) -> u64
     }
     let all = parts(choice, problem.cols) as u64 * room(choice, problem);
     let again = (problem.cols as u64).div_ceil(wg) * 12;
+    if merges_in_memory(choice, problem, caps) {
+        // One workgroup orders all there is, if it falls into one bin, or selects it again.
+        let needs = InMemory::new(choice, problem);
+        let sorted = network(needs.room.next_power_of_two());
+        return first.max(room(choice, problem).div_ceil(wg) + again + sorted);
+    }
     first.max(all.div_ceil(wg) * levels(wg * kl) + again)
 }
 

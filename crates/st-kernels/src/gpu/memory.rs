@@ -2,8 +2,8 @@
 
 use st_rank::{Choice, DeviceCaps, MergeDetail, MergeKind, Problem};
 
-use super::sample::sample;
-use super::{GROUP, HISTOGRAM, entry_bytes, is_grouped, kept, part_columns, parts};
+use super::merge::merge_shared_bytes;
+use super::{GROUP, HISTOGRAM, MOST_BINNED, entry_bytes, is_grouped, kept, part_columns};
 
 /// Bytes of the histograms.
 const BIN_BYTES: u64 = HISTOGRAM as u64 * 4;
@@ -78,30 +78,12 @@ pub fn merges_in_memory(choice: &Choice, problem: &Problem, caps: &DeviceCaps) -
     choice.use_2ce && b + u64::from(choice.wg) > most
 }
 
-/// Entries of a tile that is ordered in shared memory on the way to an order in device memory.
-#[must_use]
-pub fn tile_entries(problem: &Problem, caps: &DeviceCaps) -> u64 {
-    fitting(problem, caps, 0).clamp(64, 1 << 12)
-}
-
-/// Entries of the list of a command that may have to select a row again, for more than fit it.
+/// Entries of the list of a command that orders crowded bins, and may have to select a row again:
+/// as many as a workgroup orders by bins.
 #[must_use]
 pub fn settle_entries(wg: u32, problem: &Problem, caps: &DeviceCaps) -> u64 {
-    fitting(problem, caps, radix_bytes(wg, caps)).min(LEAST_ENTRIES)
-}
-
-/// Room for all parts' candidates of a row next to each other in device memory.
-#[must_use]
-pub fn dense_entries(choice: &Choice, problem: &Problem, caps: &DeviceCaps) -> u64 {
-    let parts = parts(choice, problem.cols) as u64;
-    let all = match choice.mk {
-        // What misses the room by chance is selected again.
-        MergeKind::Filter => {
-            (sample(choice, problem, caps).most as u64).min(parts * room(choice, problem))
-        }
-        _ => parts.saturating_mul(kept(choice, problem)),
-    };
-    all.next_power_of_two().max(tile_entries(problem, caps))
+    let most = (u64::from(wg) * u64::from(MOST_BINNED)).next_power_of_two();
+    fitting(problem, caps, radix_bytes(wg, caps)).min(most.clamp(LEAST_ENTRIES, MOST_ORDERED))
 }
 
 /// Entries that a part's list has room for.
@@ -171,7 +153,7 @@ pub fn shared_bytes(choice: &Choice, problem: &Problem, caps: &DeviceCaps) -> u6
     let second = if merges_in_memory(choice, problem, caps) {
         let settle =
             radix_bytes(choice.wg, caps) + settle_entries(choice.wg, problem, caps) * entry;
-        (tile_entries(problem, caps) * entry).max(settle)
+        settle.max(merge_shared_bytes(choice.wg, caps))
     } else {
         merge_bytes(choice.wg, caps) + merge_entries(choice, problem, caps) * entry
     };

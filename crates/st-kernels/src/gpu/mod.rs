@@ -21,13 +21,14 @@
 
 mod check;
 mod memory;
+mod merge;
 mod sample;
 
 pub use check::{check, check_compact, loop_rounds};
 pub use memory::{
-    dense_entries, group_words, list_entries, merge_entries, merges_in_memory, room,
-    settle_entries, shared_bytes, tile_entries,
+    group_words, list_entries, merge_entries, merges_in_memory, room, settle_entries, shared_bytes,
 };
+pub use merge::{COARSE_BINS, InMemory, MOST_COUNTED, STAGES};
 pub use sample::{Sample, sample};
 
 use st_rank::{Choice, DType, DeviceCaps, Field, Fields, MergeDetail, MergeKind, Problem};
@@ -46,6 +47,9 @@ pub const MAX_PARTS: usize = 1 << 12;
 
 /// Bins of the histograms in shared memory: digits of 11 bits.
 pub const HISTOGRAM: u32 = 1 << 11;
+
+/// Candidates that a thread holds in registers while a list is ordered by bins.
+pub const MOST_BINNED: u32 = 8;
 
 /// Columns that a thread of the filter kernel sweeps at once: one bit for each in a word.
 pub const MOST_SWEPT: u32 = 32;
@@ -207,8 +211,8 @@ pub fn footprint(choice: &Choice, problem: &Problem, caps: &DeviceCaps) -> Footp
     let lists = match choice.use_2ce {
         false => 0,
         true if merges_in_memory(choice, problem, caps) => {
-            let dense = rows.saturating_mul(dense_entries(choice, problem, caps));
-            lists.saturating_add(dense.saturating_mul(entry))
+            let own = InMemory::new(choice, problem).row_entries();
+            lists.saturating_add(rows.saturating_mul(own).saturating_mul(entry))
         }
         true => lists,
     };
@@ -264,13 +268,16 @@ pub fn commands(choice: &Choice, problem: &Problem, caps: &DeviceCaps) -> Vec<Co
         step: if uses.has(Field::Ctile) { choice.ctile } else { choice.tile },
         kept: if uses.has(Field::Kl) { choice.kl } else { 0 },
     };
-    // The second has one workgroup for each row, or for each tile of its candidates.
+    // The second has one workgroup for each row, or so many that each of their threads ranks one of
+    // its candidates.
     let second = || {
-        let in_memory = merges_in_memory(choice, problem, caps);
-        let tiles = dense_entries(choice, problem, caps) / tile_entries(problem, caps);
+        let of_row = match merges_in_memory(choice, problem, caps) {
+            true => InMemory::new(choice, problem).rank_groups(),
+            false => 1,
+        };
         Command {
             stage: 1,
-            workgroups: problem.rows as u64 * if in_memory { tiles } else { 1 },
+            workgroups: problem.rows as u64 * of_row,
             columns: parts(choice, problem.cols).saturating_mul(room(choice, problem) as usize),
             ..first
         }

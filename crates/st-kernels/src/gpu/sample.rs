@@ -60,7 +60,7 @@ pub fn sample(choice: &Choice, problem: &Problem, caps: &DeviceCaps) -> Sample {
         return Sample { vectors: step_vectors(choice.tile, choice.wg, problem.dtype).1, ..of(8) };
     }
     let fits = |s: &Sample| s.most <= room && s.rank <= choice.wg;
-    // Lists in device memory are all ordered: the fewer the better.
+    // Lists in device memory are all read several times: the fewer the better.
     let sizes: &[u32] = if room.is_finite() { &[1, 2, 4, 8] } else { &[32, 16, 8] };
     sizes.iter().map(|&vectors| of(vectors)).find(fits).unwrap_or_else(|| of(8))
 }

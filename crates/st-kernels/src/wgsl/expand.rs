@@ -16,6 +16,8 @@ fn shared(name: &str) -> Option<&'static str> {
         "lists" => include_str!("../../wgsl/shared/lists.wgsl"),
         "threshold" => include_str!("../../wgsl/shared/threshold.wgsl"),
         "dense" => include_str!("../../wgsl/shared/dense.wgsl"),
+        "key_range" => include_str!("../../wgsl/shared/key_range.wgsl"),
+        "put" => include_str!("../../wgsl/shared/put.wgsl"),
         "group_find" => include_str!("../../wgsl/shared/group_find.wgsl"),
         "group_reach" => include_str!("../../wgsl/shared/group_reach.wgsl"),
         "group" => include_str!("../../wgsl/shared/group.wgsl"),

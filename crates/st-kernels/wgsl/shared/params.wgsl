@@ -36,14 +36,22 @@ struct Params {
     count_base: u32,    // where a row's counts of its parts' lists begin
     steps: u32,         // of interpolation, for groups
     turns: u32,         // rows of a group
-    size: u32,          // of the runs being merged, or of a step, in device memory
     held: u32,          // vectors that a lane of a group holds
+    slices: u32,        // merging in device memory: workgroups for each list
+    bins_stride: u32,   // words of a row behind the lists of all rows: bins
+    bins_base: u32,     // where those of the first row begin, in entries
+    again: u32,         // 1: what is wanted was ordered by rank, and is ordered once more by index
 }
 
 @group(0) @binding(0) var<storage, read> input: array<u32>;
 @group(0) @binding(1) var<storage, read> lengths: array<u32>;
 @group(0) @binding(2) var<storage, read_write> lists: array<vec2<u32>>;
+#ifdef BINS_IN_MEMORY
+// What lies behind the lists, in place of the values.
+@group(0) @binding(3) var<storage, read_write> row_bins: array<atomic<u32>>;
+#else
 @group(0) @binding(3) var<storage, read_write> values: array<u32>;
+#endif
 @group(0) @binding(4) var<storage, read_write> indices: array<u32>;
 @group(0) @binding(5) var<uniform> p: Params;
 @group(0) @binding(6) var<storage, read> vectors: array<vec4<u32>>;

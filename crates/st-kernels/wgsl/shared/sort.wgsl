@@ -40,62 +40,95 @@ fn sort_list(m: u32) {
     sort_list_from(m, 1u);
 }
 
-// Sorts lists[base..base + m), which has room up to the next power of two, within one workgroup.
-// Steps that stay within CAP entries are done in shared memory.
+fn exchange_in_memory(a: u32, b: u32) {
+    let x = lists[a];
+    let y = lists[b];
+    if (before(y, x)) {
+        lists[a] = y;
+        lists[b] = x;
+    }
+}
+
+fn exchange_in_list(a: u32, b: u32) {
+    let x = list[a];
+    let y = list[b];
+    if (before(y, x)) {
+        list[a] = y;
+        list[b] = x;
+    }
+}
+
+// Steps of `greatest` and less within list[0..tile).
+fn descend_list(greatest: u32, tile: u32) {
+    for (var step = greatest; step > 0u; step = step >> 1u) {
+        for (var i = tid; i < (tile >> 1u); i += WG) {
+            let a = ((i & ~(step - 1u)) << 1u) | (i & (step - 1u));
+            exchange_in_list(a, a | step);
+        }
+        workgroupBarrier();
+    }
+}
+
+// Sorts lists[base..base + m) within one workgroup. Steps that stay within CAP entries are done in
+// shared memory. Each merge begins by comparing the ends of two runs with each other, so that the network
+// never turns its direction: what would lie behind the last candidate is never moved, and need not be
+// there.
 fn sort_memory(base: u32, m: u32) {
     let n = pow2_at_least(m);
-    for (var i = m + tid; i < n; i += WG) {
-        lists[base + i] = vec2<u32>(0u);
-    }
+    let tile = min(n, CAP);
     storageBarrier();
     workgroupBarrier();
-    let tile = min(n, CAP);
-    for (var size = 2u; size <= n; size = size << 1u) {
-        var step = size >> 1u;
-        for (; step >= tile; step = step >> 1u) {
+    for (var size = tile; size <= n; size = size << 1u) {
+        if (size > tile) {
+            let half = size >> 1u;
             for (var i = tid; i < (n >> 1u); i += WG) {
-                let a = ((i & ~(step - 1u)) << 1u) | (i & (step - 1u));
-                let b = a | step;
-                let x = lists[base + a];
-                let y = lists[base + b];
-                if (before(y, x) == ((a & size) == 0u)) {
-                    lists[base + a] = y;
-                    lists[base + b] = x;
+                let a = ((i & ~(half - 1u)) << 1u) | (i & (half - 1u));
+                let b = a ^ (size - 1u);
+                if (b < m) {
+                    exchange_in_memory(base + a, base + b);
                 }
             }
             storageBarrier();
             workgroupBarrier();
+            for (var step = half >> 1u; step >= tile; step = step >> 1u) {
+                for (var i = tid; i < (n >> 1u); i += WG) {
+                    let a = ((i & ~(step - 1u)) << 1u) | (i & (step - 1u));
+                    let b = a | step;
+                    if (b < m) {
+                        exchange_in_memory(base + a, base + b);
+                    }
+                }
+                storageBarrier();
+                workgroupBarrier();
+            }
         }
         // What is left of this size, tile by tile; for sizes up to a tile, all of them at once.
-        if (size < tile) {
-            continue;
-        }
-        for (var at = 0u; at < n; at += tile) {
+        for (var at = 0u; at < m; at += tile) {
             for (var i = tid; i < tile; i += WG) {
-                list[i] = lists[base + at + i];
+                var e = vec2<u32>(0u);
+                if (at + i < m) {
+                    e = lists[base + at + i];
+                }
+                list[i] = e;
             }
             workgroupBarrier();
-            var first = size;
             if (size == tile) {
-                first = 2u;
-            }
-            for (var local = first; local <= size; local = local << 1u) {
-                for (var near = min(local >> 1u, tile >> 1u); near > 0u; near = near >> 1u) {
+                for (var local = 2u; local <= tile; local = local << 1u) {
+                    let half = local >> 1u;
                     for (var i = tid; i < (tile >> 1u); i += WG) {
-                        let a = ((i & ~(near - 1u)) << 1u) | (i & (near - 1u));
-                        let b = a | near;
-                        let x = list[a];
-                        let y = list[b];
-                        if (before(y, x) == (((at + a) & local) == 0u)) {
-                            list[a] = y;
-                            list[b] = x;
-                        }
+                        let a = ((i & ~(half - 1u)) << 1u) | (i & (half - 1u));
+                        exchange_in_list(a, a ^ (local - 1u));
                     }
                     workgroupBarrier();
+                    descend_list(half >> 1u, tile);
                 }
+            } else {
+                descend_list(tile >> 1u, tile);
             }
             for (var i = tid; i < tile; i += WG) {
-                lists[base + at + i] = list[i];
+                if (at + i < m) {
+                    lists[base + at + i] = list[i];
+                }
             }
             workgroupBarrier();
         }

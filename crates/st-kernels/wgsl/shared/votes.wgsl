@@ -8,20 +8,39 @@
 var<workgroup> appended: atomic<u32>;
 
 #ifdef SUBGROUP
+// The one that speaks for the lanes that are here; to be asked before what it is to say.
+fn is_speaker() -> bool {
+    return lane == subgroupMin(lane);
+}
 fn group_min(value: u32) -> u32 {
     return subgroupMin(value);
 }
 fn group_max(value: u32) -> u32 {
     return subgroupMax(value);
 }
+fn group_and(value: u32) -> u32 {
+    return subgroupAnd(value);
+}
+fn group_or(value: u32) -> u32 {
+    return subgroupOr(value);
+}
 fn group_any(value: bool) -> bool {
     return subgroupAny(value);
 }
 #else
+fn is_speaker() -> bool {
+    return true;
+}
 fn group_min(value: u32) -> u32 {
     return value;
 }
 fn group_max(value: u32) -> u32 {
+    return value;
+}
+fn group_and(value: u32) -> u32 {
+    return value;
+}
+fn group_or(value: u32) -> u32 {
     return value;
 }
 fn group_any(value: bool) -> bool {

@@ -11,9 +11,9 @@
 //! predictions right where there are any ([`crate::calibrate`]).
 
 use st_kernels::gpu::{
-    GROUP, HISTOGRAM, MAX_KL, MAX_PARTS, MAX_REGISTER_KL, MOST_HELD, MOST_SWEPT, dense_entries,
-    details, entry_bytes, footprint, is_aligned, is_grouped, is_resident, kept, merge_entries,
-    merges_in_memory, part_columns, parts, sample, tile_entries, uses, vector_elements,
+    GROUP, HISTOGRAM, MAX_KL, MAX_PARTS, MAX_REGISTER_KL, MOST_HELD, MOST_SWEPT, STAGES, details,
+    entry_bytes, footprint, is_aligned, is_grouped, is_resident, kept, merge_entries,
+    merges_in_memory, part_columns, parts, sample, uses, vector_elements,
 };
 use st_rank::{
     Backend, Choice, CompactProblem, DeviceCaps, Field, MergeDetail, MergeKind, Problem,
@@ -83,10 +83,16 @@ const GROUP_RANK_OPS: f64 = 32.0;
 const GROUP_NETWORK_OPS: f64 = 60.0;
 /// Comparing a candidate with another.
 const RANK_OPS: f64 = 6.0;
-/// A dispatch that orders candidates in device memory, and the candidates that it moves in a
-/// nanosecond.
-const PASS_NS: f64 = 2_500.0;
-const PASS_RATE: f64 = 250.0;
+/// A further dispatch of a merge in device memory, with what each of its workgroups does before it
+/// looks at candidates.
+const STAGE_NS: f64 = 4_000.0;
+/// Times that such a merge reads or writes each candidate, and bytes per nanosecond of that: mostly from
+/// the second-level cache, many at places of their own.
+const MERGE_PASSES: f64 = 6.0;
+const MERGE_RATE: f64 = 1_500.0;
+/// Atomic operations on such a candidate, and how many of them memory does in a nanosecond.
+const MERGE_ATOMICS: f64 = 2.0;
+const ATOMIC_RATE: f64 = 100.0;
 /// Digits looked at before the boundary is known, where a kernel selects again.
 const RADIX_PASSES: f64 = 3.0;
 /// How much faster than device memory a second-level cache is.
@@ -224,11 +230,13 @@ impl<'a> Model<'a> {
         };
         let lists = self.rows * all * self.entry * 2.0 / self.bandwidth;
         if merges_in_memory(choice, self.problem, &self.caps) {
-            let room = dense_entries(choice, self.problem, &self.caps) as f64;
-            let levels = (room / tile_entries(self.problem, &self.caps) as f64).log2().max(0.0);
-            // For each level those steps that stay within a tile, and every three of the others.
-            let passes = 3.0 + levels + levels * (levels + 1.0) / 6.0;
-            return lists + passes * (PASS_NS + self.rows * all / PASS_RATE);
+            // By index, everything is done once more.
+            let times = if self.problem.sorted { 1.0 } else { 2.0 };
+            // Rates as on a device with this bandwidth of memory.
+            let share = (self.bandwidth / MERGE_RATE).min(1.0);
+            let moved = MERGE_PASSES * self.entry / MERGE_RATE + MERGE_ATOMICS / ATOMIC_RATE;
+            let passes = self.rows * all * moved / share;
+            return times * (f64::from(STAGES) * STAGE_NS + passes);
         }
         let rounds = (self.rows / cores).max(1.0).ceil();
         let fits = all <= merge_entries(choice, self.problem, &self.caps) as f64;
