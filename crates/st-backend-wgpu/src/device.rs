@@ -21,7 +21,8 @@ pub struct AdapterReport {
 }
 
 /// Features that kernels or measurements use where they are there.
-pub(crate) const WANTED: Features = Features::SUBGROUP.union(Features::TIMESTAMP_QUERY);
+pub(crate) const WANTED: Features =
+    Features::SUBGROUP.union(Features::SUBGROUP_BARRIER).union(Features::TIMESTAMP_QUERY);
 
 /// The interfaces of a backend: all there are, or Metal alone.
 pub(crate) fn interfaces(backend: Backend) -> Backends {

@@ -3,13 +3,14 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use st_kernels::wgsl::Permutation;
+use st_kernels::wgsl::{Dialect, Permutation};
 use st_rank::{Backend, DeviceCaps, Result};
 use wgpu::{
     Adapter, BindGroupLayout, BindGroupLayoutDescriptor, BindGroupLayoutEntry, BindingType, Buffer,
     BufferBindingType, BufferUsages, ComputePipeline, ComputePipelineDescriptor, Device,
-    DeviceDescriptor, Limits, PipelineCompilationOptions, PipelineLayout, PipelineLayoutDescriptor,
-    Queue, ShaderModule, ShaderModuleDescriptor, ShaderRuntimeChecks, ShaderSource, ShaderStages,
+    DeviceDescriptor, Features, Limits, PipelineCompilationOptions, PipelineLayout,
+    PipelineLayoutDescriptor, Queue, ShaderModule, ShaderModuleDescriptor, ShaderRuntimeChecks,
+    ShaderSource, ShaderStages,
 };
 
 use crate::device::{self, WANTED, unavailable};
@@ -40,6 +41,7 @@ pub(crate) struct Gpu {
     uniforms: Mutex<HashMap<Vec<u8>, Buffer>>,
     /// Why the device is gone, if it is.
     pub(crate) lost: Arc<Mutex<Option<String>>>,
+    dialect: Dialect,
     /// A stage whose kernels are spoilt, for tests of the self-tests.
     miscompiled: Option<&'static str>,
 }
@@ -114,7 +116,12 @@ impl Gpu {
                 return Err(st_rank::Error::Unavailable { backend, why, advice });
             }
         }
-        let caps = device::caps(backend, info, device.features(), &limits);
+        let features = device.features();
+        let caps = device::caps(backend, info, features, &limits);
+        let dialect = Dialect {
+            web: cfg!(target_arch = "wasm32"),
+            subgroup_barrier: features.contains(Features::SUBGROUP_BARRIER),
+        };
         let mut entries: Vec<BindGroupLayoutEntry> = (0..)
             .zip(READ_ONLY)
             .map(|(binding, read_only)| entry(binding, BufferBindingType::Storage { read_only }))
@@ -157,6 +164,7 @@ impl Gpu {
             workspace: Mutex::default(),
             uniforms: Mutex::default(),
             lost: Arc::default(),
+            dialect,
             miscompiled: None,
         })
     }
@@ -191,7 +199,7 @@ impl Gpu {
 
     fn compiled(&self, permutation: &Permutation) -> ComputePipeline {
         let name = permutation.stage.name();
-        let mut source = permutation.source(cfg!(target_arch = "wasm32"));
+        let mut source = permutation.source(self.dialect);
         if self.miscompiled == Some(name) {
             // Every order is turned round, and indices are wrong.
             source = source.replace("p.flip", "~p.flip");

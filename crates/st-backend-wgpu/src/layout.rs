@@ -47,7 +47,6 @@ pub(crate) struct Params {
     pub(crate) room: u32,
     pub(crate) count_base: u32,
     pub(crate) steps: u32,
-    pub(crate) turns: u32,
     pub(crate) held: u32,
     pub(crate) slices: u32,
     pub(crate) bins_stride: u32,
@@ -130,9 +129,6 @@ const BOUND_ENTRIES: u64 = 32;
 /// Steps of interpolation that find most short rows' thresholds; the others are found by bisection.
 const GROUP_STEPS: u32 = 5;
 
-/// Rows of a group of eight lanes, where 32 threads have 32 rows.
-const GROUP_TURNS: u32 = 8;
-
 impl Layout {
     pub(crate) fn new(plan: &RankPlan, caps: &DeviceCaps, most_lanes: u32, map: Params) -> Self {
         let (problem, choice) = (plan.problem, plan.choice);
@@ -198,7 +194,6 @@ impl Layout {
                 _ => 0,
             },
             steps: GROUP_STEPS,
-            turns: GROUP_TURNS,
             ..map
         };
         Self { problem, choice, caps, most_lanes, list_stride, bin_entries, base }
@@ -241,8 +236,7 @@ impl Layout {
         let of_group = match first.stage {
             // At least so many subgroups, and so parts, are in a workgroup.
             Stage::Warp => u64::from((choice.wg / most_lanes).max(1)),
-            Stage::GroupRank => u64::from(choice.wg / gpu::GROUP),
-            Stage::GroupNetwork => u64::from(choice.wg),
+            Stage::GroupRank | Stage::GroupNetwork => u64::from(choice.wg / gpu::GROUP),
             _ => 1,
         };
         let mut list =

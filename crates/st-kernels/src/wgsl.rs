@@ -3,8 +3,8 @@
 //! A stage is one file; it imports shared parts by `#import name`, each once, or has them put in place
 //! by `#paste name`, and `#ifdef`,
 //! `#ifndef`, `#else` and `#endif` choose lines by the permutation's defines. Sizes are constants put
-//! before everything. `#sort32 v` and `#merge32 v` become the compare and exchanges of a network over
-//! the array `v`, the greatest first; `#unroll j COUNT` to `#end` repeats lines with `$j` as a
+//! before everything. `#sort v_ COUNT` and `#merge v_ COUNT` become the compare and exchanges of a network over
+//! `v_0`, `v_1` and so on, the greatest first; `#unroll j COUNT` to `#end` repeats lines with `$j` as a
 //! number, because drivers keep arrays in memory where a loop over them is not unrolled. There are no
 //! other directives.
 
@@ -153,6 +153,15 @@ pub enum Compaction {
     Count,
     /// Pairs, where the counts before them end.
     Apply,
+}
+
+/// What a device's compiler is to be told beside the source itself.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Dialect {
+    /// Browsers want said what naga does not know.
+    pub web: bool,
+    /// There is a barrier for subgroups.
+    pub subgroup_barrier: bool,
 }
 
 /// One permutation of a stage: all that its source and its pipeline depend on.
@@ -327,11 +336,11 @@ impl Permutation {
         }
     }
 
-    /// The WGSL source. `web` adds what browsers want said and naga does not know.
+    /// The WGSL source.
     #[must_use]
-    pub fn source(&self, web: bool) -> String {
+    pub fn source(&self, dialect: Dialect) -> String {
         let mut out = String::new();
-        if web && self.subgroup {
+        if dialect.web && self.subgroup {
             out.push_str("enable subgroups;\n");
         }
         let per: u32 = if self.half { 8 } else { 4 };
@@ -345,7 +354,7 @@ impl Permutation {
         let group_cap = gpu::GROUP * self.kl;
         let (cap, slots) = match self.stage {
             Stage::GroupRank => (group_cap, self.wg / gpu::GROUP * group_cap),
-            Stage::GroupNetwork => (group_cap, self.wg.div_ceil(32) * group_cap * 33),
+            Stage::GroupNetwork => (group_cap, 1),
             _ => (self.cap, 1),
         };
         let walks = self.stage == Stage::Radix;
@@ -393,6 +402,7 @@ impl Permutation {
         for (name, on) in [
             ("HALF", self.half),
             ("SUBGROUP", self.subgroup),
+            ("SUBGROUP_BARRIER", self.subgroup && dialect.subgroup_barrier),
             ("TWO", self.two),
             ("NETWORK", self.network || self.stage == Stage::GroupNetwork),
             ("COUNT", self.compaction == Compaction::Count),
@@ -406,7 +416,6 @@ impl Permutation {
             ("REFINE", !self.resident || self.refine),
             ("DENSE", self.dense),
             ("FULL_ROWS", self.full),
-            ("DOUBLE", self.kl == 8),
             ("QUARTERS", self.stage == Stage::GroupNetwork && partial == 4),
             ("BINS_IN_MEMORY", self.stage.has_bins_in_memory()),
         ] {

@@ -5,7 +5,7 @@ use naga::back::{hlsl, msl, spv};
 use naga::front::wgsl;
 use naga::valid::{Capabilities, ModuleInfo, SubgroupOperationSet, ValidationFlags, Validator};
 use naga::{AddressSpace, Module, ShaderStage, StorageAccess};
-use st_kernels::wgsl::{Compaction, Permutation, Stage};
+use st_kernels::wgsl::{Compaction, Dialect, Permutation, Stage};
 
 /// The flags that matter to a stage's source.
 fn flags(stage: Stage) -> &'static [fn(&mut Permutation)] {
@@ -133,7 +133,11 @@ fn every_permutation_is_valid_everywhere() {
     let all = permutations();
     assert!(all.len() > 200, "{}", all.len());
     for permutation in all {
-        let source = permutation.source(false);
+        let with_barrier = Dialect { subgroup_barrier: true, ..Dialect::default() };
+        if let Err(why) = validated(&permutation.source(with_barrier)) {
+            panic!("{permutation:?} with the barrier of subgroups\n{why}");
+        }
+        let source = permutation.source(Dialect::default());
         let done = validated(&source).and_then(|(module, info)| {
             check_bindings(&module)?;
             translated(&module, &info)?;
@@ -151,7 +155,7 @@ fn every_permutation_is_valid_everywhere() {
 #[test]
 fn data_is_bound_as_integers_only() {
     for permutation in permutations() {
-        let (module, _) = validated(&permutation.source(false)).expect("it is valid");
+        let (module, _) = validated(&permutation.source(Dialect::default())).expect("it is valid");
         for (_, ty) in module.types.iter() {
             if let naga::TypeInner::Scalar(scalar) | naga::TypeInner::Vector { scalar, .. } =
                 ty.inner
@@ -165,7 +169,8 @@ fn data_is_bound_as_integers_only() {
 #[test]
 fn browsers_are_told_of_subgroups() {
     let with = Permutation { subgroup: true, ..Permutation::new(Stage::Radix, 64) };
-    assert!(with.source(true).starts_with("enable subgroups;\n"));
-    assert!(!Permutation::new(Stage::Radix, 64).source(true).contains("enable"));
-    assert!(!with.source(false).contains("enable"));
+    let web = Dialect { web: true, ..Dialect::default() };
+    assert!(with.source(web).starts_with("enable subgroups;\n"));
+    assert!(!Permutation::new(Stage::Radix, 64).source(web).contains("enable"));
+    assert!(!with.source(Dialect::default()).contains("enable"));
 }

@@ -164,9 +164,6 @@ fn check_group(choice: &Choice, problem: &Problem, caps: &DeviceCaps) -> Result<
     if !network && choice.kl > 8 {
         return refuse(Field::Kl, "a lane counts for at most 8 candidates");
     }
-    if network && !choice.wg.is_multiple_of(32) {
-        return refuse(Field::Wg, "the network needs 32 threads for each 32 rows");
-    }
     if u64::from(GROUP * choice.kl).min(if network { 32 } else { u64::MAX }) < b {
         return refuse(
             Field::Kl,
@@ -195,7 +192,7 @@ pub fn check_compact(choice: &Choice, caps: &DeviceCaps) -> Result<()> {
     if !whole_lanes(choice.ctile) || choice.ctile > MAX_TILE {
         return refuse("ctile", choice.ctile, "use a multiple of the lanes, up to 65536");
     }
-    if scan_bytes(choice.wg, caps.subgroups) > u64::from(caps.shared_mem) {
+    if scan_bytes(choice.wg) > u64::from(caps.shared_mem) {
         return refuse("wg", choice.wg, "it needs more shared memory than the device has");
     }
     Ok(())

@@ -12,19 +12,19 @@ const BIN_BYTES: u64 = HISTOGRAM as u64 * 4;
 const SMALL_BYTES: u64 = 64;
 
 /// Shared memory of a sum over a workgroup.
-pub(super) const fn scan_bytes(wg: u32, subgroups: bool) -> u64 {
-    // A word for each subgroup, of which none has fewer than four lanes, or for each thread.
-    if subgroups { wg as u64 } else { wg as u64 * 4 }
+pub(super) const fn scan_bytes(wg: u32) -> u64 {
+    // For each 32 threads a word each, one between, and one for their sum.
+    wg.div_ceil(32) as u64 * 34 * 4
 }
 
 /// Shared memory of radix selection beside its list.
-const fn radix_bytes(wg: u32, caps: &DeviceCaps) -> u64 {
-    BIN_BYTES + scan_bytes(wg, caps.subgroups) + SMALL_BYTES
+const fn radix_bytes(wg: u32) -> u64 {
+    BIN_BYTES + scan_bytes(wg) + SMALL_BYTES
 }
 
 /// Shared memory of a merge beside its list: where each part's begins, too.
-const fn merge_bytes(wg: u32, caps: &DeviceCaps) -> u64 {
-    radix_bytes(wg, caps) + wg as u64 * 4
+const fn merge_bytes(wg: u32) -> u64 {
+    radix_bytes(wg) + wg as u64 * 4
 }
 
 /// Entries of the list that the first command of a choice has in shared memory. Kernels that can
@@ -40,7 +40,7 @@ pub fn list_entries(choice: &Choice, problem: &Problem, caps: &DeviceCaps) -> u6
         (MergeKind::Shared, _) => rounded((b + tile).max(b.next_power_of_two())),
         (MergeKind::Warp, _) => 0,
         (MergeKind::Radix, _) => {
-            ordered_entries(problem.k as u64, radix_bytes(choice.wg, caps), problem, caps)
+            ordered_entries(problem.k as u64, radix_bytes(choice.wg), problem, caps)
         }
         // Only the threads' greatest keys, where parts have their lists in device memory.
         (MergeKind::Filter, _) if choice.use_2ce => wg.next_power_of_two(),
@@ -63,7 +63,7 @@ pub fn merge_entries(choice: &Choice, problem: &Problem, caps: &DeviceCaps) -> u
         _ => 2 * b,
     };
     let wanted = wanted.max(b + u64::from(choice.wg)).min(MOST_ORDERED);
-    ordered_entries(wanted, merge_bytes(choice.wg, caps), problem, caps)
+    ordered_entries(wanted, merge_bytes(choice.wg), problem, caps)
 }
 
 /// Entries that one workgroup orders in shared memory at most.
@@ -74,7 +74,7 @@ const MOST_ORDERED: u64 = 1 << 12;
 #[must_use]
 pub fn merges_in_memory(choice: &Choice, problem: &Problem, caps: &DeviceCaps) -> bool {
     let b = problem.kind.ranks(problem.cols, problem.k).end as u64;
-    let most = fitting(problem, caps, merge_bytes(choice.wg, caps)).min(MOST_ORDERED);
+    let most = fitting(problem, caps, merge_bytes(choice.wg)).min(MOST_ORDERED);
     choice.use_2ce && b + u64::from(choice.wg) > most
 }
 
@@ -83,7 +83,7 @@ pub fn merges_in_memory(choice: &Choice, problem: &Problem, caps: &DeviceCaps) -
 #[must_use]
 pub fn settle_entries(wg: u32, problem: &Problem, caps: &DeviceCaps) -> u64 {
     let most = (u64::from(wg) * u64::from(MOST_BINNED)).next_power_of_two();
-    fitting(problem, caps, radix_bytes(wg, caps)).min(most.clamp(LEAST_ENTRIES, MOST_ORDERED))
+    fitting(problem, caps, radix_bytes(wg)).min(most.clamp(LEAST_ENTRIES, MOST_ORDERED))
 }
 
 /// Entries that a part's list has room for.
@@ -119,9 +119,8 @@ fn fitting(problem: &Problem, caps: &DeviceCaps, taken: u64) -> u64 {
 pub const fn group_words(choice: &Choice) -> u64 {
     let cap = (GROUP * choice.kl) as u64;
     match choice.mkd {
-        // 32 rows for each 32 threads, a word for each candidate, places 33 words apart; with each
-        // row's threshold and shift.
-        MergeDetail::GroupNetwork => (choice.wg / 32) as u64 * cap * 33 + 2 * choice.wg as u64,
+        // A word for each candidate and eight between rows; with each row's threshold and shift.
+        MergeDetail::GroupNetwork => (choice.wg / GROUP) as u64 * (cap + 8 + 2),
         _ => (choice.wg / GROUP) as u64 * cap * 2,
     }
 }
@@ -141,21 +140,20 @@ pub fn shared_bytes(choice: &Choice, problem: &Problem, caps: &DeviceCaps) -> u6
                 list
             }
         }
-        (MergeKind::Shared, MergeDetail::Kway) => list + radix_bytes(choice.wg, caps),
+        (MergeKind::Shared, MergeDetail::Kway) => list + radix_bytes(choice.wg),
         (MergeKind::Shared, _) => list + SMALL_BYTES,
         (MergeKind::Warp, mkd) if is_grouped(MergeKind::Warp, mkd) => group_words(choice) * 4,
         (MergeKind::Warp, _) => 0,
-        (MergeKind::Radix | MergeKind::Filter, _) => list + radix_bytes(choice.wg, caps),
+        (MergeKind::Radix | MergeKind::Filter, _) => list + radix_bytes(choice.wg),
     };
     if !choice.use_2ce {
         return first;
     }
     let second = if merges_in_memory(choice, problem, caps) {
-        let settle =
-            radix_bytes(choice.wg, caps) + settle_entries(choice.wg, problem, caps) * entry;
-        settle.max(merge_shared_bytes(choice.wg, caps))
+        let settle = radix_bytes(choice.wg) + settle_entries(choice.wg, problem, caps) * entry;
+        settle.max(merge_shared_bytes(choice.wg))
     } else {
-        merge_bytes(choice.wg, caps) + merge_entries(choice, problem, caps) * entry
+        merge_bytes(choice.wg) + merge_entries(choice, problem, caps) * entry
     };
     first.max(second)
 }

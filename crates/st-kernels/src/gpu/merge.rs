@@ -1,7 +1,7 @@
 //! Merging in device memory: what it needs, and how many workgroups its stages have. See
 //! `shared/dense.wgsl`.
 
-use st_rank::{Choice, DeviceCaps, Problem};
+use st_rank::{Choice, Problem};
 
 use super::memory::scan_bytes;
 use super::{kept, parts, room};
@@ -119,9 +119,9 @@ impl InMemory {
 
 /// Shared memory of the stage that takes most: five words for each coarse bin, or four and a sum over
 /// the workgroup.
-pub(super) fn merge_shared_bytes(wg: u32, caps: &DeviceCaps) -> u64 {
+pub(super) fn merge_shared_bytes(wg: u32) -> u64 {
     let coarse = u64::from(COARSE_BINS) * 4;
-    (ARRAYS * coarse).max(4 * coarse + scan_bytes(wg, caps.subgroups)) + SMALL_BYTES
+    (ARRAYS * coarse).max(4 * coarse + scan_bytes(wg)) + SMALL_BYTES
 }
 
 /// Counters.

@@ -188,11 +188,7 @@ pub fn footprint(choice: &Choice, problem: &Problem, caps: &DeviceCaps) -> Footp
     let commands = 1 + u32::from(choice.use_2ce);
     let (workgroups, reads, scratch_bytes) = match choice.mk {
         MergeKind::Warp if is_grouped(choice.mk, choice.mkd) => {
-            let rows_of_group = match choice.mkd {
-                MergeDetail::GroupNetwork => wg,
-                _ => wg / u64::from(GROUP),
-            };
-            (rows.div_ceil(rows_of_group.max(1)), 1, 0)
+            (rows.div_ceil((wg / u64::from(GROUP)).max(1)), 1, 0)
         }
         MergeKind::Warp => (all.div_ceil((wg / lane).max(1)), 1, 0),
         MergeKind::Shared | MergeKind::Filter => (all, 1, 0),
@@ -366,7 +362,7 @@ mod tests {
         assert_eq!((split.workgroups, split.commands), (64 * 8, 2));
         let lists = 64 * 8 * (1024 + 1) * 8;
         assert_eq!(split.scratch_bytes, lists, "the parts' lists, and what each holds");
-        let radix = 2048 * 4 + 256 + 64;
+        let radix = 2048 * 4 + 256 / 32 * 34 * 4 + 64;
         assert_eq!(split.shared_bytes, radix + 256 * 4 + 1024 * 8, "to merge takes more");
         let whole = footprint(&choice(MergeKind::Filter), &p, caps);
         assert_eq!(whole.shared_bytes, 256 * 4 * 8 + radix, "a list and histograms");

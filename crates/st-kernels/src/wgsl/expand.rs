@@ -19,6 +19,7 @@ fn shared(name: &str) -> Option<&'static str> {
         "key_range" => include_str!("../../wgsl/shared/key_range.wgsl"),
         "put" => include_str!("../../wgsl/shared/put.wgsl"),
         "group_find" => include_str!("../../wgsl/shared/group_find.wgsl"),
+        "group_merge" => include_str!("../../wgsl/shared/group_merge.wgsl"),
         "group_reach" => include_str!("../../wgsl/shared/group_reach.wgsl"),
         "group" => include_str!("../../wgsl/shared/group.wgsl"),
         "append" => include_str!("../../wgsl/shared/append.wgsl"),
@@ -69,13 +70,6 @@ pub(super) fn expand(text: &str, defines: &[&str], imported: &mut Vec<String>, o
                 }
             }
             "#paste" => {}
-            "#sort32" if all_on => {
-                super::networks::exchanges(rest.trim(), &super::networks::sorting_network(32), out)
-            }
-            "#merge32" if all_on => {
-                super::networks::exchanges(rest.trim(), &super::networks::merging_network(32), out)
-            }
-            "#sort32" | "#merge32" => {}
             _ if all_on => {
                 out.push_str(line);
                 out.push('\n');

@@ -1,11 +1,12 @@
 //! Sorting networks of compare and exchanges, as lines of WGSL.
 
-/// Compare and exchanges over an array of unsigned integers, the greater to the first place.
-pub(super) fn exchanges(array: &str, network: &[(usize, usize)], out: &mut String) {
+/// Compare and exchanges of unsigned integers in variables of one name but for a number, the greater to
+/// the first place.
+pub(super) fn exchanges(name: &str, network: &[(usize, usize)], out: &mut String) {
     for (a, b) in network {
         out.push_str(&format!(
-            "    {{ let x = max({array}[{a}], {array}[{b}]); {array}[{b}] = min({array}[{a}], {array}[{b}]); \
-             {array}[{a}] = x; }}\n"
+            "    {{ let x = max({name}{a}, {name}{b}); {name}{b} = min({name}{a}, {name}{b}); \
+             {name}{a} = x; }}\n"
         ));
     }
 }

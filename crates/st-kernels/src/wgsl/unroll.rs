@@ -1,5 +1,7 @@
 //! `#unroll j COUNT` ... `#end`: lines repeated with `$j` as a number and `$(j * 4 + 1)` as the value
-//! of an expression.
+//! of an expression; `#sort v_ COUNT` and `#merge v_ COUNT`.
+
+use super::networks;
 
 /// Repeats what is to be repeated. What makes no sense becomes a line that no compiler accepts, so
 /// that the tests over all permutations find it.
@@ -16,6 +18,16 @@ fn block(lines: &[&str], names: &mut Vec<(String, u32)>, out: &mut String) {
     let mut at = 0;
     while at < lines.len() {
         let words: Vec<&str> = lines[at].split_whitespace().collect();
+        if let [directive @ ("#sort" | "#merge"), name, count] = words[..] {
+            let n = value(count, names).unwrap_or(0) as usize;
+            let network = match directive {
+                "#sort" => networks::sorting_network(n),
+                _ => networks::merging_network(n),
+            };
+            networks::exchanges(name, &network, out);
+            at += 1;
+            continue;
+        }
         let [directive @ ("#unroll" | "#end"), rest @ ..] = &words[..] else {
             out.push_str(&line(lines[at], names));
             out.push('\n');
@@ -70,7 +82,7 @@ fn line(text: &str, names: &[(String, u32)]) -> String {
     out + rest
 }
 
-/// The value of an expression of numbers, names, `+`, `*` and `/` between spaces, from the left.
+/// The value of an expression of numbers, names, `+`, `-`, `*` and `/` between spaces, from the left.
 fn value(expression: &str, names: &[(String, u32)]) -> Option<u32> {
     let operand = |word: &str| {
         let known = names.iter().rev().find(|(name, _)| name == word).map(|(_, value)| *value);
@@ -82,6 +94,7 @@ fn value(expression: &str, names: &[(String, u32)]) -> Option<u32> {
         let right = operand(words.next()?)?;
         total = match operator {
             "+" => total.checked_add(right)?,
+            "-" => total.checked_sub(right)?,
             "*" => total.checked_mul(right)?,
             "/" => total.checked_div(right)?,
             _ => return None,

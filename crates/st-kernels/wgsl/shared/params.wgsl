@@ -35,7 +35,6 @@ struct Params {
     room: u32,          // entries that a part's list has room for
     count_base: u32,    // where a row's counts of its parts' lists begin
     steps: u32,         // of interpolation, for groups
-    turns: u32,         // rows of a group
     held: u32,          // vectors that a lane of a group holds
     slices: u32,        // merging in device memory: workgroups for each list
     bins_stride: u32,   // words of a row behind the lists of all rows: bins

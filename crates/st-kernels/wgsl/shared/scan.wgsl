@@ -1,50 +1,44 @@
-// Sums over a workgroup. Cost: two barriers with subgroups, 2 log2(WG) without.
+// Sums over a workgroup. Three barriers, with subgroups or without: sums over subgroups went wrong on a
+// driver (votes.wgsl), and this takes hardly longer.
 
 #ifdef SUBGROUP
-var<workgroup> scan_sums: array<u32, SUBGROUPS>;
 var<private> lane: u32;
 var<private> lanes: u32;
 var<private> subgroup: u32;
 var<private> subgroups: u32;
+#endif
+
+// Values that one thread adds up, and the distance of such stretches, which keeps banks apart.
+const STRETCH: u32 = 32u;
+const STRETCHES: u32 = (WG + STRETCH - 1u) / STRETCH;
+var<workgroup> scan_values: array<u32, STRETCHES * (STRETCH + 1u)>;
+var<workgroup> scan_sums: array<u32, STRETCHES>;
 
 // The sum of the values of threads before this one, and of all.
 fn scan(value: u32) -> vec2<u32> {
-    let own = subgroupInclusiveAdd(value);
-    if (lane == lanes - 1u) {
-        scan_sums[subgroup] = own;
+    let stretch = tid / STRETCH;
+    let place = tid + stretch;
+    scan_values[place] = value;
+    workgroupBarrier();
+    if (tid < STRETCHES) {
+        let first = tid * (STRETCH + 1u);
+        let own = min(STRETCH, WG - tid * STRETCH);
+        var sum = 0u;
+        for (var i = first; i < first + own; i += 1u) {
+            let value = scan_values[i];
+            scan_values[i] = sum;
+            sum += value;
+        }
+        scan_sums[tid] = sum;
     }
     workgroupBarrier();
-    var earlier = 0u;
+    var earlier = scan_values[place];
     var all = 0u;
-    // Every lane reads all of them: a loop with bounds of each lane's own, and a sum over the subgroup
-    // after it, went wrong on a driver.
-    for (var i = 0u; i < subgroups; i += 1u) {
+    for (var i = 0u; i < STRETCHES; i += 1u) {
         let sum = scan_sums[i];
-        earlier += select(0u, sum, i < subgroup);
+        earlier += select(0u, sum, i < stretch);
         all += sum;
     }
     workgroupBarrier();
-    return vec2<u32>(earlier + own - value, all);
+    return vec2<u32>(earlier, all);
 }
-#else
-var<workgroup> scan_sums: array<u32, WG>;
-
-// The sum of the values of threads before this one, and of all.
-fn scan(value: u32) -> vec2<u32> {
-    scan_sums[tid] = value;
-    workgroupBarrier();
-    for (var step = 1u; step < WG; step = step << 1u) {
-        var earlier = 0u;
-        if (tid >= step) {
-            earlier = scan_sums[tid - step];
-        }
-        workgroupBarrier();
-        scan_sums[tid] += earlier;
-        workgroupBarrier();
-    }
-    let own = scan_sums[tid];
-    let all = scan_sums[WG - 1u];
-    workgroupBarrier();
-    return vec2<u32>(own - value, all);
-}
-#endif

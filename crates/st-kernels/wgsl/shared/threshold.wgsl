@@ -114,6 +114,10 @@ fn bin_sample(keys: vec4<u32>, least: u32, shift: u32) {
 #ifdef SUBGROUP
 // The lanes' values, the greatest in lane 0.
 fn sort_lanes(value: u32) -> u32 {
+    // Lanes that are left out would make the threshold a bad one, though no answer wrong.
+#ifdef SUBGROUP_BARRIER
+    subgroupBarrier();
+#endif
     var v = value;
     for (var size = 2u; size <= lanes; size = size << 1u) {
         for (var step = size >> 1u; step > 0u; step = step >> 1u) {

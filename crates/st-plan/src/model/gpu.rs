@@ -206,7 +206,6 @@ impl<'a> Model<'a> {
         let rate = (wg * THREAD_OPS).min(CORE_OPS / on_core);
         // The warp kernels do one part in each subgroup of a workgroup, or several.
         let parts_of_group = match choice.mk {
-            MergeKind::Warp if choice.mkd == MergeDetail::GroupNetwork => wg,
             MergeKind::Warp if is_grouped(choice.mk, choice.mkd) => wg / f64::from(GROUP),
             MergeKind::Warp => wg / f64::from(self.caps.lane),
             _ => 1.0,
