@@ -50,53 +50,28 @@ pub fn cpu(mk: MergeKind, problem: &Problem, lane: u32, rng: &mut Rng) -> Choice
     choice
 }
 
-/// Which settings are forced upon a GPU.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Settings {
-    /// One workgroup and tile and two lengths of lists, so that few pipelines are made: a software
-    /// driver takes seconds over each. [`permutations`](crate::permutations) has the others.
-    Few,
-    /// Workgroups and tiles of three sizes.
-    Some,
-}
-
 /// A choice of that kernel for this problem on a GPU. Feasible as a rule, where the device can do
-/// the problem with that kernel at all.
+/// the problem with that kernel at all. Of one workgroup and tile and two lengths of lists, so that few
+/// pipelines are made: every driver takes long over them, some seconds.
+/// [`permutations`](crate::permutations) has the others.
 #[must_use]
-pub fn gpu(
-    mk: MergeKind,
-    problem: &Problem,
-    caps: &DeviceCaps,
-    settings: Settings,
-    rng: &mut Rng,
-) -> Choice {
-    let few = settings == Settings::Few;
-    // Not many either way: every driver takes long over a pipeline.
-    let sizes = [(64, 256), (256, 4096), (1024, 8192)];
-    let sizes = if few { &sizes[..1] } else { &sizes[..] };
-    let fits: Vec<(u32, u32)> =
-        sizes.iter().copied().filter(|(wg, _)| *wg <= caps.max_workgroup).collect();
-    let (wg, tile) = rng.pick(&fits);
+pub fn gpu(mk: MergeKind, problem: &Problem, caps: &DeviceCaps, rng: &mut Rng) -> Choice {
+    let (wg, tile) = (64, 256);
     let use_2ce = rng.one_in(2);
     let ch = if use_2ce && !rng.one_in(4) { rng.pick(&[64, 128, 320, 1024, 8192]) } else { 0 };
-    let tiles: &[u32] = if few { &[4] } else { &[2, 16] };
     let mut choice = Choice {
         mk,
         mkd: rng.pick(st_kernels::gpu::details(mk)),
         tile,
-        ctile: rng.pick(tiles) * wg,
+        ctile: 4 * wg,
         use_2ce,
         wg,
         kl: 4,
         ch,
     };
     if st_kernels::gpu::is_grouped(mk, choice.mkd) {
-        let kls: &[u32] = match choice.mkd {
-            MergeDetail::GroupRank if few => &[8],
-            _ if few => &[4],
-            _ => &[4, 8],
-        };
-        return Choice { use_2ce: false, ch: 0, kl: rng.pick(kls), ..choice };
+        let kl = if choice.mkd == MergeDetail::GroupRank { 8 } else { 4 };
+        return Choice { use_2ce: false, ch: 0, kl, ..choice };
     }
     // Enough for the last rank wanted; more than one where several lanes share it.
     let b = st_kernels::gpu::kept(&choice, problem);
@@ -108,7 +83,7 @@ pub fn gpu(
     };
     let least = u32::try_from(least).unwrap_or(u32::MAX / 2);
     choice.kl = choice.kl.max(least.next_power_of_two());
-    if few && choice.kl > 4 {
+    if choice.kl > 4 {
         choice.kl = choice.kl.max(32);
         // The network over so many takes the driver the longest of all.
         if choice.mkd == MergeDetail::WarpBitonic {
@@ -128,12 +103,8 @@ pub fn gpu(
 
 /// A choice for a compaction on a GPU.
 #[must_use]
-pub fn gpu_compact(use_2ce: bool, caps: &DeviceCaps, settings: Settings, rng: &mut Rng) -> Choice {
-    let own = cpu_compact(use_2ce, rng);
-    match settings {
-        Settings::Few => Choice { wg: 64, ctile: rng.pick(&[64, 320]), ..own },
-        Settings::Some => Choice { wg: rng.pick(&[64, 128, 256]).min(caps.max_workgroup), ..own },
-    }
+pub fn gpu_compact(use_2ce: bool, rng: &mut Rng) -> Choice {
+    Choice { wg: 64, ctile: rng.pick(&[64, 320]), ..cpu_compact(use_2ce, rng) }
 }
 
 /// A choice for a compaction on the CPU.

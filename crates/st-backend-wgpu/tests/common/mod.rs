@@ -5,7 +5,7 @@
 use std::sync::LazyLock;
 
 use st_backend_wgpu::WgpuExecutor;
-use st_conformance::choices::{self, Settings};
+use st_conformance::choices;
 use st_conformance::rng::Rng;
 use st_conformance::{Executor, Level};
 use st_rank::{
@@ -47,10 +47,6 @@ fn caps_of(exec: &WgpuExecutor) -> DeviceCaps {
 impl Wgpu {
     fn is_software(&self) -> bool {
         self.executors[0].exec.adapter().is_ok_and(|(_, software)| software)
-    }
-
-    fn settings(&self) -> Settings {
-        if self.is_software() { Settings::Few } else { Settings::Some }
     }
 }
 
@@ -95,7 +91,7 @@ impl st_conformance::Backend for Wgpu {
         problem: &Problem,
         rng: &mut Rng,
     ) -> Choice {
-        choices::gpu(mk, problem, &caps_of(exec), self.settings(), rng)
+        choices::gpu(mk, problem, &caps_of(exec), rng)
     }
 
     fn check(&self, exec: &WgpuExecutor, choice: &Choice, problem: &Problem) -> Result<()> {
@@ -107,8 +103,7 @@ impl st_conformance::Backend for Wgpu {
     }
 
     fn compact_choices(&self, rng: &mut Rng) -> Vec<Choice> {
-        let caps = caps_of(&self.executors[0].exec);
-        [false, true].map(|two| choices::gpu_compact(two, &caps, self.settings(), rng)).to_vec()
+        [false, true].map(|two| choices::gpu_compact(two, rng)).to_vec()
     }
 
     fn rank<T: Element>(
