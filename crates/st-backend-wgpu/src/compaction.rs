@@ -22,14 +22,14 @@ struct Kept {
 }
 
 /// The kernels of a plan, in order.
-pub(crate) fn permutations(plan: &CompactPlan, caps: &DeviceCaps) -> Vec<Permutation> {
+pub(crate) fn permutations(plan: &CompactPlan) -> Vec<Permutation> {
     let stages: &[Compaction] = if plan.choice.use_2ce {
         &[Compaction::Count, Compaction::Apply]
     } else {
         &[Compaction::Whole]
     };
     let dtype = plan.problem.dtype;
-    stages.iter().map(|&what| Permutation::compaction(&plan.choice, dtype, caps, what)).collect()
+    stages.iter().map(|&what| Permutation::compaction(&plan.choice, dtype, what)).collect()
 }
 
 /// In this direction greater values have greater keys.
@@ -75,7 +75,7 @@ pub(crate) async fn run<T: Element>(
     let row_bytes = [(problem.row_stride * size_of::<T>()) as u64, cols * 8];
     let batch_rows = batches::batch(gpu.most_bytes(), &shape, &row_bytes)?;
     let batch_rows = usize::try_from(batch_rows).unwrap_or(usize::MAX);
-    let stages = permutations(plan, caps);
+    let stages = permutations(plan);
     let host = Rows::from(input);
 
     let mut out = CompactOutput { offsets: vec![0], values: Vec::new(), indices: Vec::new() };

@@ -301,7 +301,7 @@ impl WgpuExecutor {
         let gpu = self.opened().await?;
         let caps = self.caps_of(&plan.caps)?;
         st_kernels::gpu::check_compact(&plan.choice, &caps)?;
-        let permutations = crate::compaction::permutations(plan, &caps);
+        let permutations = crate::compaction::permutations(plan);
         gpu.compile(&permutations).await?;
         if self_test::needed(gpu, &permutations, self.self_test)? {
             self_test::compaction(gpu, plan, &caps, &permutations, wait).await?;

@@ -1,10 +1,10 @@
 //! The WGSL sources, and how a permutation of one is put together.
 //!
 //! A stage is one file; it imports shared parts by `#import name`, each once, or has them put in place
-//! by `#paste name`, and `#ifdef`,
+//! by `#paste name`, with what stands behind the name in place of `@`, and `#ifdef`,
 //! `#ifndef`, `#else` and `#endif` choose lines by the permutation's defines. Sizes are constants put
-//! before everything. `#sort v_ COUNT` and `#merge v_ COUNT` become the compare and exchanges of a network over
-//! `v_0`, `v_1` and so on, the greatest first; `#unroll j COUNT` to `#end` repeats lines with `$j` as a
+//! before everything. `#sort v_ COUNT` and `#merge v_ COUNT` become the compare and exchanges of a
+//! network over `v_0`, `v_1` and so on, the greatest first; `#unroll j COUNT` to `#end` repeats lines with `$j` as a
 //! number, because drivers keep arrays in memory where a loop over them is not unrolled. There are no
 //! other directives.
 
@@ -88,21 +88,12 @@ impl Stage {
         }
     }
 
-    /// Whether subgroup operations make it faster.
+    /// Whether it uses subgroup operations where a device has them.
     #[must_use]
-    pub const fn sums(self) -> bool {
+    pub const fn uses_subgroups(self) -> bool {
         matches!(
             self,
-            Self::SharedKway
-                | Self::Radix
-                | Self::Filter
-                | Self::Merge
-                | Self::Compact
-                | Self::Range
-                | Self::Coarse
-                | Self::Fine
-                | Self::Starts
-                | Self::Settle
+            Self::Radix | Self::Filter | Self::Merge | Self::Range | Self::Coarse | Self::Settle
         ) || self.needs_subgroups()
     }
 
@@ -251,7 +242,7 @@ impl Permutation {
         let cap = gpu::list_entries(choice, problem, caps).max(2);
         let base = Self {
             half: is_half(problem.dtype),
-            subgroup: caps.subgroups && stage.sums(),
+            subgroup: caps.subgroups && stage.uses_subgroups(),
             two: choice.use_2ce,
             cap: u32::try_from(cap).unwrap_or(u32::MAX),
             ..Self::new(stage, choice.wg)
@@ -317,7 +308,7 @@ impl Permutation {
         let writes = settles || stage == Stage::Rank;
         Self {
             half: writes && is_half(problem.dtype),
-            subgroup: caps.subgroups && stage.sums(),
+            subgroup: caps.subgroups && stage.uses_subgroups(),
             cap: u32::try_from(cap.max(2)).unwrap_or(u32::MAX),
             range: settles && is_range(problem),
             ..Self::new(stage, choice.wg)
@@ -326,10 +317,9 @@ impl Permutation {
 
     /// A compaction with tiles of `ctile` columns.
     #[must_use]
-    pub fn compaction(choice: &Choice, dtype: DType, caps: &DeviceCaps, what: Compaction) -> Self {
+    pub fn compaction(choice: &Choice, dtype: DType, what: Compaction) -> Self {
         Self {
             half: is_half(dtype),
-            subgroup: caps.subgroups,
             each: each(choice),
             compaction: what,
             ..Self::new(Stage::Compact, choice.wg)
@@ -385,8 +375,6 @@ impl Permutation {
             // Candidates that are ordered by counting alone: one for each thread, and not so many
             // that comparing all with all takes longer than bins.
             ("COUNTED", self.wg.min(256)),
-            // No subgroup has fewer than four lanes.
-            ("SUBGROUPS", self.wg.div_ceil(4)),
             ("EV", self.vectors),
             ("QUADS", quads),
             ("PARTIAL", partial),

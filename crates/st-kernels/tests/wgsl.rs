@@ -42,7 +42,7 @@ fn permutations() -> Vec<Permutation> {
     for stage in Stage::ALL {
         for wg in [64, 96, 256, 1024] {
             for (half, subgroup) in [(false, false), (false, true), (true, false), (true, true)] {
-                if subgroup && !stage.sums() || stage.needs_subgroups() && !subgroup {
+                if subgroup && !stage.uses_subgroups() || stage.needs_subgroups() && !subgroup {
                     continue;
                 }
                 let flags = flags(stage);

@@ -24,13 +24,6 @@ fn group_sum(value: u32) -> u32 {
     v += subgroupShuffleXor(v, 4u);
     return v;
 }
-fn group_least(value: u32) -> u32 {
-    var v = value;
-    v = min(v, subgroupShuffleXor(v, 1u));
-    v = min(v, subgroupShuffleXor(v, 2u));
-    v = min(v, subgroupShuffleXor(v, 4u));
-    return v;
-}
 fn group_most(value: u32) -> u32 {
     var v = value;
     v = max(v, subgroupShuffleXor(v, 1u));
