@@ -53,9 +53,22 @@ fn run(row: u32, part: u32) {
     range = joined_by_all(range);
     // Equal keys share all bits; no shift is by more than 31.
     let scale = vec2<u32>(range.least, min(countTrailingZeros(range.all ^ range.any), 31u));
-    if (part == 0u && tid == 0u) {
-        lists[header_base(row)] = scale;
-        lists[header_base(row) + 1u] = vec2<u32>(range.count, 0u);
+    if (part == 0u) {
+        var thresholds = no_keys();
+        for (var i = tid; i < p.list_parts; i += WG) {
+            let least = least_listed(row, i);
+            if (least != 0u) {
+                thresholds = joined(thresholds, KeyRange(least, least, least, 1u));
+            }
+        }
+        workgroupBarrier();
+        thresholds = joined_by_all(thresholds);
+        // Lists that do not go together count as if they held nothing.
+        let agree = thresholds.count == 0u || thresholds.all == thresholds.any;
+        if (tid == 0u) {
+            lists[header_base(row)] = scale;
+            lists[header_base(row) + 1u] = vec2<u32>(select(0u, range.count, agree), 0u);
+        }
     }
     let list = part / p.slices;
     let own = slice_of(part, count_of(row, list));

@@ -190,10 +190,12 @@ fn run(row: u32, part: u32) {
     let own = span(row, begin, here);
     let least = threshold(whole, ranks.y);
     var count = sweep(own, least, p.room, base);
+    var listed = least;
 #ifndef RESIDENT
     if (count > p.room) {
         storageBarrier();
         count = sweep_apart(own, whole, least, min(ranks.y, here), p.room, base);
+        listed = 0u;
     }
 #endif
     if (count > p.room) {
@@ -201,8 +203,9 @@ fn run(row: u32, part: u32) {
         count = min(ranks.y, here);
         let b = bounds_of(own, 0u, count);
         collect(own, b, true, base);
+        listed = 0u;
     }
-    set_count(row, part, count);
+    set_list(row, part, count, listed);
 #else
     if (ranks.x == ranks.y) {
         pad_rest(row, 0u);

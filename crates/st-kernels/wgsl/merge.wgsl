@@ -2,7 +2,8 @@
 // them. If they hold more than fits, bins find which may be wanted; if too many have one key, those
 // that come before the last one wanted so far are taken, list by list, and the best kept whenever
 // there is no more room. If they hold less than is wanted, the sample has misled the filter, and the
-// row is selected again by radix.
+// row is selected again by radix; so it is if parts came to different thresholds, which they never
+// should: each draws the same sample.
 //
 // Reads the lists once, or three times or four.
 #import params
@@ -172,15 +173,27 @@ fn run(row: u32, part: u32) {
         pad_rest(row, 0u);
         return;
     }
+    if (tid == 0u) {
+        atomicStore(&key_least, 0xffffffffu);
+        atomicStore(&key_most, 0u);
+    }
+    workgroupBarrier();
     var total = 0u;
     for (var first = 0u; first < p.list_parts; first += WG) {
         var count = 0u;
         if (first + tid < p.list_parts) {
             count = count_of(row, first + tid);
+            let least = least_listed(row, first + tid);
+            if (least != 0u) {
+                atomicMin(&key_least, least);
+                atomicMax(&key_most, least);
+            }
         }
         total += scan(count).y;
     }
-    if (total < ranks.y) {
+    let agree = atomicLoad(&key_most) <= atomicLoad(&key_least);
+    workgroupBarrier();
+    if (total < ranks.y || !agree) {
         select_span(span(row, 0u, n), ranks.x, ranks.y);
         return;
     }

@@ -6,9 +6,19 @@ fn list_base(row: u32, part: u32) -> u32 {
 }
 
 fn set_count(row: u32, part: u32, count: u32) {
+    set_list(row, part, count, 0u);
+}
+
+// With the threshold that the list holds all above of, if it may lack some of the part's best; else 0.
+// Lists of one row go together only if their thresholds are the same.
+fn set_list(row: u32, part: u32, count: u32, least: u32) {
     if (tid == 0u) {
-        lists[row * p.list_stride + p.count_base + part] = vec2<u32>(count, 0u);
+        lists[row * p.list_stride + p.count_base + part] = vec2<u32>(count, least);
     }
+}
+
+fn least_listed(row: u32, part: u32) -> u32 {
+    return lists[row * p.list_stride + p.count_base + part].y;
 }
 
 fn count_of(row: u32, part: u32) -> u32 {
