@@ -70,23 +70,7 @@ fn run(row: u32, part: u32) {
             lists[header_base(row) + 1u] = vec2<u32>(select(0u, range.count, agree), 0u);
         }
     }
-    let list = part / p.slices;
-    let own = slice_of(part, count_of(row, list));
-    let base = list_base(row, list);
-    for (var at = own.x + tid; at < own.y; at += 4u * WG) {
-        // Four are asked for before any is looked at.
-#unroll j 4
-        var e_$j = vec2<u32>(0u);
-        if (at + $ju * WG < own.y) {
-            e_$j = lists[base + at + $ju * WG];
-        }
-#end
-#unroll j 4
-        if (at + $ju * WG < own.y) {
-            count(scaled(e_$j.x, scale), e_$j.y);
-        }
-#end
-    }
+#paste slice_walk count(scaled(e_$j.x, scale), e_$j.y);
     workgroupBarrier();
     let to = word_base(row) + COUNTS;
     for (var i = tid; i < COARSE; i += WG) {

@@ -8,8 +8,9 @@
 // every part with the same sample of the whole row and a list of its own in device memory. A row of
 // one tile at most (RESIDENT) stays in registers, and is its own sample.
 //
-// Reads the input once and the sample; twice where keys crowd, and in doubt three to five times more. Preferred for all but the
-// shortest rows, while the last rank wanted is a few percent of the row at most.
+// Reads the input once and the sample; twice where keys crowd, and in doubt three to five times more.
+// Preferred for all but the shortest rows, while the last rank wanted is a few percent of the row at
+// most.
 #import params
 #import keys
 #import vectors

@@ -13,6 +13,14 @@
 var<workgroup> table: array<vec4<u32>, COARSE>;
 var<workgroup> first_place: atomic<u32>;
 
+// Counts a candidate with scaled key x and inverted column y; `words` is where fine bins begin.
+fn count(words: u32, x: u32, y: u32) {
+    let bin = table[coarse_of(x)];
+    if (is_wanted_bin(bin)) {
+        atomicAdd(&row_bins[words + fine_of(bin, x, y)], 1u);
+    }
+}
+
 fn run(row: u32, part: u32) {
     let ranks = wanted_here(row);
     let from_words = word_base(row) + COUNTS;
@@ -74,25 +82,5 @@ fn run(row: u32, part: u32) {
     }
     let words = word_base(row) + FINE;
     let scale = scale_of(row);
-    let list = part / p.slices;
-    let own = slice_of(part, count_of(row, list));
-    let base = list_base(row, list);
-    for (var at = own.x + tid; at < own.y; at += 4u * WG) {
-        // Four are asked for before any is looked at.
-#unroll j 4
-        var e_$j = vec2<u32>(0u);
-        if (at + $ju * WG < own.y) {
-            e_$j = lists[base + at + $ju * WG];
-        }
-#end
-#unroll j 4
-        if (at + $ju * WG < own.y) {
-            let x = scaled(e_$j.x, scale);
-            let bin = table[coarse_of(x)];
-            if (is_wanted_bin(bin)) {
-                atomicAdd(&row_bins[words + fine_of(bin, x, e_$j.y)], 1u);
-            }
-        }
-#end
-    }
+#paste slice_walk count(words, scaled(e_$j.x, scale), e_$j.y);
 }
