@@ -32,16 +32,17 @@ pub(crate) fn interfaces(backend: Backend) -> Backends {
     }
 }
 
-pub(crate) fn instance(backend: Backend) -> Instance {
+fn instance(interfaces: Backends) -> Instance {
     Instance::new(InstanceDescriptor {
-        backends: interfaces(backend),
+        backends: interfaces,
         ..InstanceDescriptor::new_without_display_handle()
     })
 }
 
-/// Every adapter of a backend, real ones before software ones, otherwise as the system lists them.
-pub(crate) async fn list(backend: Backend) -> Vec<Adapter> {
-    let mut adapters = instance(backend).enumerate_adapters(interfaces(backend)).await;
+/// Every adapter of these interfaces, real ones before software ones, otherwise as the system lists
+/// them.
+async fn list(interfaces: Backends) -> Vec<Adapter> {
+    let mut adapters = instance(interfaces).enumerate_adapters(interfaces).await;
     adapters.sort_by_key(|adapter| is_software(&adapter.get_info()));
     adapters
 }
@@ -52,7 +53,8 @@ pub(crate) fn is_software(info: &AdapterInfo) -> bool {
 
 /// The adapters there are, the one that an executor would take first.
 pub async fn adapters_async(backend: Backend) -> Vec<AdapterReport> {
-    list(backend).await.iter().map(|adapter| report(adapter, backend)).collect()
+    let adapters = list(interfaces(backend)).await;
+    adapters.iter().map(|adapter| report(adapter, backend)).collect()
 }
 
 fn report(adapter: &Adapter, backend: Backend) -> AdapterReport {
@@ -99,12 +101,23 @@ pub(crate) fn unavailable(backend: Backend, why: impl Into<String>) -> Error {
 }
 
 /// The adapter that an executor takes: the first real one, or a software one if there is no other.
+/// Interfaces of the second rank (GL) are looked at only if those of the first have none.
 pub(crate) async fn choose(backend: Backend, software: Option<bool>) -> Result<Adapter> {
-    let all = list(backend).await;
-    let fits = |adapter: &Adapter| {
-        software.is_none_or(|wanted| is_software(&adapter.get_info()) == wanted)
-    };
-    all.into_iter().find(fits).ok_or_else(|| {
+    let interfaces = interfaces(backend);
+    let mut last = None;
+    for ranked in [interfaces & Backends::PRIMARY, interfaces - Backends::PRIMARY] {
+        if ranked.is_empty() {
+            continue;
+        }
+        for adapter in list(ranked).await {
+            match (is_software(&adapter.get_info()), software) {
+                (false, None | Some(false)) | (true, Some(true)) => return Ok(adapter),
+                (true, None) if last.is_none() => last = Some(adapter),
+                _ => {}
+            }
+        }
+    }
+    last.ok_or_else(|| {
         let which = match software {
             Some(true) => "no software adapter was found",
             _ => "no adapter was found",

@@ -20,7 +20,7 @@ use crate::{batches, look, self_test};
 pub struct WgpuExecutor {
     backend: Backend,
     software: Option<bool>,
-    gpu: Arc<OnceLock<Result<Gpu>>>,
+    pub(crate) gpu: Arc<OnceLock<Result<Gpu>>>,
     subgroups: bool,
     self_test: bool,
     miscompiled: Option<&'static str>,
@@ -143,16 +143,24 @@ impl WgpuExecutor {
         self.opened().await.map(|_| ())
     }
 
+    #[cfg(target_arch = "wasm32")]
     pub(crate) async fn opened(&self) -> Result<&Gpu> {
         if self.gpu.get().is_none() {
             let opened = self.newly_opened().await;
-            // Another may have been faster; then this one is not needed.
+            // Another call may have been faster; then this one is not needed.
             let _ = self.gpu.set(opened);
         }
         self.gpu()
     }
 
-    async fn newly_opened(&self) -> Result<Gpu> {
+    /// Natively a device is there at once, and nothing is waited for.
+    #[cfg(not(target_arch = "wasm32"))]
+    #[allow(clippy::unused_async, reason = "as in a browser")]
+    pub(crate) async fn opened(&self) -> Result<&Gpu> {
+        self.gpu()
+    }
+
+    pub(crate) async fn newly_opened(&self) -> Result<Gpu> {
         if !matches!(self.backend, Backend::Wgpu | Backend::Mps) {
             return Err(unavailable(self.backend, "it is not reached through wgpu"));
         }

@@ -2,6 +2,7 @@
 
 use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use st_rank::{
     Backend, CompactExecutor, CompactOutput, CompactPlan, Element, ExecuteInto, HostOutput,
@@ -39,9 +40,17 @@ fn polled(gpu: &Gpu, how: PollType) -> Result<bool> {
     }
 }
 
+/// Held while adapters are listed and devices opened, by one thread of the process at a time: a driver
+/// (NVIDIA's, 580.159) came to a stand for ever when sixteen threads did so at once.
+fn alone() -> MutexGuard<'static, ()> {
+    static OPENING: Mutex<()> = Mutex::new(());
+    OPENING.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 /// The adapters there are, the one that an executor would take first.
 #[must_use]
 pub fn adapters(backend: Backend) -> Vec<AdapterReport> {
+    let _alone = alone();
     block_on(device::adapters_async(backend))
 }
 
@@ -55,7 +64,11 @@ impl Gpu {
 impl WgpuExecutor {
     /// Opens the device at its first use.
     pub(crate) fn open_now(&self) -> Result<&Gpu> {
-        block_on(self.opened())
+        let opened = self.gpu.get_or_init(|| {
+            let _alone = alone();
+            block_on(self.newly_opened())
+        });
+        opened.as_ref().map_err(Clone::clone)
     }
 
     /// Compiles and tests what a plan needs, if that was not done before.

@@ -162,3 +162,20 @@ fn an_apps_own_device_will_do() {
     let sort = RankPlan::by_hand(problem(), caps, choice(MergeKind::Bitonic));
     assert_eq!(out, exec.on(&x).execute(&sort).expect("it runs anywhere"));
 }
+
+/// A driver came to a stand when threads opened devices and listed adapters at once.
+#[test]
+fn many_threads_open_devices_at_once() {
+    let shared = WgpuExecutor::default();
+    let caps = std::thread::scope(|scope| {
+        let one = || {
+            let own = WgpuExecutor::default().caps().expect("an adapter");
+            assert!(!adapters(Backend::Wgpu).is_empty());
+            assert_eq!(shared.caps(), Ok(own));
+            own
+        };
+        let threads: Vec<_> = (0..8).map(|_| scope.spawn(one)).collect();
+        threads.into_iter().map(|t| t.join().expect("it opens")).collect::<Vec<_>>()
+    });
+    assert_eq!(caps, vec![caps[0]; 8]);
+}

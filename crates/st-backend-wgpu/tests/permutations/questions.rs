@@ -82,6 +82,12 @@ pub(crate) fn once_wrong(caps: &DeviceCaps) -> Vec<Question> {
         let group = Choice { mk: MergeKind::Warp, mkd: MergeDetail::GroupRank, ..filter };
         // A bound that falls between the two zeros of 16 bits.
         all.push(of(group, 64, 128, 1, DType::Bf16, Pattern::SignedZeros));
+        let network = Choice { mkd: MergeDetail::GroupNetwork, wg: 32, kl: 4, ..group };
+        let mut last = of(network, 2, 64, 8, DType::Bf16, Pattern::SignedZeros);
+        if let Question::Select(setting) = &mut last {
+            setting.problem.nan = NanOrder::Last;
+        }
+        all.push(last);
         // A row of so many columns that no other row may begin in the middle of a vector.
         all.push(of(group, 1, 256, 18, DType::F16, Pattern::Normal));
     }

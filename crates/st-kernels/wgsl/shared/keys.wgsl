@@ -45,13 +45,14 @@ fn bits_of(key: u32) -> u32 {
     return bits ^ (bitcast<u32>(bitcast<i32>(bits) >> 31u) & p.mask);
 }
 
-// The least raw key of elements whose key is `key` or greater.
+// The least raw key of elements whose key is `key` or greater; where elements have 16 bits, that is any
+// number between two of their keys too.
 fn least_raw(key: u32) -> u32 {
     if (p.floats != 0u) {
         if (key > p.nan_low && key <= p.nan_high) {
             return p.nan_low;
         }
-        if (key == p.zero_low + p.zero_step) {
+        if (key > p.zero_low && key <= p.zero_low + p.zero_step) {
             return p.zero_low;
         }
     }
