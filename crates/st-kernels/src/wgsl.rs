@@ -364,6 +364,8 @@ impl Permutation {
             ("WALK", if walks { self.vectors.div_ceil(self.wg) } else { 1 }),
             ("WALK_V", if walks { self.vectors } else { self.wg }),
             ("SAMPLE", self.sample),
+            ("STRETCH", gpu::STRETCH),
+            ("STRETCHES", self.wg.div_ceil(gpu::STRETCH)),
             ("BINS", gpu::HISTOGRAM),
             ("HISTOGRAM", histogram),
             ("HISTOGRAM_BITS", histogram_bits),

@@ -56,7 +56,7 @@ fn run(row: u32, part: u32) {
     if (part == 0u) {
         var thresholds = no_keys();
         for (var i = tid; i < p.list_parts; i += WG) {
-            let least = least_listed(row, i);
+            let least = about_list(row, i).y;
             if (least != 0u) {
                 thresholds = joined(thresholds, KeyRange(least, least, least, 1u));
             }

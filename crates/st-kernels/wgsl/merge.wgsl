@@ -20,60 +20,52 @@
 #import radix
 #import main
 
-var<workgroup> starts: array<u32, WG>;
+// Where each of up to WG lists goes, and where the last of them ends.
+var<workgroup> starts: array<u32, WG + 1u>;
+
+// Sets `starts` for lists of `count` entries, the first going to `at`, and says how many they have. A
+// barrier must follow.
+fn set_starts(at: u32, count: u32) -> u32 {
+    let places = scan(count);
+    starts[tid] = at + places.x;
+    if (tid == 0u) {
+        starts[WG] = at + places.y;
+    }
+    return places.y;
+}
+
+// Sets `starts` for the lists from `round` on, where it is not there for all of them already, and says
+// for how many.
+fn begin_round(row: u32, round: u32) -> u32 {
+    if (p.list_parts > WG) {
+        var at = 0u;
+        if (round > 0u) {
+            at = starts[WG];
+        }
+        var count = 0u;
+        if (round + tid < p.list_parts) {
+            count = about_list(row, round + tid).x;
+        }
+        workgroupBarrier();
+        set_starts(at, count);
+        workgroupBarrier();
+    }
+    return min(WG, p.list_parts - round);
+}
 
 // All lists, which fit.
 fn gather(row: u32) {
-    var done = 0u;
-    for (var first = 0u; first < p.list_parts; first += WG) {
-        var count = 0u;
-        if (first + tid < p.list_parts) {
-            count = count_of(row, first + tid);
-        }
-        let places = scan(count);
-        starts[tid] = done + places.x;
-        workgroupBarrier();
-        let parts = min(WG, p.list_parts - first);
-#ifdef SUBGROUP
-        for (var part = subgroup; part < parts; part += subgroups) {
-            copy_list(row, first + part, starts[part], lane, lanes);
-        }
-#else
-        for (var part = 0u; part < parts; part += 1u) {
-            copy_list(row, first + part, starts[part], tid, WG);
-        }
-#endif
-        done += places.y;
-        workgroupBarrier();
+    for (var round = 0u; round < p.list_parts; round += WG) {
+        let parts = begin_round(row, round);
+#paste each_listed list[to + i_$j] = e_$j;
     }
-}
-
-fn copy_list(row: u32, part: u32, to: u32, from_thread: u32, threads: u32) {
-    let count = count_of(row, part);
-    let base = list_base(row, part);
-    for (var at = 0u; at < count; at += threads) {
-        let i = at + from_thread;
-        if (i < count) {
-            list[to + i] = lists[base + i];
-        }
-    }
+    workgroupBarrier();
 }
 
 // Takes what may be among the `need` best of all lists into the list and says how many there are,
 // which may be more than fit. Bins between the least and the greatest key find the boundary.
 fn gather_leading(row: u32, need: u32) -> u32 {
-#ifdef SUBGROUP
-    let first_part = subgroup;
-    let parts_on = subgroups;
-    let first = lane;
-    let on = lanes;
-#else
-    let first_part = 0u;
-    let parts_on = 1u;
-    let first = tid;
-    let on = WG;
-#endif
-    clear_bins(HISTOGRAM);
+    clear_bins();
     if (tid == 0u) {
         atomicStore(&key_least, 0xffffffffu);
         atomicStore(&key_most, 0u);
@@ -82,53 +74,35 @@ fn gather_leading(row: u32, need: u32) -> u32 {
     workgroupBarrier();
     var least = 0xffffffffu;
     var most = 0u;
-    for (var part = first_part; part < p.list_parts; part += parts_on) {
-        let count = count_of(row, part);
-        let base = list_base(row, part);
-        for (var at = 0u; at < count; at += on) {
-            if (at + first < count) {
-                let key = lists[base + at + first].x;
-                least = min(least, key);
-                most = max(most, key);
-            }
-        }
+    for (var round = 0u; round < p.list_parts; round += WG) {
+        let parts = begin_round(row, round);
+#paste each_listed least = min(least, e_$j.x); most = max(most, e_$j.x);
     }
-    atomicMin(&key_least, least);
-    atomicMax(&key_most, most);
-    workgroupBarrier();
-    least = atomicLoad(&key_least);
-    let shift = bin_shift(atomicLoad(&key_most) - least);
-    for (var part = first_part; part < p.list_parts; part += parts_on) {
-        let count = count_of(row, part);
-        let base = list_base(row, part);
-        for (var at = 0u; at < count; at += on) {
-            if (at + first < count) {
-                atomicAdd(&bins[LAST_BIN - ((lists[base + at + first].x - least) >> shift)], 1u);
-            }
-        }
+    let range = range_of(least, most);
+    let shift = bin_shift(range.y - range.x);
+    for (var round = 0u; round < p.list_parts; round += WG) {
+        let parts = begin_round(row, round);
+#paste each_listed atomicAdd(&bins[bin_at(LAST_BIN - ((e_$j.x - range.x) >> shift))], 1u);
     }
     workgroupBarrier();
     let bin = pick(0u, need - 1u).x;
-    let limit = least + ((LAST_BIN - bin) << shift);
-    for (var part = first_part; part < p.list_parts; part += parts_on) {
-        let count = count_of(row, part);
-        let base = list_base(row, part);
-        for (var at = 0u; at < count; at += on) {
-            if (at + first < count) {
-                let e = lists[base + at + first];
-                if (e.x >= limit) {
-                    let place = atomicAdd(&appended, 1u);
-                    if (place < CAP) {
-                        list[place] = e;
-                    }
-                }
-            }
-        }
+    let limit = range.x + ((LAST_BIN - bin) << shift);
+    for (var round = 0u; round < p.list_parts; round += WG) {
+        let parts = begin_round(row, round);
+#paste each_listed if (e_$j.x >= limit) { append_listed(e_$j); }
     }
     workgroupBarrier();
     let found = atomicLoad(&appended);
     workgroupBarrier();
     return found;
+}
+
+// Appends an entry to the list, if there is room.
+fn append_listed(e: vec2<u32>) {
+    let place = atomicAdd(&appended, 1u);
+    if (place < CAP) {
+        list[place] = e;
+    }
 }
 
 // The `need` best of all lists, in order.
@@ -173,23 +147,24 @@ fn run(row: u32, part: u32) {
         pad_rest(row, 0u);
         return;
     }
+    // Few threads differ from the first: all would wait for each other.
+    let usual = about_list(row, 0u).y;
     if (tid == 0u) {
-        atomicStore(&key_least, 0xffffffffu);
-        atomicStore(&key_most, 0u);
+        atomicStore(&key_least, select(usual, 0xffffffffu, usual == 0u));
+        atomicStore(&key_most, usual);
     }
     workgroupBarrier();
     var total = 0u;
     for (var first = 0u; first < p.list_parts; first += WG) {
-        var count = 0u;
+        var about = vec2<u32>(0u);
         if (first + tid < p.list_parts) {
-            count = count_of(row, first + tid);
-            let least = least_listed(row, first + tid);
-            if (least != 0u) {
-                atomicMin(&key_least, least);
-                atomicMax(&key_most, least);
+            about = about_list(row, first + tid);
+            if (about.y != 0u && about.y != usual) {
+                atomicMin(&key_least, about.y);
+                atomicMax(&key_most, about.y);
             }
         }
-        total += scan(count).y;
+        total += set_starts(total, about.x);
     }
     let agree = atomicLoad(&key_most) <= atomicLoad(&key_least);
     workgroupBarrier();

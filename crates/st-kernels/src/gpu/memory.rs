@@ -3,18 +3,19 @@
 use st_rank::{Choice, DeviceCaps, MergeDetail, MergeKind, Problem};
 
 use super::merge::merge_shared_bytes;
-use super::{GROUP, HISTOGRAM, MOST_BINNED, entry_bytes, is_grouped, kept, part_columns};
+use super::{GROUP, HISTOGRAM, MOST_BINNED, STRETCH, entry_bytes, is_grouped, kept, part_columns};
 
-/// Bytes of the histograms.
-const BIN_BYTES: u64 = HISTOGRAM as u64 * 4;
+/// Bytes of the histograms, with a word after every 32 bins.
+const BIN_BYTES: u64 = (HISTOGRAM + HISTOGRAM / 32) as u64 * 4;
 
 /// Counters, and what is picked from histograms.
 const SMALL_BYTES: u64 = 64;
 
 /// Shared memory of a sum over a workgroup.
 pub(super) const fn scan_bytes(wg: u32) -> u64 {
-    // For each 32 threads a word each, one between, and one for their sum.
-    wg.div_ceil(32) as u64 * 34 * 4
+    // For each stretch a word for each thread, one between, one for their sum and one for where they
+    // begin; and one for all.
+    (wg.div_ceil(STRETCH) as u64 * (STRETCH as u64 + 3) + 1) * 4
 }
 
 /// Shared memory of radix selection beside its list.
@@ -24,7 +25,7 @@ const fn radix_bytes(wg: u32) -> u64 {
 
 /// Shared memory of a merge beside its list: where each part's begins, too.
 const fn merge_bytes(wg: u32) -> u64 {
-    radix_bytes(wg) + wg as u64 * 4
+    radix_bytes(wg) + (wg as u64 + 1) * 4
 }
 
 /// Entries of the list that the first command of a choice has in shared memory. Kernels that can

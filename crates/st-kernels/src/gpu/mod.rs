@@ -48,6 +48,9 @@ pub const MAX_PARTS: usize = 1 << 12;
 /// Bins of the histograms in shared memory: digits of 11 bits.
 pub const HISTOGRAM: u32 = 1 << 11;
 
+/// Threads whose values one of them adds up, where a workgroup sums.
+pub const STRETCH: u32 = 32;
+
 /// Candidates that a thread holds in registers while a list is ordered by bins.
 pub const MOST_BINNED: u32 = 8;
 
@@ -362,8 +365,8 @@ mod tests {
         assert_eq!((split.workgroups, split.commands), (64 * 8, 2));
         let lists = 64 * 8 * (1024 + 1) * 8;
         assert_eq!(split.scratch_bytes, lists, "the parts' lists, and what each holds");
-        let radix = 2048 * 4 + 256 / 32 * 34 * 4 + 64;
-        assert_eq!(split.shared_bytes, radix + 256 * 4 + 1024 * 8, "to merge takes more");
+        let radix = (2048 + 64) * 4 + (256 / 32 * 35 + 1) * 4 + 64;
+        assert_eq!(split.shared_bytes, radix + 257 * 4 + 1024 * 8, "to merge takes more");
         let whole = footprint(&choice(MergeKind::Filter), &p, caps);
         assert_eq!(whole.shared_bytes, 256 * 4 * 8 + radix, "a list and histograms");
         let sort = footprint(&choice(MergeKind::Bitonic), &p, &CAPS);

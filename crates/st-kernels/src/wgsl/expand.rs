@@ -23,6 +23,7 @@ fn shared(name: &str) -> Option<&'static str> {
         "group_reach" => include_str!("../../wgsl/shared/group_reach.wgsl"),
         "group" => include_str!("../../wgsl/shared/group.wgsl"),
         "append" => include_str!("../../wgsl/shared/append.wgsl"),
+        "each_listed" => include_str!("../../wgsl/shared/each_listed.wgsl"),
         "slice_walk" => include_str!("../../wgsl/shared/slice_walk.wgsl"),
         "walk" => include_str!("../../wgsl/shared/walk.wgsl"),
         "take_sample" => include_str!("../../wgsl/shared/take_sample.wgsl"),

@@ -1,12 +1,20 @@
 // Histograms in shared memory, and finding in them the bin that holds a given item.
 
-var<workgroup> bins: array<atomic<u32>, BINS>;
+// A word after every 32 bins, so that threads that each go through as many neighbouring bins do not
+// meet in the same bank.
+const BIN_WORDS: u32 = BINS + BINS / 32u;
+var<workgroup> bins: array<atomic<u32>, BIN_WORDS>;
 var<workgroup> picked: array<u32, 3>;
 
-// Sets the first n bins to 0; a barrier must follow.
-fn clear_bins(n: u32) {
-    for (var at = 0u; at < n; at += WG) {
-        if (at + tid < n) {
+// Where a bin stands.
+fn bin_at(bin: u32) -> u32 {
+    return bin + (bin >> 5u);
+}
+
+// Sets all bins to 0; a barrier must follow.
+fn clear_bins() {
+    for (var at = 0u; at < BIN_WORDS; at += WG) {
+        if (at + tid < BIN_WORDS) {
             atomicStore(&bins[at + tid], 0u);
         }
     }
@@ -19,14 +27,14 @@ fn pick(at: u32, need: u32) -> vec3<u32> {
     for (var j = 0u; j < BINS_EACH; j += 1u) {
         let bin = tid * BINS_EACH + j;
         if (bin < HISTOGRAM) {
-            sum += atomicLoad(&bins[at + bin]);
+            sum += atomicLoad(&bins[bin_at(at + bin)]);
         }
     }
     var earlier = scan(sum).x;
-    for (var j = 0u; j < BINS_EACH; j += 1u) {
-        let bin = tid * BINS_EACH + j;
-        if (bin < HISTOGRAM) {
-            let count = atomicLoad(&bins[at + bin]);
+    if (need >= earlier && need - earlier < sum) {
+        for (var j = 0u; j < BINS_EACH; j += 1u) {
+            let bin = tid * BINS_EACH + j;
+            let count = select(0u, atomicLoad(&bins[bin_at(at + bin)]), bin < HISTOGRAM);
             if (need >= earlier && need - earlier < count) {
                 picked[0] = bin;
                 picked[1] = need - earlier;
@@ -36,9 +44,8 @@ fn pick(at: u32, need: u32) -> vec3<u32> {
         }
     }
     workgroupBarrier();
-    let result = vec3<u32>(picked[0], picked[1], picked[2]);
-    workgroupBarrier();
-    return result;
+    // No barrier here: a sum's are before what is written next.
+    return vec3<u32>(picked[0], picked[1], picked[2]);
 }
 
 // How far a range of keys must be shifted to fit the bins of one histogram.

@@ -17,10 +17,11 @@ fn set_list(row: u32, part: u32, count: u32, least: u32) {
     }
 }
 
-fn least_listed(row: u32, part: u32) -> u32 {
-    return lists[row * p.list_stride + p.count_base + part].y;
+// Both: the count, and that threshold or 0.
+fn about_list(row: u32, part: u32) -> vec2<u32> {
+    return lists[row * p.list_stride + p.count_base + part];
 }
 
 fn count_of(row: u32, part: u32) -> u32 {
-    return lists[row * p.list_stride + p.count_base + part].x;
+    return about_list(row, part).x;
 }

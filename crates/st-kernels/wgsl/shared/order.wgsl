@@ -9,7 +9,6 @@ var<workgroup> bin_most: atomic<u32>;
 // Of one bin; counting takes its square.
 const CROWDED: u32 = 192u;
 
-#ifdef BINNED
 // The least and the greatest of all threads' values; `key_least` and `key_most` are reset, behind a
 // barrier.
 fn range_of(least: u32, most: u32) -> vec2<u32> {
@@ -23,15 +22,16 @@ fn range_of(least: u32, most: u32) -> vec2<u32> {
     return vec2<u32>(atomicLoad(&key_least), atomicLoad(&key_most));
 }
 
+#ifdef BINNED
 // The rank of a candidate, the list being in the order of bins, each of which says where it ends; or
 // `need` if it is not among those that are needed.
 fn rank_in_bin(e: vec2<u32>, bin: u32, need: u32) -> u32 {
     var rank = 0u;
     if (bin > 0u) {
-        rank = atomicLoad(&bins[bin - 1u]);
+        rank = atomicLoad(&bins[bin_at(bin - 1u)]);
     }
     if (rank < need) {
-        let end = atomicLoad(&bins[bin]);
+        let end = atomicLoad(&bins[bin_at(bin)]);
         for (var i = rank; i < end; i += 1u) {
             rank += select(0u, 1u, before(list[i], e));
         }
@@ -61,7 +61,7 @@ fn order_list(c: u32, need: u32) {
         return;
     }
 #ifdef BINNED
-    clear_bins(HISTOGRAM);
+    clear_bins();
     if (tid == 0u) {
         atomicStore(&key_least, 0xffffffffu);
         atomicStore(&key_most, 0u);
@@ -103,7 +103,7 @@ fn order_list(c: u32, need: u32) {
 #unroll j LIST_EACH
     let bin_$j = LAST_BIN - min((select(e_$j.x, e_$j.y, alike) - least) >> shift, LAST_BIN);
     if ($ju * WG + tid < c) {
-        atomicAdd(&bins[bin_$j], 1u);
+        atomicAdd(&bins[bin_at(bin_$j)], 1u);
     }
 #end
     workgroupBarrier();
@@ -112,7 +112,7 @@ fn order_list(c: u32, need: u32) {
     for (var j = 0u; j < BINS_EACH; j += 1u) {
         let bin = tid * BINS_EACH + j;
         if (bin < HISTOGRAM) {
-            let count = atomicLoad(&bins[bin]);
+            let count = atomicLoad(&bins[bin_at(bin)]);
             sum += count;
             largest = max(largest, count);
         }
@@ -126,8 +126,8 @@ fn order_list(c: u32, need: u32) {
         for (var j = 0u; j < BINS_EACH; j += 1u) {
             let bin = tid * BINS_EACH + j;
             if (bin < HISTOGRAM) {
-                let count = atomicLoad(&bins[bin]);
-                atomicStore(&bins[bin], start);
+                let count = atomicLoad(&bins[bin_at(bin)]);
+                atomicStore(&bins[bin_at(bin)], start);
                 start += count;
             }
         }
@@ -136,7 +136,7 @@ fn order_list(c: u32, need: u32) {
         // end.
 #unroll j LIST_EACH
         if ($ju * WG + tid < c) {
-            list[atomicAdd(&bins[bin_$j], 1u)] = e_$j;
+            list[atomicAdd(&bins[bin_at(bin_$j)], 1u)] = e_$j;
         }
 #end
         workgroupBarrier();

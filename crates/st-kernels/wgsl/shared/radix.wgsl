@@ -52,11 +52,11 @@ fn count_four(
     let all_bins = (keys >> vec4<u32>(shift)) & vec4<u32>(digits);
     if ((ok & 15u) == 15u && all(keys.xxx == keys.yzw)) {
         if ((keys.x & known) == low) {
-            atomicAdd(&bins[digits - all_bins.x], 4u);
+            atomicAdd(&bins[bin_at(digits - all_bins.x)], 4u);
         }
 #ifdef RANGE
         if (apart && (keys.x & known) == high) {
-            atomicAdd(&bins[HISTOGRAM + digits - all_bins.x], 4u);
+            atomicAdd(&bins[bin_at(HISTOGRAM + digits - all_bins.x)], 4u);
         }
 #endif
     } else {
@@ -65,11 +65,11 @@ fn count_four(
                 // The greatest first.
                 let bin = digits - all_bins[e];
                 if ((keys[e] & known) == low) {
-                    atomicAdd(&bins[bin], 1u);
+                    atomicAdd(&bins[bin_at(bin)], 1u);
                 }
 #ifdef RANGE
                 if (apart && (keys[e] & known) == high) {
-                    atomicAdd(&bins[HISTOGRAM + bin], 1u);
+                    atomicAdd(&bins[bin_at(HISTOGRAM + bin)], 1u);
                 }
 #endif
             }
@@ -90,13 +90,13 @@ fn count_ties(s: Span, i: u32, w: vec4<u32>, key: u32, shift: u32) {
     // A vector is of one bin as a rule.
     let place = i * PER - min(s.head, i * PER);
     if (mask != 0u && i > 0u && (place >> shift) == ((place + PER - 1u) >> shift)) {
-        atomicAdd(&bins[place >> shift], countOneBits(mask));
+        atomicAdd(&bins[bin_at(place >> shift)], countOneBits(mask));
         mask = 0u;
     }
     while (mask != 0u) {
         let column = column_of(s, i, of_bit(firstTrailingBit(mask)));
         mask = mask & (mask - 1u);
-        atomicAdd(&bins[(column - s.begin) >> shift], 1u);
+        atomicAdd(&bins[bin_at((column - s.begin) >> shift)], 1u);
     }
 }
 
@@ -108,14 +108,14 @@ fn column_of_tie(s: Span, key: u32, need: u32) -> u32 {
     var bits = 32u - countLeadingZeros(max(s.n, 2u) - 1u);
     loop {
         let shift = bits - min(bits, HISTOGRAM_BITS);
-        clear_bins(HISTOGRAM);
+        clear_bins();
         workgroupBarrier();
         if (from_column == 0u && n == s.n) {
 #paste walk count_ties(s, i_$j, w_$j, key, shift);
         } else {
             for (var i = tid; i < n; i += WG) {
                 if (key_of(element(s.row, s.begin + from_column + i)) == key) {
-                    atomicAdd(&bins[i >> shift], 1u);
+                    atomicAdd(&bins[bin_at(i >> shift)], 1u);
                 }
             }
         }
@@ -146,7 +146,7 @@ fn bounds_of(s: Span, first: u32, last: u32) -> Bounds {
         let shift = max(top, KEY_END + HISTOGRAM_BITS) - HISTOGRAM_BITS;
         let digits = (1u << (top - shift)) - 1u;
         top = shift;
-        clear_bins(BINS);
+        clear_bins();
         workgroupBarrier();
         count_digits(s, shift, digits, known, low, high, apart);
         workgroupBarrier();

@@ -1,4 +1,4 @@
-// Sums over a workgroup. Two barriers, with subgroups or without: sums over subgroups went wrong on a
+// Sums over a workgroup. Three barriers, with subgroups or without: sums over subgroups went wrong on a
 // driver (votes.wgsl), and this takes hardly longer.
 
 #ifdef SUBGROUP
@@ -8,11 +8,11 @@ var<private> subgroup: u32;
 var<private> subgroups: u32;
 #endif
 
-// Values that one thread adds up, and the distance of such stretches, which keeps banks apart.
-const STRETCH: u32 = 32u;
-const STRETCHES: u32 = (WG + STRETCH - 1u) / STRETCH;
+// One thread adds up the values of a stretch; a word between stretches keeps banks apart.
 var<workgroup> scan_values: array<u32, STRETCHES * (STRETCH + 1u)>;
 var<workgroup> scan_sums: array<u32, STRETCHES>;
+// The sums of all stretches before each, and of all.
+var<workgroup> scan_starts: array<u32, STRETCHES + 1u>;
 
 // The sum of the values of threads before this one, and of all.
 fn scan(value: u32) -> vec2<u32> {
@@ -21,24 +21,39 @@ fn scan(value: u32) -> vec2<u32> {
     scan_values[place] = value;
     workgroupBarrier();
     if (tid < STRETCHES) {
+        // Four are read before any of them is written: one after the other would take as long again,
+        // and more take registers from the whole kernel.
         let first = tid * (STRETCH + 1u);
-        let own = min(STRETCH, WG - tid * STRETCH);
+        let end = first + min(STRETCH, WG - tid * STRETCH);
         var sum = 0u;
-        for (var i = first; i < first + own; i += 1u) {
-            let value = scan_values[i];
-            scan_values[i] = sum;
-            sum += value;
+        for (var at = first; at < end; at += 4u) {
+#unroll i 4
+            let v_$i = scan_values[min(at + $iu, end - 1u)];
+#end
+#unroll i 4
+            if (at + $iu < end) {
+                scan_values[at + $iu] = sum;
+                sum += v_$i;
+            }
+#end
         }
         scan_sums[tid] = sum;
     }
     workgroupBarrier();
-    var earlier = scan_values[place];
-    var all = 0u;
-    for (var i = 0u; i < STRETCHES; i += 1u) {
-        let sum = scan_sums[i];
-        earlier += select(0u, sum, i < stretch);
-        all += sum;
+    if (tid < STRETCHES) {
+        var earlier = 0u;
+        var all = 0u;
+        for (var i = 0u; i < STRETCHES; i += 1u) {
+            let sum = scan_sums[i];
+            earlier += select(0u, sum, i < tid);
+            all += sum;
+        }
+        scan_starts[tid] = earlier;
+        if (tid == 0u) {
+            scan_starts[STRETCHES] = all;
+        }
     }
+    workgroupBarrier();
     // No barrier here: what the next sum writes before its first is read by none but its own thread.
-    return vec2<u32>(earlier, all);
+    return vec2<u32>(scan_values[place] + scan_starts[stretch], scan_starts[STRETCHES]);
 }

@@ -25,7 +25,7 @@ fn threshold(s: Span, most: u32) -> u32 {
     best = max(best, greatest(chosen(keys_of_raw(raw_odds(sample_$j)), ok_$j >> 4u)));
 #endif
 #end
-    clear_bins(HISTOGRAM);
+    clear_bins();
 #ifdef SUBGROUP
     if (tid == 0u) {
         atomicStore(&sample_least, 0xffffffffu);
@@ -106,7 +106,7 @@ fn chosen(keys: vec4<u32>, ok: u32) -> vec4<u32> {
 fn bin_sample(keys: vec4<u32>, least: u32, shift: u32) {
     for (var j = 0u; j < 4u; j += 1u) {
         if (keys[j] >= least) {
-            atomicAdd(&bins[LAST_BIN - ((keys[j] - least) >> shift)], 1u);
+            atomicAdd(&bins[bin_at(LAST_BIN - ((keys[j] - least) >> shift))], 1u);
         }
     }
 }

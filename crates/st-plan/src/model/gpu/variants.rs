@@ -151,7 +151,9 @@ impl Model<'_> {
         let places = self.caps.cores_or_assumed() as usize * resident.min(2);
         let parts = (places / rows.max(1)).clamp(2, MAX_PARTS);
         // Whole tiles, the smallest of two vectors for each thread.
-        let tile = (wg * 2 * vector_elements(self.problem.dtype)).next_multiple_of(self.caps.lane);
+        // (A rule may ask for workgroups that no device has: they are refused later.)
+        let two = wg.saturating_mul(2 * vector_elements(self.problem.dtype));
+        let tile = two.checked_next_multiple_of(self.caps.lane).unwrap_or(u32::MAX);
         let least = if heavy { tile } else { self.caps.recommended_sweep_tile(cols) } as usize;
         let columns = |parts: usize| {
             let step = if heavy { tile } else { self.caps.lane } as usize;
