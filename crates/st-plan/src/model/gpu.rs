@@ -27,7 +27,7 @@ mod variants;
 const WGPU_COMMAND_NS: f64 = 4_800.0;
 const CUDA_COMMAND_NS: f64 = 2_000.0;
 /// A further dispatch that depends on the first.
-const WGPU_NEXT_NS: f64 = 7_500.0;
+const WGPU_NEXT_NS: f64 = 8_500.0;
 const CUDA_NEXT_NS: f64 = 1_200.0;
 /// Bytes per nanosecond where nothing was measured: an integrated GPU; a data-centre one.
 const WGPU_BANDWIDTH: f64 = 100.0;
@@ -64,25 +64,26 @@ const RADIX_OPS: f64 = 18.0;
 const FILTER_OPS: f64 = 9.0;
 const HIT_OPS: f64 = 200.0;
 /// Drawing a sample and finding a threshold in it, and more for each thread.
-const SAMPLE_NS: f64 = 1_200.0;
+const SAMPLE_NS: f64 = 600.0;
 const SAMPLE_EACH_NS: f64 = 2.5;
 /// Bytes that are moved for each vector of a sample, and bytes per nanosecond of one workgroup.
 const SAMPLED_BYTES: f64 = 32.0;
 const GROUP_RATE: f64 = 43.0;
 /// The same of a row in registers, which is its own sample, for each thread.
 const RESIDENT_NS: f64 = 3.0;
-/// Ordering a list of few, and of more: by bins, and for each candidate of a thread.
+/// Ordering a list of few, and of more: by bins, of which each thread has some, and for each candidate of
+/// a thread.
 const FEW_NS: f64 = 1_000.0;
-const BINNED_NS: f64 = 3_000.0;
-const EACH_NS: f64 = 500.0;
+const BINNED_NS: f64 = 800.0;
+const BINS_NS: f64 = 350.0;
+const EACH_NS: f64 = 400.0;
 /// Threads of a multiprocessor whose kernels hold much in registers.
 const HEAVY_THREADS: f64 = 1_024.0;
-/// Finding the candidates of a short row, for each element: few that are counted, and more that a
-/// network orders.
-const GROUP_RANK_OPS: f64 = 32.0;
-const GROUP_NETWORK_OPS: f64 = 36.0;
-/// Comparing a candidate with another.
-const RANK_OPS: f64 = 6.0;
+/// Finding the candidates of a short row, for each element.
+const GROUP_OPS: f64 = 15.0;
+/// Comparing a candidate with another, where they are counted; and taking it through a network.
+const RANK_OPS: f64 = 4.0;
+const NETWORK_OPS: f64 = 85.0;
 /// A further dispatch of a merge in device memory, with what each of its workgroups does before it
 /// looks at candidates.
 const STAGE_NS: f64 = 4_000.0;
@@ -252,7 +253,8 @@ impl<'a> Model<'a> {
         }
         let each = (m / wg).ceil();
         // A thread holds eight in registers; a network orders more.
-        if each <= 8.0 { BINNED_NS + EACH_NS * each } else { Self::sort(m, wg) }
+        let bins = (f64::from(HISTOGRAM) / wg).ceil();
+        if each <= 8.0 { BINNED_NS + BINS_NS * bins + EACH_NS * each } else { Self::sort(m, wg) }
     }
 
     /// Operations for each element of a part, and nanoseconds after its last element.
@@ -303,9 +305,11 @@ impl<'a> Model<'a> {
                 let rank = group * kl * kl * RANK_OPS * group / n;
                 // Where few more fit than are wanted, the boundary takes long to find.
                 let tight = if group * kl < 2.0 * b { 3.0 } else { 1.0 };
-                (GROUP_RANK_OPS * tight + rank, 0.0)
+                (GROUP_OPS * tight + rank, 0.0)
             }
-            MergeKind::Warp if choice.mkd == MergeDetail::GroupNetwork => (GROUP_NETWORK_OPS, 0.0),
+            MergeKind::Warp if choice.mkd == MergeDetail::GroupNetwork => {
+                (GROUP_OPS + NETWORK_OPS * f64::from(GROUP) * kl / n, 0.0)
+            }
             MergeKind::Warp => {
                 let each = hits(kl, n / lane).min(n / lane);
                 let merge = (lane * kl).log2().max(1.0);

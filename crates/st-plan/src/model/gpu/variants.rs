@@ -28,7 +28,8 @@ impl Model<'_> {
                 let max = caps.max_workgroup;
                 let wgs: &[u32] = match mk {
                     MergeKind::Warp if is_grouped(mk, mkd) => &[32, 64, 128],
-                    MergeKind::Filter | MergeKind::Radix => &[wg, max, max / 2, max / 4],
+                    MergeKind::Filter => &[wg, max, max / 2, max / 4, max / 8],
+                    MergeKind::Radix => &[wg, max, max / 2, max / 4],
                     _ => &[wg, wg / 2, max, caps.lane],
                 };
                 for &wg in wanted.values(Field::Wg, wgs).as_slice() {
