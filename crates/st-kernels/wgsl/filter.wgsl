@@ -73,19 +73,69 @@ fn tile_hits(s: Span, at: u32, least: u32) -> u32 {
     return mask;
 }
 
-// Appends what reaches `least` to list[0..room) or to lists[base..base + room), and says how much
-// there is, which may be more. The list's entries get their columns first and their keys when all are
-// there: then every thread has as many to look up.
-fn sweep(s: Span, least: u32, room: u32, base: u32) -> u32 {
+// How much a sweep has found, and how many entries of the list it goes over: some of them may be empty.
+struct Found {
+    count: u32,
+    entries: u32,
+}
+
+#ifdef SEGMENTED
+// Of dense hits all lanes append at once, and would wait for one counter: there are SEGMENTS of them. The
+// i-th entry of a segment stands at list[i * SEGMENTS + segment].
+var<workgroup> segments: array<atomic<u32>, SEGMENTS>;
+const SEGMENT_ROOM: u32 = CAP / SEGMENTS;
+
+fn clear_counts() {
+    if (tid < SEGMENTS) {
+        atomicStore(&segments[tid], 0u);
+    }
+}
+
+// Where there is no room left in a segment, that counts as none at all.
+fn found_in(room: u32) -> Found {
+    var count = 0u;
+    var longest = 0u;
+    for (var i = 0u; i < SEGMENTS; i += 1u) {
+        let own = atomicLoad(&segments[i]);
+        count += own;
+        longest = max(longest, own);
+    }
+    return Found(select(count, room + 1u, longest > SEGMENT_ROOM), longest * SEGMENTS);
+}
+
+fn is_there(i: u32) -> bool {
+    return i / SEGMENTS < atomicLoad(&segments[i % SEGMENTS]);
+}
+#else
+fn clear_counts() {
     if (tid == 0u) {
         atomicStore(&appended, 0u);
     }
+}
+
+fn found_in(room: u32) -> Found {
+    let count = atomicLoad(&appended);
+    return Found(count, count);
+}
+
+fn is_there(i: u32) -> bool {
+    return true;
+}
+#endif
+
+// Appends what reaches `least` to list[0..room) or to lists[base..base + room), and says how much
+// there is, which may be more. The list's entries get their columns first and their keys when all are
+// there: then every thread has as many to look up.
+fn sweep(s: Span, least: u32, room: u32, base: u32) -> Found {
+    clear_counts();
     workgroupBarrier();
 #ifdef RESIDENT
+    let turn = 0u;
     var mask = tile_hits(s, 0u, least);
     var vector = tid;
 #paste append
 #else
+    var turn = 0u;
     // Last what is left of the first and the last vector.
     for (var at = s.inner; ; at += TILE_V) {
         let is_tile = at < s.outer;
@@ -101,20 +151,25 @@ fn sweep(s: Span, least: u32, room: u32, base: u32) -> u32 {
             }
         }
 #paste append
-        if (!is_tile || group_any(place > room)) {
+        if (!is_tile || group_any(is_full)) {
             break;
+        }
+        turn += 1u;
+    }
+#endif
+    workgroupBarrier();
+    let found = found_in(room);
+#ifndef TWO
+    for (var i = tid; i < min(found.entries, room); i += WG) {
+        if (is_there(i)) {
+            list[i] = entry(s.row, list[i].y);
+        } else {
+            list[i] = vec2<u32>(0u);
         }
     }
 #endif
     workgroupBarrier();
-    let count = atomicLoad(&appended);
-#ifndef TWO
-    for (var i = tid; i < min(count, room); i += WG) {
-        list[i] = entry(s.row, list[i].y);
-    }
-#endif
-    workgroupBarrier();
-    return count;
+    return found;
 }
 
 #ifndef RESIDENT
@@ -123,15 +178,16 @@ fn sweep(s: Span, least: u32, room: u32, base: u32) -> u32 {
 // where they go to device memory. Or some number greater than `room`, if that cannot be.
 fn sweep_apart(s: Span, sampled: Span, least: u32, need: u32, room: u32, base: u32) -> u32 {
     let key = least_sampled(sampled, key_of_raw(least));
-    var above = 0u;
+    var better = Found(0u, 0u);
     if (key != 0xffffffffu) {
-        above = sweep(s, key + 1u, room, base);
+        better = sweep(s, key + 1u, room, base);
     }
+    let above = better.count;
     if (above > room) {
         return above;
     }
 #ifndef TWO
-    order_list(above, min(above, need));
+    order_list(better.entries, min(above, need));
 #endif
     if (above >= need) {
         return above;
@@ -190,7 +246,7 @@ fn run(row: u32, part: u32) {
     }
     let own = span(row, begin, here);
     let least = threshold(whole, ranks.y);
-    var count = sweep(own, least, p.room, base);
+    var count = sweep(own, least, p.room, base).count;
     var listed = least;
 #ifndef RESIDENT
     if (count > p.room) {
@@ -216,7 +272,9 @@ fn run(row: u32, part: u32) {
     hold(whole);
 #endif
     let least = threshold(whole, ranks.y);
-    var count = sweep(whole, least, CAP, 0u);
+    let found = sweep(whole, least, CAP, 0u);
+    var count = found.count;
+    var entries = found.entries;
     var ordered = false;
 #ifndef RESIDENT
     if (count > CAP) {
@@ -227,11 +285,11 @@ fn run(row: u32, part: u32) {
     if (count > CAP || count < ranks.y) {
         let b = bounds_of(whole, 0u, ranks.y);
         collect(whole, b, false, 0u);
-        count = ranks.y;
+        entries = ranks.y;
         ordered = false;
     }
     if (!ordered) {
-        order_list(count, ranks.y);
+        order_list(entries, ranks.y);
     }
     finish_list(row, ranks.x, ranks.y);
 #endif

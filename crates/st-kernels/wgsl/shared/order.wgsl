@@ -41,7 +41,7 @@ fn rank_in_bin(e: vec2<u32>, bin: u32, need: u32) -> u32 {
 #endif
 
 // Leaves the `need` leading ones of list[0..c) in order in list[0..need); c is at most CAP, and all
-// threads have written what they have to.
+// threads have written what they have to. Entries that are 0 are none.
 fn order_list(c: u32, need: u32) {
     workgroupBarrier();
     if (c <= COUNTED) {
@@ -73,6 +73,8 @@ fn order_list(c: u32, need: u32) {
     var e_$j = vec2<u32>(0u);
     if ($ju * WG + tid < c) {
         e_$j = list[$ju * WG + tid];
+    }
+    if (e_$j.y != 0u) {
         least = min(least, e_$j.x);
         most = max(most, e_$j.x);
     }
@@ -85,7 +87,7 @@ fn order_list(c: u32, need: u32) {
         least = 0xffffffffu;
         most = 0u;
 #unroll j LIST_EACH
-        if ($ju * WG + tid < c) {
+        if (e_$j.y != 0u) {
             least = min(least, e_$j.y);
             most = max(most, e_$j.y);
         }
@@ -102,7 +104,7 @@ fn order_list(c: u32, need: u32) {
     let shift = bin_shift(range.y - least);
 #unroll j LIST_EACH
     let bin_$j = LAST_BIN - min((select(e_$j.x, e_$j.y, alike) - least) >> shift, LAST_BIN);
-    if ($ju * WG + tid < c) {
+    if (e_$j.y != 0u) {
         atomicAdd(&bins[bin_at(bin_$j)], 1u);
     }
 #end
@@ -135,14 +137,14 @@ fn order_list(c: u32, need: u32) {
         // Every candidate is in a register: the list can be written over. Each bin ends up as its
         // end.
 #unroll j LIST_EACH
-        if ($ju * WG + tid < c) {
+        if (e_$j.y != 0u) {
             list[atomicAdd(&bins[bin_at(bin_$j)], 1u)] = e_$j;
         }
 #end
         workgroupBarrier();
 #unroll j LIST_EACH
         var rank_$j = need;
-        if ($ju * WG + tid < c) {
+        if (e_$j.y != 0u) {
             rank_$j = rank_in_bin(e_$j, bin_$j, need);
         }
 #end
