@@ -348,8 +348,6 @@ impl Permutation {
             _ => (self.cap, 1),
         };
         let walks = self.stage == Stage::Radix;
-        // With room enough in each that none is full long before the others.
-        let segmented = self.dense && !self.two && self.cap >= SEGMENTS * SEGMENT_ROOM;
         let sizes = [
             ("WG", self.wg),
             ("CAP", cap),
@@ -379,7 +377,6 @@ impl Permutation {
             // Candidates that are ordered by counting alone: one for each thread, and not so many
             // that comparing all with all takes longer than bins.
             ("COUNTED", self.wg.min(256)),
-            ("SEGMENTS", if segmented { SEGMENTS } else { 1 }),
             ("EV", self.vectors),
             ("QUADS", quads),
             ("PARTIAL", partial),
@@ -408,7 +405,6 @@ impl Permutation {
             // Of a whole row's keys the bound by the threads' greatest will do, if few are wanted.
             ("REFINE", !self.resident || self.refine),
             ("DENSE", self.dense),
-            ("SEGMENTED", segmented),
             ("FULL_ROWS", self.full),
             ("QUARTERS", self.stage == Stage::GroupNetwork && partial == 4),
             ("BINS_IN_MEMORY", self.stage.has_bins_in_memory()),
@@ -424,10 +420,6 @@ impl Permutation {
         out
     }
 }
-
-/// Segments of a list of dense hits, and the least room of one.
-const SEGMENTS: u32 = 8;
-const SEGMENT_ROOM: u32 = 256;
 
 /// How many times as many candidates as are wanted the loose bound of a row in registers may admit.
 const LOOSE: u64 = 4;

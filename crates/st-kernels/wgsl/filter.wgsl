@@ -73,69 +73,18 @@ fn tile_hits(s: Span, at: u32, least: u32) -> u32 {
     return mask;
 }
 
-// How much a sweep has found, and how many entries of the list it goes over: some of them may be empty.
-struct Found {
-    count: u32,
-    entries: u32,
-}
-
-#ifdef SEGMENTED
-// Of dense hits all lanes append at once, and would wait for one counter: there are SEGMENTS of them. The
-// i-th entry of a segment stands at list[i * SEGMENTS + segment].
-var<workgroup> segments: array<atomic<u32>, SEGMENTS>;
-const SEGMENT_ROOM: u32 = CAP / SEGMENTS;
-
-fn clear_counts() {
-    if (tid < SEGMENTS) {
-        atomicStore(&segments[tid], 0u);
-    }
-}
-
-// Where there is no room left in a segment, that counts as none at all.
-fn found_in(room: u32) -> Found {
-    var count = 0u;
-    var longest = 0u;
-    for (var i = 0u; i < SEGMENTS; i += 1u) {
-        let own = atomicLoad(&segments[i]);
-        count += own;
-        longest = max(longest, own);
-    }
-    return Found(select(count, room + 1u, longest > SEGMENT_ROOM), longest * SEGMENTS);
-}
-
-fn is_there(i: u32) -> bool {
-    return i / SEGMENTS < atomicLoad(&segments[i % SEGMENTS]);
-}
-#else
-fn clear_counts() {
+// Appends what reaches `least` to list[0..room) or to lists[base..base + room), and says how much
+// there is, which may be more. The list in shared memory gets columns alone.
+fn sweep(s: Span, least: u32, room: u32, base: u32) -> u32 {
     if (tid == 0u) {
         atomicStore(&appended, 0u);
     }
-}
-
-fn found_in(room: u32) -> Found {
-    let count = atomicLoad(&appended);
-    return Found(count, count);
-}
-
-fn is_there(i: u32) -> bool {
-    return true;
-}
-#endif
-
-// Appends what reaches `least` to list[0..room) or to lists[base..base + room), and says how much
-// there is, which may be more. The list's entries get their columns first and their keys when all are
-// there: then every thread has as many to look up.
-fn sweep(s: Span, least: u32, room: u32, base: u32) -> Found {
-    clear_counts();
     workgroupBarrier();
 #ifdef RESIDENT
-    let turn = 0u;
     var mask = tile_hits(s, 0u, least);
     var vector = tid;
 #paste append
 #else
-    var turn = 0u;
     // Last what is left of the first and the last vector.
     for (var at = s.inner; ; at += TILE_V) {
         let is_tile = at < s.outer;
@@ -151,25 +100,15 @@ fn sweep(s: Span, least: u32, room: u32, base: u32) -> Found {
             }
         }
 #paste append
-        if (!is_tile || group_any(is_full)) {
+        if (!is_tile || group_any(place > room)) {
             break;
         }
-        turn += 1u;
     }
 #endif
     workgroupBarrier();
-    let found = found_in(room);
-#ifndef TWO
-    for (var i = tid; i < min(found.entries, room); i += WG) {
-        if (is_there(i)) {
-            list[i] = entry(s.row, list[i].y);
-        } else {
-            list[i] = vec2<u32>(0u);
-        }
-    }
-#endif
+    let count = atomicLoad(&appended);
     workgroupBarrier();
-    return found;
+    return count;
 }
 
 #ifndef RESIDENT
@@ -178,16 +117,15 @@ fn sweep(s: Span, least: u32, room: u32, base: u32) -> Found {
 // where they go to device memory. Or some number greater than `room`, if that cannot be.
 fn sweep_apart(s: Span, sampled: Span, least: u32, need: u32, room: u32, base: u32) -> u32 {
     let key = least_sampled(sampled, key_of_raw(least));
-    var better = Found(0u, 0u);
+    var above = 0u;
     if (key != 0xffffffffu) {
-        better = sweep(s, key + 1u, room, base);
+        above = sweep(s, key + 1u, room, base);
     }
-    let above = better.count;
     if (above > room) {
         return above;
     }
 #ifndef TWO
-    order_list(better.entries, min(above, need));
+    order_found(s.row, above, min(above, need), false);
 #endif
     if (above >= need) {
         return above;
@@ -246,7 +184,7 @@ fn run(row: u32, part: u32) {
     }
     let own = span(row, begin, here);
     let least = threshold(whole, ranks.y);
-    var count = sweep(own, least, p.room, base).count;
+    var count = sweep(own, least, p.room, base);
     var listed = least;
 #ifndef RESIDENT
     if (count > p.room) {
@@ -272,10 +210,9 @@ fn run(row: u32, part: u32) {
     hold(whole);
 #endif
     let least = threshold(whole, ranks.y);
-    let found = sweep(whole, least, CAP, 0u);
-    var count = found.count;
-    var entries = found.entries;
+    var count = sweep(whole, least, CAP, 0u);
     var ordered = false;
+    var keyed = false;
 #ifndef RESIDENT
     if (count > CAP) {
         count = sweep_apart(whole, whole, least, ranks.y, CAP, 0u);
@@ -285,11 +222,12 @@ fn run(row: u32, part: u32) {
     if (count > CAP || count < ranks.y) {
         let b = bounds_of(whole, 0u, ranks.y);
         collect(whole, b, false, 0u);
-        entries = ranks.y;
+        count = ranks.y;
         ordered = false;
+        keyed = true;
     }
     if (!ordered) {
-        order_list(entries, ranks.y);
+        order_found(row, count, ranks.y, keyed);
     }
     finish_list(row, ranks.x, ranks.y);
 #endif

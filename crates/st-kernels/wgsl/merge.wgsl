@@ -62,9 +62,10 @@ fn gather(row: u32) {
     workgroupBarrier();
 }
 
-// Takes what may be among the `need` best of all lists into the list and says how many there are,
-// which may be more than fit. Bins between the least and the greatest key find the boundary.
-fn gather_leading(row: u32, need: u32) -> u32 {
+// Takes what may be among the `need` best of all lists into the list and says how many there are, which
+// may be more than fit. Bins find the boundary. If all hold what reaches `threshold`, as many for each
+// doubling of what a key has more than that; if that is 0, between the least and the greatest key.
+fn gather_leading(row: u32, need: u32, threshold: u32) -> u32 {
     clear_bins();
     if (tid == 0u) {
         atomicStore(&key_least, 0xffffffffu);
@@ -72,29 +73,47 @@ fn gather_leading(row: u32, need: u32) -> u32 {
         atomicStore(&appended, 0u);
     }
     workgroupBarrier();
-    var least = 0xffffffffu;
-    var most = 0u;
-    for (var round = 0u; round < p.list_parts; round += WG) {
-        let parts = begin_round(row, round);
-#paste each_listed least = min(least, e_$j.x); most = max(most, e_$j.x);
+    var least = threshold;
+    var shift = DOUBLINGS;
+    if (threshold == 0u) {
+        var lowest = 0xffffffffu;
+        var most = 0u;
+        for (var round = 0u; round < p.list_parts; round += WG) {
+            let parts = begin_round(row, round);
+#paste each_listed lowest = min(lowest, e_$j.x); most = max(most, e_$j.x);
+        }
+        let range = range_of(lowest, most);
+        least = range.x;
+        shift = bin_shift(range.y - range.x);
     }
-    let range = range_of(least, most);
-    let shift = bin_shift(range.y - range.x);
     for (var round = 0u; round < p.list_parts; round += WG) {
         let parts = begin_round(row, round);
-#paste each_listed atomicAdd(&bins[bin_at(LAST_BIN - ((e_$j.x - range.x) >> shift))], 1u);
+#paste each_listed atomicAdd(&bins[bin_at(LAST_BIN - listed_bin(e_$j.x, least, shift))], 1u);
     }
     workgroupBarrier();
-    let bin = pick(0u, need - 1u).x;
-    let limit = range.x + ((LAST_BIN - bin) << shift);
+    let limit = LAST_BIN - pick(0u, need - 1u).x;
     for (var round = 0u; round < p.list_parts; round += WG) {
         let parts = begin_round(row, round);
-#paste each_listed if (e_$j.x >= limit) { append_listed(e_$j); }
+#paste each_listed if (listed_bin(e_$j.x, least, shift) >= limit) { append_listed(e_$j); }
     }
     workgroupBarrier();
     let found = atomicLoad(&appended);
     workgroupBarrier();
     return found;
+}
+
+// In place of a shift: bins by doublings, HISTOGRAM / 32 for each.
+const DOUBLINGS: u32 = 0xffu;
+
+fn listed_bin(key: u32, least: u32, shift: u32) -> u32 {
+    let above = key - min(key, least);
+    if (shift != DOUBLINGS) {
+        return min(above >> (shift & 31u), LAST_BIN);
+    }
+    let fine = HISTOGRAM_BITS - 5u;
+    // The least numbers have a bin each.
+    let doubling = max(32u - countLeadingZeros(above), fine) - fine;
+    return (doubling << fine) + ((above >> (max(doubling, 1u) - 1u)) & ((1u << fine) - 1u));
 }
 
 // Appends an entry to the list, if there is room.
@@ -105,8 +124,8 @@ fn append_listed(e: vec2<u32>) {
     }
 }
 
-// The `need` best of all lists, in order.
-fn gather_best(row: u32, need: u32) {
+// Takes the `need` best of all lists and some more into the list, and says how many there are.
+fn gather_best(row: u32, need: u32) -> u32 {
     var have = 0u;
     var last = vec2<u32>(0u);
     if (tid == 0u) {
@@ -137,7 +156,7 @@ fn gather_best(row: u32, need: u32) {
             workgroupBarrier();
         }
     }
-    order_list(have, need);
+    return have;
 }
 
 fn run(row: u32, part: u32) {
@@ -172,16 +191,15 @@ fn run(row: u32, part: u32) {
         select_span(span(row, 0u, n), ranks.x, ranks.y);
         return;
     }
+    var count = total;
     if (total <= CAP) {
         gather(row);
-        order_list(total, ranks.y);
     } else {
-        let found = gather_leading(row, ranks.y);
-        if (found <= CAP) {
-            order_list(found, ranks.y);
-        } else {
-            gather_best(row, ranks.y);
+        count = gather_leading(row, ranks.y, usual);
+        if (count > CAP) {
+            count = gather_best(row, ranks.y);
         }
     }
+    order_list(count, ranks.y);
     finish_list(row, ranks.x, ranks.y);
 }

@@ -105,11 +105,24 @@ impl Bench<'_> {
             let choice = choices::parse(text, planned.choice)?;
             plans.push((text.clone(), RankPlan::by_hand(planned.problem, planned.caps, choice)));
         }
-        for mk in MergeKind::ALL.iter().filter(|_| self.args.all_kinds) {
-            let mut knowledge = Knowledge::default();
-            knowledge.add_rules("forced", format!("mk: {}", mk.code()).as_bytes())?;
-            let forced = planner(&planned.problem, &planned.caps, &knowledge);
-            plans.push((mk.name().to_owned(), forced));
+        if self.args.all_kinds {
+            let with = |subgroups: bool| planned.caps.with_subgroup(planned.caps.lane, subgroups);
+            for subgroups in [true, false] {
+                let caps = with(subgroups && planned.caps.subgroups);
+                let kinds = MergeKind::ALL.iter().flat_map(|mk| [(mk, false), (mk, true)]);
+                for (mk, two) in kinds {
+                    let mut knowledge = Knowledge::default();
+                    let rule = format!("mk: {}; use_2ce: {two}", mk.code());
+                    knowledge.add_rules("forced", rule.as_bytes())?;
+                    let forced = planner(&planned.problem, &caps, &knowledge);
+                    let obeyed = (forced.choice.mk, forced.choice.use_2ce) == (*mk, two);
+                    if obeyed && (subgroups || planned.caps.subgroups) {
+                        let commands = if two { "two commands" } else { "one command" };
+                        let lanes = if subgroups { "" } else { ", no subgroups" };
+                        plans.push((format!("{}, {commands}{lanes}", mk.name()), forced));
+                    }
+                }
+            }
         }
         Ok(plans)
     }

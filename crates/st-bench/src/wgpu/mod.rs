@@ -40,7 +40,8 @@ pub(crate) struct Args {
     /// as numbers or as the names that plans show; fields left out are the planner's. Repeatable.
     #[arg(long, value_name = "FIELDS")]
     choice: Vec<String>,
-    /// Also time what the planner makes of each merge kind.
+    /// Also time what the planner makes of each merge kind, in one command and in two, with
+    /// subgroups and without.
     #[arg(long)]
     all_kinds: bool,
     /// Also try every candidate of the planner, and time the best one.

@@ -12,7 +12,9 @@ pub struct Sample {
     pub vectors: u32,
     /// The sample's key at which the threshold is set, counted from the greatest.
     pub rank: u32,
-    /// Elements of a whole row that reach the threshold, hardly ever more.
+    /// Elements of a whole row that reach the threshold, as expected.
+    pub expected: f64,
+    /// The same, hardly ever more.
     pub most: f64,
 }
 
@@ -51,8 +53,9 @@ pub fn sample(choice: &Choice, problem: &Problem, caps: &DeviceCaps) -> Sample {
         let size =
             (f64::from(choice.wg) * f64::from(vectors * vector_elements(problem.dtype))).min(n);
         let rank = if size >= n { b } else { tail_rank(b * size / n) };
-        let most = (rank + SPREAD * rank.sqrt()).min(size) * n / size;
-        Sample { vectors, rank: rank as u32, most: if size >= n { b } else { most } }
+        let row = |rank: f64| if size >= n { b } else { rank.min(size) * n / size };
+        let (expected, most) = (row(rank), row(rank + SPREAD * rank.sqrt()));
+        Sample { vectors, rank: rank as u32, expected, most }
     };
     if is_resident(problem.cols, choice.tile, choice.wg, problem.dtype, is_aligned(problem))
         && parts(choice, problem.cols) == 1

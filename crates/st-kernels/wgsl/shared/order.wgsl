@@ -41,14 +41,29 @@ fn rank_in_bin(e: vec2<u32>, bin: u32, need: u32) -> u32 {
 #endif
 
 // Leaves the `need` leading ones of list[0..c) in order in list[0..need); c is at most CAP, and all
-// threads have written what they have to. Entries that are 0 are none.
+// threads have written what they have to.
 fn order_list(c: u32, need: u32) {
+    order_found(0u, c, need, true);
+}
+
+// The same. Where entries are not `keyed`, there are only columns of the row in them, in place of the
+// inverted index: their keys are looked up here, all of a thread's at once.
+fn order_found(row: u32, c: u32, need: u32, keyed: bool) {
     workgroupBarrier();
     if (c <= COUNTED) {
         var e = vec2<u32>(0u);
         var rank = 0u;
         if (tid < c) {
             e = list[tid];
+        }
+        if (!keyed) {
+            if (tid < c) {
+                e = entry(row, e.y);
+                list[tid] = e;
+            }
+            workgroupBarrier();
+        }
+        if (tid < c) {
             for (var i = 0u; i < c; i += 1u) {
                 rank += select(0u, 1u, before(list[i], e));
             }
@@ -74,7 +89,17 @@ fn order_list(c: u32, need: u32) {
     if ($ju * WG + tid < c) {
         e_$j = list[$ju * WG + tid];
     }
-    if (e_$j.y != 0u) {
+#end
+    if (!keyed) {
+#unroll j LIST_EACH
+        let bits_$j = element(row, e_$j.y);
+#end
+#unroll j LIST_EACH
+        e_$j = vec2<u32>(key_of(bits_$j), ~e_$j.y);
+#end
+    }
+#unroll j LIST_EACH
+    if ($ju * WG + tid < c) {
         least = min(least, e_$j.x);
         most = max(most, e_$j.x);
     }
@@ -87,7 +112,7 @@ fn order_list(c: u32, need: u32) {
         least = 0xffffffffu;
         most = 0u;
 #unroll j LIST_EACH
-        if (e_$j.y != 0u) {
+        if ($ju * WG + tid < c) {
             least = min(least, e_$j.y);
             most = max(most, e_$j.y);
         }
@@ -104,7 +129,7 @@ fn order_list(c: u32, need: u32) {
     let shift = bin_shift(range.y - least);
 #unroll j LIST_EACH
     let bin_$j = LAST_BIN - min((select(e_$j.x, e_$j.y, alike) - least) >> shift, LAST_BIN);
-    if (e_$j.y != 0u) {
+    if ($ju * WG + tid < c) {
         atomicAdd(&bins[bin_at(bin_$j)], 1u);
     }
 #end
@@ -137,14 +162,14 @@ fn order_list(c: u32, need: u32) {
         // Every candidate is in a register: the list can be written over. Each bin ends up as its
         // end.
 #unroll j LIST_EACH
-        if (e_$j.y != 0u) {
+        if ($ju * WG + tid < c) {
             list[atomicAdd(&bins[bin_at(bin_$j)], 1u)] = e_$j;
         }
 #end
         workgroupBarrier();
 #unroll j LIST_EACH
         var rank_$j = need;
-        if (e_$j.y != 0u) {
+        if ($ju * WG + tid < c) {
             rank_$j = rank_in_bin(e_$j, bin_$j, need);
         }
 #end
@@ -157,6 +182,20 @@ fn order_list(c: u32, need: u32) {
         workgroupBarrier();
         return;
     }
+    if (!keyed) {
+#unroll j LIST_EACH
+        if ($ju * WG + tid < c) {
+            list[$ju * WG + tid] = e_$j;
+        }
+#end
+    }
+#else
+    if (!keyed) {
+        for (var i = tid; i < c; i += WG) {
+            list[i] = entry(row, list[i].y);
+        }
+    }
 #endif
+    workgroupBarrier();
     sort_list(c);
 }

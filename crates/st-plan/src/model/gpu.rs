@@ -225,9 +225,12 @@ impl<'a> Model<'a> {
         let parts = parts(choice, self.problem.cols) as f64;
         let wg = f64::from(choice.wg);
         let cores = f64::from(self.caps.cores_or_assumed());
-        let all = match choice.mk {
-            MergeKind::Filter => sample(choice, self.problem, &self.caps).most.min(parts * n),
-            _ => parts * b,
+        let (all, most) = match choice.mk {
+            MergeKind::Filter => {
+                let sampled = sample(choice, self.problem, &self.caps);
+                (sampled.expected.min(parts * n), sampled.most)
+            }
+            _ => (parts * b, parts * b),
         };
         let lists = self.rows * all * self.entry * 2.0 / self.bandwidth;
         if merges_in_memory(choice, self.problem, &self.caps) {
@@ -240,8 +243,8 @@ impl<'a> Model<'a> {
             return times * (f64::from(STAGES) * STAGE_NS + passes);
         }
         let rounds = (self.rows / cores).max(1.0).ceil();
-        let fits = all <= merge_entries(choice, self.problem, &self.caps) as f64;
-        let gather = all / wg * 4.0 / THREAD_OPS * if fits { 1.0 } else { 4.0 };
+        let fits = most <= merge_entries(choice, self.problem, &self.caps) as f64;
+        let gather = all / wg * 4.0 / THREAD_OPS * if fits { 1.0 } else { 3.0 };
         let taken = if fits { all } else { 2.0 * b };
         self.next_ns + lists + rounds * (gather + Self::order(taken, wg))
     }
