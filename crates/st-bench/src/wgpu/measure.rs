@@ -1,5 +1,7 @@
 //! One cell.
 
+use std::time::Duration;
+
 use st_core::Element;
 use st_core::backend::cpu_exec::CpuExecutor;
 use st_core::backend::device_caps::DeviceCaps;
@@ -12,7 +14,7 @@ use st_core::ops::rank_entry::{
 use st_rank::order::Lane;
 
 use super::report::{CellReport, Contender, Numbers, Spread};
-use super::{Args, bounds, choices, fill, least_bytes};
+use super::{Args, ahead, bounds, choices, fill, least_bytes};
 use crate::Result;
 use crate::cells::Cell;
 use crate::stats::median;
@@ -71,7 +73,10 @@ impl Bench<'_> {
         let rows = bounds::checked(cell.rows, cell.cols);
         report.checked_rows = rows.len();
         // The first that is right by the CPU is what the others are compared with.
-        for (name, plan) in self.plans(&planned)? {
+        let plans = self.plans(&planned)?;
+        let all: Vec<RankPlan> = plans.iter().map(|(_, plan)| plan.clone()).collect();
+        ahead::prepare(self.exec, &all, Duration::MAX);
+        for (name, plan) in plans {
             let kept = !candidates.is_empty();
             match self.candidate(&place, name.clone(), &plan, &rows, kept) {
                 Ok(candidate) => candidates.push(candidate),

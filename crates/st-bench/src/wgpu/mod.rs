@@ -2,6 +2,7 @@
 //! that lie on the device. Every result is compared with the CPU's, bit for bit. One binary, for
 //! machines without Rust.
 
+mod ahead;
 mod bounds;
 mod choices;
 mod fill;

@@ -7,13 +7,16 @@ use st_core::Element;
 use st_core::backend::wgpu_exec::timing::{Clock, Prepared, Resident};
 use st_core::ops::rank_entry::{Choice, Knowledge, RankPlan, explain};
 
-use super::bounds;
 use super::measure::{Bench, middle, same};
+use super::{ahead, bounds};
 use crate::Result;
 use crate::tournament::{Arena, Entrant, Outcome, tournament};
 
 /// Candidates asked of the planner.
 const MOST_CANDIDATES: usize = 400;
+
+/// The share of a sweep's time beside it in which kernels are compiled.
+const COMPILING: f64 = 0.5;
 
 /// Candidates of one command buffer.
 const TOGETHER: usize = 16;
@@ -55,6 +58,9 @@ impl Bench<'_> {
         let (ready, least) = (HashMap::new(), Duration::MAX);
         let mut place = Place { clock: self.clock, resident, plan, ready, least };
         let limit = Duration::try_from_secs_f64(self.args.seconds)?;
+        let by_hand = |choice| RankPlan::by_hand(plan.problem, plan.caps, choice);
+        let plans: Vec<RankPlan> = all.iter().map(|&choice| by_hand(choice)).collect();
+        ahead::prepare(self.exec, &plans, limit.mul_f64(COMPILING));
         let mut wrong = Vec::new();
         let outcome = tournament(&mut place, &all, Some(limit), |choice, error| {
             wrong.push((choice, error.to_string()));
