@@ -51,8 +51,17 @@ pub(crate) fn is_software(info: &AdapterInfo) -> bool {
     info.device_type == DeviceType::Cpu
 }
 
-/// The adapters there are, the one that an executor would take first.
+/// The adapters there are, the one that an executor would take first. Natively they are there at once,
+/// but for other threads that list adapters or open devices.
+#[cfg_attr(not(target_arch = "wasm32"), allow(clippy::unused_async, reason = "as in a browser"))]
 pub async fn adapters_async(backend: Backend) -> Vec<AdapterReport> {
+    #[cfg(target_arch = "wasm32")]
+    return reports(backend).await;
+    #[cfg(not(target_arch = "wasm32"))]
+    return crate::native::adapters(backend);
+}
+
+pub(crate) async fn reports(backend: Backend) -> Vec<AdapterReport> {
     let adapters = list(interfaces(backend)).await;
     adapters.iter().map(|adapter| report(adapter, backend)).collect()
 }

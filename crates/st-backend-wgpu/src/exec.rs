@@ -134,8 +134,8 @@ impl WgpuExecutor {
         Ok(self_test::permutations(&self.laid_out(plan)?.1))
     }
 
-    /// Opens the device without blocking. In a browser that comes before everything else; natively
-    /// the first use opens it if this did not.
+    /// Opens the device: in a browser without blocking, and before everything else; natively at once, as
+    /// the first use would.
     ///
     /// # Errors
     /// [`Error::Unavailable`] if there is none.

@@ -135,7 +135,7 @@ impl Layout {
     pub(crate) fn new(plan: &RankPlan, caps: &DeviceCaps, most_lanes: u32, map: Params) -> Self {
         let (problem, choice) = (plan.problem, plan.choice);
         let most_lanes = most_lanes.max(1);
-        // Sums over a workgroup want every lane of every subgroup there.
+        // What is dealt to subgroups, and a threshold from each, want every lane of every subgroup there.
         let full = choice.wg.is_multiple_of(most_lanes) || choice.mk == MergeKind::Warp;
         let caps = caps.with_subgroup(caps.lane, caps.subgroups && full);
         let parts = gpu::parts(&choice, problem.cols) as u64;

@@ -1,4 +1,5 @@
-//! Everything that blocks, and so is not there in a browser. Nothing else of this crate blocks.
+//! Everything that blocks, and so is not there in a browser. Nothing else of this crate blocks, but that
+//! natively devices are opened here whoever asks.
 
 use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -51,7 +52,7 @@ fn alone() -> MutexGuard<'static, ()> {
 #[must_use]
 pub fn adapters(backend: Backend) -> Vec<AdapterReport> {
     let _alone = alone();
-    block_on(device::adapters_async(backend))
+    block_on(device::reports(backend))
 }
 
 impl Gpu {

@@ -5,7 +5,8 @@
 // row is selected again by radix; so it is if parts came to different thresholds, which they never
 // should: each draws the same sample.
 //
-// Reads the lists once, or three times or four.
+// Reads the lists once if they fit; else twice, or three times where they have no threshold, and once more
+// where too many have one key.
 #import params
 #import keys
 #import vectors

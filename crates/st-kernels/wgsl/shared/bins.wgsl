@@ -34,7 +34,10 @@ fn pick(at: u32, need: u32) -> vec3<u32> {
     if (need >= earlier && need - earlier < sum) {
         for (var j = 0u; j < BINS_EACH; j += 1u) {
             let bin = tid * BINS_EACH + j;
-            let count = select(0u, atomicLoad(&bins[bin_at(at + bin)]), bin < HISTOGRAM);
+            var count = 0u;
+            if (bin < HISTOGRAM) {
+                count = atomicLoad(&bins[bin_at(at + bin)]);
+            }
             if (need >= earlier && need - earlier < count) {
                 picked[0] = bin;
                 picked[1] = need - earlier;

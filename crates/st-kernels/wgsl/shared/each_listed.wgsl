@@ -1,9 +1,9 @@
 // Pasted where each entry of `parts` lists of a row from list `round` on is to be looked at: `e_$j`, to go
 // to place `to + i_$j` if all are gathered; what is to be done is said behind the name. `starts` has the
-// lists' places. Each list has as many threads as there are for it, eight at least; each thread asks for
-// several entries before it looks at any.
+// lists' places. Each list has as many threads as there are for it, eight at least (or the whole
+// workgroup); each thread asks for several entries before it looks at any.
     {
-        let on = max(8u, 1u << (31u - countLeadingZeros(max(WG / parts, 1u))));
+        let on = min(WG, max(8u, 1u << (31u - countLeadingZeros(max(WG / parts, 1u)))));
         let first = tid % on;
         // Threads that are left over have none.
         let end = select(0u, parts, tid / on < WG / on);

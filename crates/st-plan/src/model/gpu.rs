@@ -244,7 +244,9 @@ impl<'a> Model<'a> {
         }
         let rounds = (self.rows / cores).max(1.0).ceil();
         let fits = most <= merge_entries(choice, self.problem, &self.caps) as f64;
-        let gather = all / wg * 4.0 / THREAD_OPS * if fits { 1.0 } else { 3.0 };
+        // Lists that do not fit are read twice, or three times.
+        let reads = if fits { 1.0 } else { 3.0 };
+        let gather = all / wg * 4.0 / THREAD_OPS * reads;
         let taken = if fits { all } else { 2.0 * b };
         self.next_ns + lists + rounds * (gather + Self::order(taken, wg))
     }
