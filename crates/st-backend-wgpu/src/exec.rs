@@ -143,23 +143,6 @@ impl WgpuExecutor {
         self.opened().await.map(|_| ())
     }
 
-    #[cfg(target_arch = "wasm32")]
-    pub(crate) async fn opened(&self) -> Result<&Gpu> {
-        if self.gpu.get().is_none() {
-            let opened = self.newly_opened().await;
-            // Another call may have been faster; then this one is not needed.
-            let _ = self.gpu.set(opened);
-        }
-        self.gpu()
-    }
-
-    /// Natively a device is there at once, and nothing is waited for.
-    #[cfg(not(target_arch = "wasm32"))]
-    #[allow(clippy::unused_async, reason = "as in a browser")]
-    pub(crate) async fn opened(&self) -> Result<&Gpu> {
-        self.gpu()
-    }
-
     pub(crate) async fn newly_opened(&self) -> Result<Gpu> {
         if !matches!(self.backend, Backend::Wgpu | Backend::Mps) {
             return Err(unavailable(self.backend, "it is not reached through wgpu"));

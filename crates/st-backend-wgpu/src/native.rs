@@ -72,6 +72,12 @@ impl WgpuExecutor {
         opened.as_ref().map_err(Clone::clone)
     }
 
+    /// The same, for what is written once for here and for a browser: a device is there at once.
+    #[allow(clippy::unused_async, reason = "as in a browser")]
+    pub(crate) async fn opened(&self) -> Result<&Gpu> {
+        self.gpu()
+    }
+
     /// Compiles and tests what a plan needs, if that was not done before.
     pub(crate) fn prepared_now(&self, plan: &RankPlan) -> Result<()> {
         block_on(self.prepared(plan, block))

@@ -12,6 +12,15 @@ pub(crate) fn look(_gpu: &Gpu) -> Result<bool> {
 }
 
 impl WgpuExecutor {
+    pub(crate) async fn opened(&self) -> Result<&Gpu> {
+        if self.gpu.get().is_none() {
+            let opened = self.newly_opened().await;
+            // Another call may have been faster; then this one is not needed.
+            let _ = self.gpu.set(opened);
+        }
+        self.gpu()
+    }
+
     /// Refuses: opening takes time.
     pub(crate) fn open_now(&self) -> Result<&Gpu> {
         Err(Error::Unavailable {

@@ -56,10 +56,7 @@ fn begin_round(row: u32, round: u32) -> u32 {
 
 // All lists, which fit.
 fn gather(row: u32) {
-    for (var round = 0u; round < p.list_parts; round += WG) {
-        let parts = begin_round(row, round);
 #paste each_listed list[to + i_$j] = e_$j;
-    }
     workgroupBarrier();
 }
 
@@ -79,24 +76,15 @@ fn gather_leading(row: u32, need: u32, threshold: u32) -> u32 {
     if (threshold == 0u) {
         var lowest = 0xffffffffu;
         var most = 0u;
-        for (var round = 0u; round < p.list_parts; round += WG) {
-            let parts = begin_round(row, round);
 #paste each_listed lowest = min(lowest, e_$j.x); most = max(most, e_$j.x);
-        }
         let range = range_of(lowest, most);
         least = range.x;
         shift = bin_shift(range.y - range.x);
     }
-    for (var round = 0u; round < p.list_parts; round += WG) {
-        let parts = begin_round(row, round);
 #paste each_listed atomicAdd(&bins[bin_at(LAST_BIN - listed_bin(e_$j.x, least, shift))], 1u);
-    }
     workgroupBarrier();
     let limit = LAST_BIN - pick(0u, need - 1u).x;
-    for (var round = 0u; round < p.list_parts; round += WG) {
-        let parts = begin_round(row, round);
 #paste each_listed if (listed_bin(e_$j.x, least, shift) >= limit) { append_listed(e_$j); }
-    }
     workgroupBarrier();
     let found = atomicLoad(&appended);
     workgroupBarrier();

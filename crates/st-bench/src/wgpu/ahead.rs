@@ -9,7 +9,11 @@ use st_core::ops::rank_entry::RankPlan;
 
 /// Compiles and tests the kernels of plans, as many as can be begun in that time. What fails says so
 /// where the plan is tried.
-pub(super) fn prepare(exec: &WgpuExecutor, plans: &[RankPlan], limit: Duration) {
+pub(super) fn prepare<'a>(
+    exec: &WgpuExecutor,
+    plans: impl IntoIterator<Item = &'a RankPlan>,
+    limit: Duration,
+) {
     let begun = Instant::now();
     let mut known = HashSet::new();
     let mut needed: Vec<&RankPlan> = Vec::new();

@@ -74,8 +74,7 @@ impl Bench<'_> {
         report.checked_rows = rows.len();
         // The first that is right by the CPU is what the others are compared with.
         let plans = self.plans(&planned)?;
-        let all: Vec<RankPlan> = plans.iter().map(|(_, plan)| plan.clone()).collect();
-        ahead::prepare(self.exec, &all, Duration::MAX);
+        ahead::prepare(self.exec, plans.iter().map(|(_, plan)| plan), Duration::MAX);
         for (name, plan) in plans {
             let kept = !candidates.is_empty();
             match self.candidate(&place, name.clone(), &plan, &rows, kept) {
@@ -111,21 +110,29 @@ impl Bench<'_> {
             plans.push((text.clone(), RankPlan::by_hand(planned.problem, planned.caps, choice)));
         }
         if self.args.all_kinds {
-            let with = |subgroups: bool| planned.caps.with_subgroup(planned.caps.lane, subgroups);
-            for subgroups in [true, false] {
-                let caps = with(subgroups && planned.caps.subgroups);
-                let kinds = MergeKind::ALL.iter().flat_map(|mk| [(mk, false), (mk, true)]);
-                for (mk, two) in kinds {
-                    let mut knowledge = Knowledge::default();
-                    let rule = format!("mk: {}; use_2ce: {two}", mk.code());
-                    knowledge.add_rules("forced", rule.as_bytes())?;
-                    let forced = planner(&planned.problem, &caps, &knowledge);
-                    let obeyed = (forced.choice.mk, forced.choice.use_2ce) == (*mk, two);
-                    if obeyed && (subgroups || planned.caps.subgroups) {
-                        let commands = if two { "two commands" } else { "one command" };
-                        let lanes = if subgroups { "" } else { ", no subgroups" };
-                        plans.push((format!("{}, {commands}{lanes}", mk.name()), forced));
-                    }
+            plans.extend(Self::kinds(planned)?);
+        }
+        Ok(plans)
+    }
+
+    /// What the planner makes of each merge kind, in one command and in two, with subgroups and
+    /// without.
+    fn kinds(planned: &RankPlan) -> Result<Vec<(String, RankPlan)>> {
+        let caps = planned.caps;
+        let twins: &[bool] = if caps.subgroups { &[true, false] } else { &[false] };
+        let mut plans = Vec::new();
+        for &subgroups in twins {
+            let own = caps.with_subgroup(caps.lane, subgroups);
+            let lanes = if subgroups == caps.subgroups { "" } else { ", no subgroups" };
+            for (mk, two) in MergeKind::ALL.iter().flat_map(|mk| [(mk, false), (mk, true)]) {
+                let mut knowledge = Knowledge::default();
+                let rule = format!("mk: {}; use_2ce: {two}", mk.code());
+                knowledge.add_rules("forced", rule.as_bytes())?;
+                let forced = planner(&planned.problem, &own, &knowledge);
+                // A kind that cannot be run so becomes another.
+                if (forced.choice.mk, forced.choice.use_2ce) == (*mk, two) {
+                    let commands = if two { "two commands" } else { "one command" };
+                    plans.push((format!("{}, {commands}{lanes}", mk.name()), forced));
                 }
             }
         }

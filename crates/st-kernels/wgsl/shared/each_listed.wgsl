@@ -1,8 +1,9 @@
-// Pasted where each entry of `parts` lists of a row from list `round` on is to be looked at: `e_$j`, to go
-// to place `to + i_$j` if all are gathered; what is to be done is said behind the name. `starts` has the
-// lists' places. Each list has as many threads as there are for it, eight at least (or the whole
-// workgroup); each thread asks for several entries before it looks at any.
-    {
+// Pasted where each entry of all lists of `row` is to be looked at: `e_$j`, to go to place `to + i_$j` if
+// all are gathered; what is to be done is said behind the name. Each list has as many threads as there
+// are for it, eight at least (or the whole workgroup); each thread asks for several entries before it
+// looks at any.
+    for (var round = 0u; round < p.list_parts; round += WG) {
+        let parts = begin_round(row, round);
         let on = min(WG, max(8u, 1u << (31u - countLeadingZeros(max(WG / parts, 1u)))));
         let first = tid % on;
         // Threads that are left over have none.
