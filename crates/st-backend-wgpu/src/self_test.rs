@@ -8,7 +8,7 @@
 use st_kernels::wgsl::Permutation;
 use st_rank::{
     CompactPlan, CompactProblem, DType, DeviceCaps, Element, Error, Input, Lengths, Problem,
-    RankPlan, Result, bf16, f16,
+    RankKind, RankPlan, Result, bf16, f16,
 };
 
 use crate::batches::{self, Rows, map_of};
@@ -25,6 +25,9 @@ const MARGIN: usize = 1;
 
 /// A row stride of so many elements, or a multiple, is whole vectors.
 const WHOLE: usize = 8;
+
+/// So many ranks are not worth a search for a smaller question.
+const FEW: usize = 1 << 10;
 
 /// The kernels of a plan, each once.
 pub(crate) fn permutations(layout: &Layout) -> Vec<Permutation> {
@@ -84,42 +87,51 @@ pub(crate) async fn selection(
     needed(gpu, permutations, true).map(|_| ())
 }
 
-/// The plan's kernels on the fewest columns.
+/// The plan's kernels on the fewest columns; of many ranks, on a share of them: which kernels and samples
+/// are needed depends on how many of how many columns are wanted.
 fn small(
     plan: &RankPlan,
     caps: &DeviceCaps,
     most_lanes: u32,
     permutations_wanted: &[Permutation],
 ) -> Layout {
-    let of = |cols: usize, row_stride: usize| {
+    let of = |cols: usize, k: usize, row_stride: usize| {
         let lengths = match plan.problem.lengths {
             Lengths::Padded => Lengths::Padded,
             Lengths::Full | Lengths::Ragged => Lengths::Full,
         };
-        let problem = Problem { rows: ROWS, cols, row_stride, lengths, ..plan.problem };
+        let problem = Problem { rows: ROWS, cols, k, row_stride, lengths, ..plan.problem };
         let plan = RankPlan::by_hand(problem, plan.caps, plan.choice);
         let fits =
             problem.check().is_ok() && st_kernels::check(&plan.choice, &problem, caps).is_ok();
         (fits, Layout::new(&plan, caps, most_lanes, map_of(&problem)))
     };
     let most = plan.problem.cols;
-    // A part and a bit, so that parts are told apart, and an odd number.
-    let least = plan.problem.k.max(plan.choice.ch as usize).max(64) + 37;
-    let mut cols = least.min(most);
-    loop {
-        // Rows that begin anywhere; where the kernels want whole vectors, those that do not.
-        for row_stride in [cols + MARGIN, cols.next_multiple_of(WHOLE)] {
-            let (fits, layout) = of(cols, row_stride);
-            if fits && permutations(&layout) == permutations_wanted {
-                return layout;
+    let first_ranks = matches!(plan.problem.kind, RankKind::TopK | RankKind::BottomK);
+    let shares: &[usize] = if first_ranks { &[4096, 256, 16, 1] } else { &[1] };
+    for share in shares {
+        let k = plan.problem.k / share;
+        if *share > 1 && k < FEW {
+            continue;
+        }
+        // A part and a bit, so that parts are told apart, and an odd number.
+        let least = k.max(plan.choice.ch as usize).max(64) + 37;
+        let mut cols = least.min(most);
+        loop {
+            // Rows that begin anywhere; where the kernels want whole vectors, those that do not.
+            for row_stride in [cols + MARGIN, cols.next_multiple_of(WHOLE)] {
+                let (fits, layout) = of(cols, k, row_stride);
+                if fits && permutations(&layout) == permutations_wanted {
+                    return layout;
+                }
             }
+            if cols >= most.div_ceil(*share).max(least).min(most) {
+                break;
+            }
+            cols = cols.saturating_mul(2).min(most);
         }
-        if cols >= most {
-            break;
-        }
-        cols = cols.saturating_mul(2).min(most);
     }
-    of(most, most.next_multiple_of(WHOLE)).1
+    of(most, plan.problem.k, most.next_multiple_of(WHOLE)).1
 }
 
 /// Elements' bits, in the lower part of a word: ties, zeros and NaN of both signs, all exponents.
@@ -247,9 +259,37 @@ fn failed<'a>(gpu: &Gpu, wrong: impl Iterator<Item = &'a Permutation> + Clone) -
 
 #[cfg(test)]
 mod tests {
-    use st_rank::RankKind;
+    use st_rank::{Choice, MergeDetail, MergeKind};
 
     use super::*;
+
+    #[test]
+    fn a_million_of_a_hundred_million_is_not_asked() {
+        let caps = DeviceCaps::wgpu(32, true, 1024).with_shared_mem(48 << 10).with_cores(132);
+        let of = |wg, ch| Choice {
+            mk: MergeKind::Filter,
+            mkd: MergeDetail::Auto,
+            tile: 16_384,
+            ctile: 3072,
+            use_2ce: true,
+            wg,
+            kl: 32,
+            ch,
+        };
+        for (cols, k, choice) in [
+            (100_000_000, 1_000_000, of(1024, 761_856)),
+            (100_000_000, 1_000_000, of(512, 380_928)),
+            (268_435_456, 262_144, of(512, 2_035_712)),
+            (67_108_864, 100, of(512, 512_000)),
+        ] {
+            let problem = Problem::new(RankKind::TopK, 1, cols, k);
+            let plan = RankPlan::by_hand(problem, caps, choice);
+            let wanted = permutations(&Layout::new(&plan, &caps, 65_535, map_of(&problem)));
+            let asked = small(&plan, &caps, 65_535, &wanted);
+            assert_eq!(permutations(&asked), wanted);
+            assert!(asked.problem.cols < 5_000_000, "{:?}", asked.problem);
+        }
+    }
 
     #[test]
     fn the_question_has_what_kernels_get_wrong() {

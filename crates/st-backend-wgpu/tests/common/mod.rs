@@ -2,6 +2,8 @@
 
 #![allow(dead_code, reason = "shared by several test crates")]
 
+pub(crate) mod hostile;
+
 use std::sync::LazyLock;
 
 use st_backend_wgpu::WgpuExecutor;

@@ -5,6 +5,7 @@
 mod ahead;
 mod bounds;
 mod choices;
+mod compact;
 mod fill;
 mod measure;
 mod report;
@@ -48,6 +49,10 @@ pub(crate) struct Args {
     /// Also try every candidate of the planner, and time the best one.
     #[arg(long)]
     sweep: bool,
+    /// Instead, time compactions from the host and back, in one command and in two: of what lies between
+    /// the first row's greatest element and its k-th.
+    #[arg(long)]
+    compact: bool,
     /// Seconds of a cell's sweep; candidates for which no time is left are counted.
     #[arg(long, default_value_t = 20.0)]
     seconds: f64,
@@ -113,6 +118,9 @@ pub(crate) fn run(args: &Args) -> Result<bool> {
     };
     note(&report.head());
     let bench = Bench { args, exec: &exec, clock: &clock, caps, bandwidth, software };
+    if args.compact {
+        return compactions(&bench, &cells);
+    }
     for cell in &cells {
         let done = match cell.dtype {
             DType::F32 => bench.cell::<f32>(cell),
@@ -136,6 +144,27 @@ pub(crate) fn run(args: &Args) -> Result<bool> {
         answer(&report.table());
     }
     Ok(!report.wrong())
+}
+
+/// A line for each cell; false if a result was wrong.
+fn compactions(bench: &Bench<'_>, cells: &[Cell]) -> Result<bool> {
+    let mut right = true;
+    for cell in cells {
+        let line = match cell.dtype {
+            DType::F32 => bench.compact::<f32>(cell),
+            DType::F16 => bench.compact::<f16>(cell),
+            DType::Bf16 => bench.compact::<bf16>(cell),
+            DType::I32 => bench.compact::<i32>(cell),
+            DType::U32 => bench.compact::<u32>(cell),
+            dtype => Err(format!("no WGSL kernel reads {dtype}").into()),
+        };
+        let line = line.unwrap_or_else(|error| {
+            right = false;
+            format!("{cell}: {error}")
+        });
+        answer(&line);
+    }
+    Ok(right)
 }
 
 /// Bytes that a cell's call must read and write at least.

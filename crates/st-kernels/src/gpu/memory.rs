@@ -13,9 +13,10 @@ const SMALL_BYTES: u64 = 64;
 
 /// Shared memory of a sum over a workgroup.
 pub(super) const fn scan_bytes(wg: u32) -> u64 {
-    // For each stretch a word for each thread, one between, one for their sum and one for where they
-    // begin; and one for all.
-    (wg.div_ceil(STRETCH) as u64 * (STRETCH as u64 + 3) + 1) * 4
+    // A word for each value and one between stretches; the same for their sums; the sums of those.
+    let sums = wg.div_ceil(STRETCH) as u64;
+    let tops = sums.div_ceil(STRETCH as u64);
+    ((sums + tops) * (STRETCH as u64 + 1) + tops) * 4
 }
 
 /// Shared memory of radix selection beside its list.

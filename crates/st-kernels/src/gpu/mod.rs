@@ -48,14 +48,17 @@ pub const MAX_PARTS: usize = 1 << 12;
 /// Bins of the histograms in shared memory: digits of 11 bits.
 pub const HISTOGRAM: u32 = 1 << 11;
 
-/// Threads whose values one of them adds up, where a workgroup sums.
-pub const STRETCH: u32 = 32;
+/// Values that one thread adds up, where a workgroup sums.
+pub const STRETCH: u32 = 8;
 
 /// Candidates that a thread holds in registers while a list is ordered by bins.
 pub const MOST_BINNED: u32 = 8;
 
 /// Columns that a thread of the filter kernel sweeps at once: one bit for each in a word.
 pub const MOST_SWEPT: u32 = 32;
+
+/// Vectors of a sample that stand together: the 64 bytes that memory gives at once.
+pub const NEIGHBOURS: u32 = 4;
 
 /// Vectors of a row that a thread can hold in registers.
 pub const MOST_HELD: u32 = 8;
@@ -365,7 +368,8 @@ mod tests {
         assert_eq!((split.workgroups, split.commands), (64 * 8, 2));
         let lists = 64 * 8 * (1024 + 1) * 8;
         assert_eq!(split.scratch_bytes, lists, "the parts' lists, and what each holds");
-        let radix = (2048 + 64) * 4 + (256 / 32 * 35 + 1) * 4 + 64;
+        let sum = ((32 + 4) * 9 + 4) * 4;
+        let radix = (2048 + 64) * 4 + sum + 64;
         assert_eq!(split.shared_bytes, radix + 257 * 4 + 1024 * 8, "to merge takes more");
         let whole = footprint(&choice(MergeKind::Filter), &p, caps);
         assert_eq!(whole.shared_bytes, 256 * 4 * 8 + radix, "a list and histograms");

@@ -24,6 +24,9 @@ const MISLED: f64 = 16.118;
 /// How many standard deviations more than expected a list has room for.
 const SPREAD: f64 = 6.0;
 
+/// Threads of the greatest workgroup that has 128 registers for each, where a multiprocessor has 65,536.
+const LARGE_GROUP: u32 = 512;
+
 /// The least r for which more than r of a Poisson variable with this mean are rarer than
 /// [`MISLED`], by Chernoff's bound: r ln(r / mean) - r + mean = L, by Newton's method from
 /// Bernstein's bound.
@@ -63,7 +66,11 @@ pub fn sample(choice: &Choice, problem: &Problem, caps: &DeviceCaps) -> Sample {
         return Sample { vectors: step_vectors(choice.tile, choice.wg, problem.dtype).1, ..of(8) };
     }
     let fits = |s: &Sample| s.most <= room && s.rank <= choice.wg;
+    // Greater workgroups have no registers for more, and have as much of the row with half as many.
+    let most = if choice.wg > LARGE_GROUP { 4 } else { 8 };
     // Lists in device memory are all read several times: the fewer the better.
-    let sizes: &[u32] = if room.is_finite() { &[1, 2, 4, 8] } else { &[32, 16, 8] };
-    sizes.iter().map(|&vectors| of(vectors)).find(fits).unwrap_or_else(|| of(8))
+    let (sizes, most_vectors): (&[u32], u32) =
+        if room.is_finite() { (&[1, 2, 4, 8], most) } else { (&[16, 8, 4], 2 * most) };
+    let sizes = sizes.iter().filter(|&&n| n <= most_vectors);
+    sizes.map(|&vectors| of(vectors)).find(fits).unwrap_or_else(|| of(most))
 }

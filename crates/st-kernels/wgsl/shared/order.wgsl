@@ -2,25 +2,12 @@
 // their indices, where all keys are the same) and counting within a bin; by the network where they
 // crowd into few bins.
 
-var<workgroup> key_least: atomic<u32>;
-var<workgroup> key_most: atomic<u32>;
+#import marks
+
 var<workgroup> bin_most: atomic<u32>;
 
 // Of one bin; counting takes its square.
 const CROWDED: u32 = 192u;
-
-// The least and the greatest of all threads' values; `key_least` and `key_most` are reset, behind a
-// barrier.
-fn range_of(least: u32, most: u32) -> vec2<u32> {
-    if (least == group_min(least)) {
-        atomicMin(&key_least, least);
-    }
-    if (most == group_max(most)) {
-        atomicMax(&key_most, most);
-    }
-    workgroupBarrier();
-    return vec2<u32>(atomicLoad(&key_least), atomicLoad(&key_most));
-}
 
 #ifdef BINNED
 // The rank of a candidate, the list being in the order of bins, each of which says where it ends; or
@@ -99,14 +86,15 @@ fn order_found(row: u32, c: u32, need: u32, keyed: bool) {
 #end
     }
 #unroll j LIST_EACH
+    let mark_$j = mark_of(e_$j);
     if ($ju * WG + tid < c) {
-        least = min(least, e_$j.x);
-        most = max(most, e_$j.x);
+        least = min(least, mark_$j);
+        most = max(most, mark_$j);
     }
 #end
     workgroupBarrier();
     var range = range_of(least, most);
-    // Where all keys are the same, the inverted indices make the order.
+    // Where all marks are the same, the inverted indices make the order.
     let alike = range.x == range.y;
     if (alike) {
         least = 0xffffffffu;
@@ -126,10 +114,11 @@ fn order_found(row: u32, c: u32, need: u32, keyed: bool) {
         range = range_of(least, most);
     }
     least = range.x;
-    let shift = bin_shift(range.y - least);
+    let reach = max(range.y - least, 1u);
 #unroll j LIST_EACH
-    let bin_$j = LAST_BIN - min((select(e_$j.x, e_$j.y, alike) - least) >> shift, LAST_BIN);
+    var bin_$j = 0u;
     if ($ju * WG + tid < c) {
+        bin_$j = bin_of(select(mark_$j, e_$j.y, alike) - least, reach);
         atomicAdd(&bins[bin_at(bin_$j)], 1u);
     }
 #end
@@ -167,16 +156,21 @@ fn order_found(row: u32, c: u32, need: u32, keyed: bool) {
         }
 #end
         workgroupBarrier();
+        // Each thread takes what stands at its places now: neighbours have a bin in common mostly, and
+        // what is not needed is left out by whole subgroups.
 #unroll j LIST_EACH
+        var placed_$j = vec2<u32>(0u);
         var rank_$j = need;
         if ($ju * WG + tid < c) {
-            rank_$j = rank_in_bin(e_$j, bin_$j, need);
+            placed_$j = list[$ju * WG + tid];
+            let above = select(mark_of(placed_$j), placed_$j.y, alike) - least;
+            rank_$j = rank_in_bin(placed_$j, bin_of(above, reach), need);
         }
 #end
         workgroupBarrier();
 #unroll j LIST_EACH
         if (rank_$j < need) {
-            list[rank_$j] = e_$j;
+            list[rank_$j] = placed_$j;
         }
 #end
         workgroupBarrier();

@@ -8,11 +8,13 @@ var<private> subgroup: u32;
 var<private> subgroups: u32;
 #endif
 
-// One thread adds up the values of a stretch; a word between stretches keeps banks apart.
-var<workgroup> scan_values: array<u32, STRETCHES * (STRETCH + 1u)>;
-var<workgroup> scan_sums: array<u32, STRETCHES>;
-// The sums of all stretches before each, and of all.
-var<workgroup> scan_starts: array<u32, STRETCHES + 1u>;
+// Three levels: a thread adds up a stretch of values, one a stretch of those sums, and each the few that
+// are left. A word between stretches keeps banks apart.
+const SUMS: u32 = (WG + STRETCH - 1u) / STRETCH;
+const TOPS: u32 = (SUMS + STRETCH - 1u) / STRETCH;
+var<workgroup> scan_values: array<u32, SUMS * (STRETCH + 1u)>;
+var<workgroup> scan_sums: array<u32, TOPS * (STRETCH + 1u)>;
+var<workgroup> scan_tops: array<u32, TOPS>;
 
 // The sum of the values of threads before this one, and of all.
 fn scan(value: u32) -> vec2<u32> {
@@ -20,40 +22,47 @@ fn scan(value: u32) -> vec2<u32> {
     let place = tid + stretch;
     scan_values[place] = value;
     workgroupBarrier();
-    if (tid < STRETCHES) {
-        // Four are read before any of them is written: one after the other would take as long again,
-        // and more take registers from the whole kernel.
+    if (tid < SUMS) {
         let first = tid * (STRETCH + 1u);
-        let end = first + min(STRETCH, WG - tid * STRETCH);
         var sum = 0u;
-        for (var at = first; at < end; at += 4u) {
-#unroll i 4
-            let v_$i = scan_values[min(at + $iu, end - 1u)];
+        // Shared memory is not cleared: places that no thread has hold anything.
+#unroll i STRETCH
+        let v_$i = select(0u, scan_values[first + $iu], tid * STRETCH + $iu < WG);
 #end
-#unroll i 4
-            if (at + $iu < end) {
-                scan_values[at + $iu] = sum;
-                sum += v_$i;
-            }
+#unroll i STRETCH
+        scan_values[first + $iu] = sum;
+        sum += v_$i;
 #end
-        }
-        scan_sums[tid] = sum;
+        scan_sums[tid + tid / STRETCH] = sum;
     }
     workgroupBarrier();
-    if (tid < STRETCHES) {
-        var earlier = 0u;
-        var all = 0u;
-        for (var i = 0u; i < STRETCHES; i += 1u) {
-            let sum = scan_sums[i];
-            earlier += select(0u, sum, i < tid);
-            all += sum;
-        }
-        scan_starts[tid] = earlier;
-        if (tid == 0u) {
-            scan_starts[STRETCHES] = all;
-        }
+    if (tid < TOPS) {
+        let first = tid * (STRETCH + 1u);
+        var sum = 0u;
+#unroll i STRETCH
+        let v_$i = select(0u, scan_sums[first + $iu], tid * STRETCH + $iu < SUMS);
+#end
+#unroll i STRETCH
+        scan_sums[first + $iu] = sum;
+        sum += v_$i;
+#end
+        scan_tops[tid] = sum;
     }
     workgroupBarrier();
+    let top = stretch / STRETCH;
+    var earlier = 0u;
+    var all = 0u;
+    for (var at = 0u; at < TOPS; at += 4u) {
+#unroll i 4
+        let t_$i = scan_tops[min(at + $iu, TOPS - 1u)];
+#end
+#unroll i 4
+        if (at + $iu < TOPS) {
+            earlier += select(0u, t_$i, at + $iu < top);
+            all += t_$i;
+        }
+#end
+    }
     // No barrier here: what the next sum writes before its first is read by none but its own thread.
-    return vec2<u32>(scan_values[place] + scan_starts[stretch], scan_starts[STRETCHES]);
+    return vec2<u32>(earlier + scan_sums[stretch + top] + scan_values[place], all);
 }

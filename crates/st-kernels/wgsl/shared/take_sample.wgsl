@@ -1,13 +1,15 @@
 // Pasted where a sample of the span `s` is wanted: a thread's vectors in `sample_0` and so on, with
 // bits in `ok_0` and so on of the elements that belong to the span. `all`: the sample is the whole span.
+// Neighbouring threads take NEIGHBOURS vectors that stand together: memory gives no less at once.
 #ifdef SUBGROUP
-    // Neighbours of a sorted row go to different subgroups.
-    let dealt = lane * subgroups + subgroup;
+    // What stands near each other in a sorted row goes to different subgroups.
+    let dealt = (lane / NEIGHBOURS * subgroups + subgroup) * NEIGHBOURS + lane % NEIGHBOURS;
 #else
     let dealt = tid;
 #endif
-    let each = s.count / (WG * SAMPLE);
-    let rest = s.count % (WG * SAMPLE);
+    let places = WG * SAMPLE / NEIGHBOURS;
+    let each = s.count / places;
+    let rest = s.count % places;
 #unroll j SAMPLE
     var sample_$j = vec4<u32>(0u);
 #ifdef RESIDENT
@@ -15,7 +17,9 @@
     sample_$j = held_$j;
 #else
     let nth_$j = $ju * WG + dealt;
-    let i_$j = select(nth_$j * each + nth_$j * rest / (WG * SAMPLE), nth_$j, all);
+    let place_$j = nth_$j / NEIGHBOURS;
+    let spread_$j = place_$j * each + place_$j * rest / places + nth_$j % NEIGHBOURS;
+    let i_$j = select(spread_$j, nth_$j, all);
     if (i_$j < s.whole) {
         sample_$j = vectors[s.first + i_$j];
     }

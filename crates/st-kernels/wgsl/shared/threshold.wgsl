@@ -1,6 +1,6 @@
 // A key that some more than `most` elements of a span reach, from a sample of it.
 //
-// Each thread takes SAMPLE vectors, spread evenly over the span. The sample's r-th key from the
+// Each thread takes SAMPLE vectors, a few together, spread evenly over the span. The sample's r-th key from the
 // top is the threshold, r being so great that fewer than `most` elements reach it about once in ten
 // million random spans; then the caller selects in another way. Where the sample is the whole span,
 // r is `most` itself. To find it, the threads' greatest keys give a lower bound that at least r of

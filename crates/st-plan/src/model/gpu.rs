@@ -27,7 +27,7 @@ mod variants;
 const WGPU_COMMAND_NS: f64 = 4_800.0;
 const CUDA_COMMAND_NS: f64 = 2_000.0;
 /// A further dispatch that depends on the first.
-const WGPU_NEXT_NS: f64 = 8_500.0;
+const WGPU_NEXT_NS: f64 = 7_500.0;
 const CUDA_NEXT_NS: f64 = 1_200.0;
 /// Bytes per nanosecond where nothing was measured: an integrated GPU; a data-centre one.
 const WGPU_BANDWIDTH: f64 = 100.0;
@@ -38,12 +38,15 @@ const LATENCY_NS: f64 = 700.0;
 const CORE_OPS: f64 = 96.0;
 /// Operations of one thread in a nanosecond when nothing waits: it issues every fourth cycle.
 const THREAD_OPS: f64 = 0.15;
+/// The same where it works on several vectors at once.
+const VECTOR_OPS: f64 = 0.175;
 /// Threads a multiprocessor holds.
 const CORE_THREADS: f64 = 2_048.0;
 /// Workgroups it holds.
 const CORE_GROUPS: f64 = 32.0;
-/// Columns that one thread has in flight at most: what its registers hold.
-const MOST_IN_FLIGHT: f64 = 16.0;
+/// Columns that one thread has in flight at most: what its registers hold, if a multiprocessor has no more
+/// than [`SPILLING_GROUP`] of them; half as many if it has.
+const MOST_IN_FLIGHT: f64 = 32.0;
 /// Making a key and comparing it.
 const KEY_OPS: f64 = 30.0;
 /// Testing for hits after a tile: a vote and a branch.
@@ -61,16 +64,21 @@ const COUNT_OPS: f64 = 40.0;
 /// The same by the radix kernel, which reads vectors.
 const RADIX_OPS: f64 = 18.0;
 /// Comparing an element of a vector with a threshold; and keeping one that reaches it.
-const FILTER_OPS: f64 = 9.0;
+const FILTER_OPS: f64 = 8.0;
 const HIT_OPS: f64 = 200.0;
 /// Drawing a sample and finding a threshold in it, and more for each thread.
 const SAMPLE_NS: f64 = 600.0;
 const SAMPLE_EACH_NS: f64 = 2.5;
 /// Bytes that are moved for each vector of a sample, and bytes per nanosecond of one workgroup.
-const SAMPLED_BYTES: f64 = 32.0;
+const SAMPLED_BYTES: f64 = 16.0;
 const GROUP_RATE: f64 = 43.0;
 /// The same of a row in registers, which is its own sample, for each thread.
 const RESIDENT_NS: f64 = 3.0;
+/// Threads beyond which a filter of 16-bit elements, or with so many vectors of a sample, lacks registers,
+/// and how much longer its phases beside the sweep take then.
+const SPILLING_GROUP: f64 = 512.0;
+const SPILLING_SAMPLE: u32 = 4;
+const SPILLED: f64 = 3.0;
 /// Ordering a list of few, and of more: by bins, of which each thread has some, and for each candidate of
 /// a thread.
 const FEW_NS: f64 = 1_000.0;
@@ -84,6 +92,9 @@ const GROUP_OPS: f64 = 15.0;
 /// Comparing a candidate with another, where they are counted; and taking it through a network.
 const RANK_OPS: f64 = 4.0;
 const NETWORK_OPS: f64 = 85.0;
+/// Threads that share a list where a merge gathers many, and how long it takes to go to the next.
+const LISTING_THREADS: f64 = 8.0;
+const TURN_NS: f64 = 700.0;
 /// A further dispatch of a merge in device memory, with what each of its workgroups does before it
 /// looks at candidates.
 const STAGE_NS: f64 = 4_000.0;
@@ -195,9 +206,11 @@ impl<'a> Model<'a> {
             MergeKind::Warp => tile / f64::from(self.caps.lane),
             _ => tile / wg,
         }
-        .clamp(1.0, MOST_IN_FLIGHT);
+        .clamp(1.0, MOST_IN_FLIGHT * if wg * on_core > SPILLING_GROUP { 0.5 } else { 1.0 });
         let active = groups.min(cores * resident) * wg * in_flight * self.bytes;
-        let bandwidth = self.bandwidth * (active / (self.bandwidth * LATENCY_NS)).min(1.0);
+        // The more is in flight, the less often memory waits: 16 columns for each of a multiprocessor's 512
+        // threads took a tenth longer than 32.
+        let bandwidth = self.bandwidth * (active / (self.bandwidth * LATENCY_NS)).tanh();
         let input = self.rows * self.problem.cols as f64 * self.bytes;
         let again = f64::from(needs.reads - 1)
             / if (self.caps.l2 as f64) > input { L2_FACTOR } else { 1.0 };
@@ -205,7 +218,8 @@ impl<'a> Model<'a> {
         let memory = (input * (1.0 + again)) / bandwidth + output / self.bandwidth;
 
         let (ops, tail) = self.work(choice, n, b);
-        let rate = (wg * THREAD_OPS).min(CORE_OPS / on_core);
+        let thread = if choice.mk == MergeKind::Filter { VECTOR_OPS } else { THREAD_OPS };
+        let rate = (wg * thread).min(CORE_OPS / on_core);
         // The warp kernels do one part in each subgroup of a workgroup, or several.
         let parts_of_group = match choice.mk {
             MergeKind::Warp if is_grouped(choice.mk, choice.mkd) => wg / f64::from(GROUP),
@@ -246,7 +260,8 @@ impl<'a> Model<'a> {
         let fits = most <= merge_entries(choice, self.problem, &self.caps) as f64;
         // Lists that do not fit are read twice, or three times.
         let reads = if fits { 1.0 } else { 3.0 };
-        let gather = all / wg * 4.0 / THREAD_OPS * reads;
+        let turns = (parts * LISTING_THREADS / wg).ceil() * TURN_NS;
+        let gather = (all / wg * 4.0 / THREAD_OPS + turns) * reads;
         let taken = if fits { all } else { 2.0 * b };
         self.next_ns + lists + rounds * (gather + Self::order(taken, wg))
     }
@@ -349,7 +364,7 @@ impl<'a> Model<'a> {
             MergeKind::Filter => {
                 let sampled = sample(choice, self.problem, &self.caps);
                 let cols = self.problem.cols.max(1) as f64;
-                let ops = FILTER_OPS + HIT_OPS * sampled.most / cols;
+                let ops = FILTER_OPS + HIT_OPS * sampled.expected / cols;
                 let room = match choice.use_2ce {
                     true => cols,
                     false => wg * kl,
@@ -368,7 +383,12 @@ impl<'a> Model<'a> {
                 } else {
                     SAMPLE_NS + wg * SAMPLE_EACH_NS + drawn / GROUP_RATE
                 };
-                (ops * waste + again, draw + order)
+                // What registers lack is kept in shared memory.
+                let few = merges_in_memory(choice, self.problem, &self.caps)
+                    || sampled.vectors < SPILLING_SAMPLE;
+                let many = self.bytes < 4.0 || !few;
+                let spilled = if wg > SPILLING_GROUP && many { SPILLED } else { 1.0 };
+                (ops * waste + again, (draw + order) * spilled)
             }
         }
     }

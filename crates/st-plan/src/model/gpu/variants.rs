@@ -66,7 +66,9 @@ impl Model<'_> {
             // Not more than a part has.
             MergeKind::Filter => {
                 let most = whole(swept / vectors(1).max(1));
-                [most.min(swept / 2), most, most]
+                let half = most.min(swept / 2);
+                // Great workgroups have no registers for eight vectors.
+                if f64::from(wg) > SPILLING_GROUP { [half, most, most] } else { [most, half, half] }
             }
             _ => [tile, tile / 2, tile.saturating_mul(2)],
         };
