@@ -3,7 +3,8 @@
 //!
 //! The question is put through the plan's own dispatches, so that its first and second command are
 //! tested together. Which kernels those are depends on the plan's sizes (of the lists in shared
-//! memory, for one): the fewest columns are taken that need the same kernels, at most the plan's.
+//! memory, for one): few columns are taken that need the same kernels, at most the plan's; of many first
+//! or last ranks, a share of them.
 
 use st_kernels::wgsl::Permutation;
 use st_rank::{
@@ -108,6 +109,7 @@ fn small(
     };
     let most = plan.problem.cols;
     let first_ranks = matches!(plan.problem.kind, RankKind::TopK | RankKind::BottomK);
+    // The least share first that needs the same kernels.
     let shares: &[usize] = if first_ranks { &[4096, 256, 16, 1] } else { &[1] };
     for share in shares {
         let k = plan.problem.k / share;

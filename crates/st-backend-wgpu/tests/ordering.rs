@@ -20,6 +20,29 @@ const CHOICE: Choice = Choice {
 
 const K: usize = 700;
 
+/// As many, with more threads: the threshold is found by all sizes here, and more candidates reach it than
+/// are wanted.
+const SAMPLED: Choice = Choice { tile: 2048, wg: 512, kl: 2, ..CHOICE };
+
+#[test]
+fn more_candidates_than_are_wanted() {
+    let exec = executor();
+    for dtype in [DType::F32, DType::Bf16] {
+        for cols in [9001, 70_000] {
+            for (kind, k) in [
+                (RankKind::TopK, 400),
+                (RankKind::BottomK, 400),
+                (RankKind::Range { start: 150 }, 250),
+            ] {
+                for sorted in [true, false] {
+                    let problem = Problem::new(kind, 2, cols, k).with_dtype(dtype);
+                    ask_all(&exec, SAMPLED, problem.with_sorted(sorted));
+                }
+            }
+        }
+    }
+}
+
 #[test]
 fn any_type_and_order() {
     let exec = executor();

@@ -330,7 +330,8 @@ impl Permutation {
     pub fn source(&self, dialect: Dialect) -> String {
         let mut out = String::new();
         if dialect.web && self.subgroup {
-            out.push_str("enable subgroups;\n");
+            // What lanes of a subgroup do apart is known and allowed for (votes.wgsl).
+            out.push_str("enable subgroups;\ndiagnostic(off, subgroup_uniformity);\n");
         }
         let per: u32 = if self.half { 8 } else { 4 };
         let histogram_bits = if self.range { 10 } else { gpu::HISTOGRAM.ilog2() };
@@ -391,6 +392,7 @@ impl Permutation {
         for (name, on) in [
             ("HALF", self.half),
             ("SUBGROUP", self.subgroup),
+            ("WEB", dialect.web),
             ("SUBGROUP_BARRIER", self.subgroup && dialect.subgroup_barrier),
             ("TWO", self.two),
             ("NETWORK", self.network || self.stage == Stage::GroupNetwork),

@@ -1,82 +1,14 @@
 //! Every permutation is valid WGSL, has the bindings that the host makes, and can be translated for
 //! Vulkan, Metal and DX12.
 
+mod product;
+
 use naga::back::{hlsl, msl, spv};
 use naga::front::wgsl;
 use naga::valid::{Capabilities, ModuleInfo, SubgroupOperationSet, ValidationFlags, Validator};
 use naga::{AddressSpace, Module, ShaderStage, StorageAccess};
-use st_kernels::wgsl::{Compaction, Dialect, Permutation, Stage};
-
-/// The flags that matter to a stage's source.
-fn flags(stage: Stage) -> &'static [fn(&mut Permutation)] {
-    match stage {
-        Stage::Warp => &[|p| p.two = true, |p| p.network = true],
-        Stage::Radix => &[|p| p.two = true, |p| p.resident = true, |p| p.range = true],
-        Stage::Filter => &[
-            |p| p.two = true,
-            |p| p.resident = true,
-            |p| p.refine = true,
-            |p| p.vectors += 64,
-            |p| p.dense = true,
-        ],
-        Stage::Merge | Stage::Settle => &[|p| p.range = true],
-        Stage::Compact => {
-            &[|p| p.compaction = Compaction::Count, |p| p.compaction = Compaction::Apply]
-        }
-        Stage::GroupRank | Stage::GroupNetwork => {
-            &[|p| p.full = true, |p| p.kl = 8, |p| p.partial = 4]
-        }
-        Stage::Range
-        | Stage::Coarse
-        | Stage::Fine
-        | Stage::Starts
-        | Stage::Scatter
-        | Stage::Rank => &[],
-        _ => &[|p| p.two = true],
-    }
-}
-
-/// The full product of what matters to the source, at some sizes.
-fn permutations() -> Vec<Permutation> {
-    let mut all = Vec::new();
-    for stage in Stage::ALL {
-        for wg in [64, 96, 256, 1024] {
-            for (half, subgroup) in [(false, false), (false, true), (true, false), (true, true)] {
-                if subgroup && !stage.uses_subgroups() || stage.needs_subgroups() && !subgroup {
-                    continue;
-                }
-                let flags = flags(stage);
-                for set in 0..1u32 << flags.len() {
-                    let short = matches!(stage, Stage::GroupRank | Stage::GroupNetwork);
-                    let vectors = if short { 4 } else { 2 * wg };
-                    let base = Permutation::new(stage, wg);
-                    let mut one = Permutation {
-                        half,
-                        subgroup,
-                        cap: 1024,
-                        tile: 2 * wg,
-                        vectors,
-                        sample: 2,
-                        each: 2,
-                        kl: 4,
-                        ..base
-                    };
-                    flags
-                        .iter()
-                        .enumerate()
-                        .filter(|(i, _)| set >> i & 1 == 1)
-                        .for_each(|(_, flag)| flag(&mut one));
-                    // A part in registers is its own sample.
-                    if stage == Stage::Filter && one.resident {
-                        one.sample = one.vectors.div_ceil(wg);
-                    }
-                    all.push(one);
-                }
-            }
-        }
-    }
-    all
-}
+use product::permutations;
+use st_kernels::wgsl::{Dialect, Permutation, Stage};
 
 fn validated(source: &str) -> Result<(Module, ModuleInfo), String> {
     let module = wgsl::parse_str(source).map_err(|e| e.emit_to_string(source))?;
@@ -171,6 +103,10 @@ fn browsers_are_told_of_subgroups() {
     let with = Permutation { subgroup: true, ..Permutation::new(Stage::Radix, 64) };
     let web = Dialect { web: true, ..Dialect::default() };
     assert!(with.source(web).starts_with("enable subgroups;\n"));
-    assert!(!Permutation::new(Stage::Radix, 64).source(web).contains("enable"));
+    let radix = Permutation::new(Stage::Radix, 64);
+    assert!(!radix.source(web).contains("enable"));
+    // What barriers depend on, too; no other driver pays for it.
+    assert!(radix.source(web).contains("workgroupUniformLoad"));
+    assert!(!radix.source(Dialect::default()).contains("workgroupUniformLoad"));
     assert!(!with.source(Dialect::default()).contains("enable"));
 }

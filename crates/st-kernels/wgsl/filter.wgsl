@@ -106,7 +106,7 @@ fn sweep(s: Span, least: u32, room: u32, base: u32) -> u32 {
     }
 #endif
     workgroupBarrier();
-    let count = atomicLoad(&appended);
+    let count = uniform_of(atomicLoad(&appended));
     workgroupBarrier();
     return count;
 }
@@ -116,7 +116,7 @@ fn sweep(s: Span, least: u32, room: u32, base: u32) -> u32 {
 // before that key, and of those that have it the first, so that there are `need` of them, in order but
 // where they go to device memory. Or some number greater than `room`, if that cannot be.
 fn sweep_apart(s: Span, sampled: Span, least: u32, need: u32, room: u32, base: u32) -> u32 {
-    let key = least_sampled(sampled, key_of_raw(least));
+    let key = uniform_of(least_sampled(sampled, key_of_raw(least)));
     var above = 0u;
     if (key != 0xffffffffu) {
         above = sweep(s, key + 1u, room, base);
@@ -163,7 +163,7 @@ fn take_ties(s: Span, key: u32, want: u32, base: u32) -> u32 {
                 place += 1u;
             }
         }
-        found += places.y;
+        found = uniform_of(found + places.y);
     }
     workgroupBarrier();
     return min(found, want);

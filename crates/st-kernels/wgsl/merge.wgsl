@@ -122,7 +122,7 @@ fn gather_best(row: u32, need: u32) -> u32 {
     }
     workgroupBarrier();
     for (var part = 0u; part < p.list_parts; part += 1u) {
-        let count = count_of(row, part);
+        let count = uniform_of(count_of(row, part));
         let base = list_base(row, part);
         for (var at = 0u; at < count; at += WG) {
             if (at + tid < count) {
@@ -132,7 +132,7 @@ fn gather_best(row: u32, need: u32) -> u32 {
                 }
             }
             workgroupBarrier();
-            have += atomicLoad(&appended);
+            have = uniform_of(have + atomicLoad(&appended));
             workgroupBarrier();
             if (tid == 0u) {
                 atomicStore(&appended, 0u);
@@ -156,7 +156,7 @@ fn run(row: u32, part: u32) {
         return;
     }
     // Few threads differ from the first: all would wait for each other.
-    let usual = about_list(row, 0u).y;
+    let usual = uniform_of(about_list(row, 0u).y);
     if (tid == 0u) {
         atomicStore(&key_least, select(usual, 0xffffffffu, usual == 0u));
         atomicStore(&key_most, usual);
@@ -172,11 +172,11 @@ fn run(row: u32, part: u32) {
                 atomicMax(&key_most, about.y);
             }
         }
-        total += set_starts(total, about.x);
+        total = uniform_of(total + set_starts(total, about.x));
     }
     let agree = atomicLoad(&key_most) <= atomicLoad(&key_least);
     workgroupBarrier();
-    if (total < ranks.y || !agree) {
+    if (total < ranks.y || !is_uniform(agree)) {
         select_span(span(row, 0u, n), ranks.x, ranks.y);
         return;
     }
@@ -184,7 +184,7 @@ fn run(row: u32, part: u32) {
     if (total <= CAP) {
         gather(row);
     } else {
-        count = gather_leading(row, ranks.y, usual);
+        count = uniform_of(gather_leading(row, ranks.y, usual));
         if (count > CAP) {
             count = gather_best(row, ranks.y);
         }

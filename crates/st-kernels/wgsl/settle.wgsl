@@ -26,15 +26,15 @@ fn run(row: u32, part: u32) {
         if (part == 0u) {
             pad_rest(row, 0u);
         }
-    } else if (!is_ordered(row, ranks.y)) {
+    } else if (is_uniform(!is_ordered(row, ranks.y))) {
         if (part == 0u && writes) {
             select_span(span(row, 0u, n), own.x, own.y);
         }
     } else {
-        let crowded = word(row, 0u);
+        let crowded = uniform_of(word(row, 0u));
         for (var i = part; i < crowded; i += p.parts) {
             let bin = lists[crowd_base(row) + i];
-            let m = bin.y - bin.x;
+            let m = uniform_of(bin.y - bin.x);
             let base = dense_base(row) + bin.x;
             if (m <= CAP) {
                 for (var j = tid; j < m; j += WG) {

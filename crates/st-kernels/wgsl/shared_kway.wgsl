@@ -66,7 +66,7 @@ fn select_best(row: u32, begin: u32, n: u32, most: u32) -> u32 {
         atomicStore(&doubtful, 1u);
     }
     workgroupBarrier();
-    let doubt = atomicLoad(&doubtful);
+    let doubt = uniform_of(atomicLoad(&doubtful));
     workgroupBarrier();
     if (doubt != 0u) {
         let s = span(row, begin, n);

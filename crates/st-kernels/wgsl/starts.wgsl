@@ -46,8 +46,8 @@ fn run(row: u32, part: u32) {
         }
     }
     workgroupBarrier();
-    let begin = atomicLoad(&begin_bin);
-    let end = atomicLoad(&end_bin);
+    let begin = uniform_of(atomicLoad(&begin_bin));
+    let end = uniform_of(atomicLoad(&end_bin));
     let words = word_base(row) + FINE;
     var place = atomicLoad(&begin_place);
     for (var at = begin; at < end; at += STARTS) {

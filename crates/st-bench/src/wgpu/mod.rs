@@ -51,7 +51,7 @@ pub(crate) struct Args {
     sweep: bool,
     /// Instead, time compactions from the host and back, in one command and in two: of what lies between
     /// the first row's greatest element and its k-th.
-    #[arg(long)]
+    #[arg(long, conflicts_with_all = ["choice", "all_kinds", "sweep", "kind", "json", "rotate"])]
     compact: bool,
     /// Seconds of a cell's sweep; candidates for which no time is left are counted.
     #[arg(long, default_value_t = 20.0)]
@@ -146,7 +146,7 @@ pub(crate) fn run(args: &Args) -> Result<bool> {
     Ok(!report.wrong())
 }
 
-/// A line for each cell; false if a result was wrong.
+/// A line for each cell; false if a result was wrong, or there was none.
 fn compactions(bench: &Bench<'_>, cells: &[Cell]) -> Result<bool> {
     let mut right = true;
     for cell in cells {

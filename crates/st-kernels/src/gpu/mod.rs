@@ -29,7 +29,7 @@ pub use memory::{
     group_words, list_entries, merge_entries, merges_in_memory, room, settle_entries, shared_bytes,
 };
 pub use merge::{COARSE_BINS, InMemory, MOST_COUNTED, STAGES};
-pub use sample::{Sample, sample};
+pub use sample::{LARGE_GROUP, Sample, sample};
 
 use st_rank::{Choice, DType, DeviceCaps, Field, Fields, MergeDetail, MergeKind, Problem};
 
@@ -57,7 +57,8 @@ pub const MOST_BINNED: u32 = 8;
 /// Columns that a thread of the filter kernel sweeps at once: one bit for each in a word.
 pub const MOST_SWEPT: u32 = 32;
 
-/// Vectors of a sample that stand together: the 64 bytes that memory gives at once.
+/// Vectors of a sample that stand together: 64 bytes, which lie in one or two of the pieces that memory
+/// gives at once.
 pub const NEIGHBOURS: u32 = 4;
 
 /// Vectors of a row that a thread can hold in registers.

@@ -25,7 +25,7 @@ const MISLED: f64 = 16.118;
 const SPREAD: f64 = 6.0;
 
 /// Threads of the greatest workgroup that has 128 registers for each, where a multiprocessor has 65,536.
-const LARGE_GROUP: u32 = 512;
+pub const LARGE_GROUP: u32 = 512;
 
 /// The least r for which more than r of a Poisson variable with this mean are rarer than
 /// [`MISLED`], by Chernoff's bound: r ln(r / mean) - r + mean = L, by Newton's method from

@@ -12,6 +12,7 @@ fn shared(name: &str) -> Option<&'static str> {
         "vectors" => include_str!("../../wgsl/shared/vectors.wgsl"),
         "votes" => include_str!("../../wgsl/shared/votes.wgsl"),
         "bins" => include_str!("../../wgsl/shared/bins.wgsl"),
+        "uniform" => include_str!("../../wgsl/shared/uniform.wgsl"),
         "marks" => include_str!("../../wgsl/shared/marks.wgsl"),
         "order" => include_str!("../../wgsl/shared/order.wgsl"),
         "lists" => include_str!("../../wgsl/shared/lists.wgsl"),

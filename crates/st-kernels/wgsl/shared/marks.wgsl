@@ -28,14 +28,21 @@ fn mark_of(e: vec2<u32>) -> u32 {
 #endif
 }
 
+// A number's logarithm, in straight lines from one power of two to the next, times 4096; of 0 it is not
+// asked.
+fn log_of(x: u32) -> u32 {
+    let zeros = countLeadingZeros(x);
+    return ((32u - zeros) << 12u) | (((x << zeros) >> 19u) & 0xfffu);
+}
+
 // The bin of a mark that is so much above the least, the greatest being `range` (not 0) above it: by the
 // logarithm of that and an eighth of the range, because of many elements the leading ones become rarer
-// upwards. Each step keeps the order, whatever it rounds; a float's bits are its logarithm, in straight
-// lines.
+// upwards. Integers only, so that it is the same wherever it is worked out; nothing overflows, as
+// logarithms differ by less than four.
 fn bin_of(above: u32, range: u32) -> u32 {
-    let start = f32((range >> 3u) + 1u);
-    let low = bitcast<u32>(start);
-    let high = bitcast<u32>(f32(range) + start);
-    let place = f32(bitcast<u32>(f32(above) + start) - low) * (f32(LAST_BIN) / f32(high - low));
-    return LAST_BIN - min(u32(place), LAST_BIN);
+    let half = range >> 31u;
+    let start = ((range >> half) >> 3u) + 1u;
+    let low = log_of(start);
+    let scale = (LAST_BIN << 18u) / (log_of((range >> half) + start) - low);
+    return LAST_BIN - (((log_of((above >> half) + start) - low) * scale) >> 18u);
 }

@@ -1,5 +1,5 @@
-// Ordering a list of few candidates: by counting what comes before each, or by bins of their keys (of
-// their indices, where all keys are the same) and counting within a bin; by the network where they
+// Ordering a list of few candidates: by counting what comes before each, or by bins of their marks (of
+// their indices, where all marks are the same) and counting within a bin; by the network where they
 // crowd into few bins.
 
 #import marks
@@ -35,7 +35,8 @@ fn order_list(c: u32, need: u32) {
 
 // The same. Where entries are not `keyed`, there are only columns of the row in them, in place of the
 // inverted index: their keys are looked up here, all of a thread's at once.
-fn order_found(row: u32, c: u32, need: u32, keyed: bool) {
+fn order_found(row: u32, candidates: u32, need: u32, keyed: bool) {
+    let c = uniform_of(candidates);
     workgroupBarrier();
     if (c <= COUNTED) {
         var e = vec2<u32>(0u);
@@ -95,7 +96,7 @@ fn order_found(row: u32, c: u32, need: u32, keyed: bool) {
     workgroupBarrier();
     var range = range_of(least, most);
     // Where all marks are the same, the inverted indices make the order.
-    let alike = range.x == range.y;
+    let alike = is_uniform(range.x == range.y);
     if (alike) {
         least = 0xffffffffu;
         most = 0u;
@@ -138,7 +139,7 @@ fn order_found(row: u32, c: u32, need: u32, keyed: bool) {
     }
     // Its barriers are what the crowd needs too.
     var start = scan(sum).x;
-    if (atomicLoad(&bin_most) <= CROWDED) {
+    if (is_uniform(atomicLoad(&bin_most) <= CROWDED)) {
         for (var j = 0u; j < BINS_EACH; j += 1u) {
             let bin = tid * BINS_EACH + j;
             if (bin < HISTOGRAM) {

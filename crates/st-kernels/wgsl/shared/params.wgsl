@@ -80,3 +80,5 @@ fn wanted(n: u32) -> vec2<u32> {
     }
     return vec2<u32>(first, first + min(p.k, n - first));
 }
+
+#import uniform

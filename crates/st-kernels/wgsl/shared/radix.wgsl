@@ -163,12 +163,12 @@ fn bounds_of(s: Span, first: u32, last: u32) -> Bounds {
         apart = low != high;
     }
     var b = Bounds(vec2<u32>(0xffffffffu), vec2<u32>(low, 0u));
-    if (low_rest + 1u < low_count) {
+    if (is_uniform(low_rest + 1u < low_count)) {
         b.low.y = ~column_of_tie(s, low, low_rest);
     }
 #ifdef RANGE
     b.high = vec2<u32>(high, 0xffffffffu);
-    if (high_rest > 0u) {
+    if (is_uniform(high_rest > 0u)) {
         b.high.y = ~column_of_tie(s, high, high_rest);
     }
 #endif

@@ -26,7 +26,7 @@ fn select_best(row: u32, begin: u32, n: u32, b: u32) -> u32 {
             }
         }
         workgroupBarrier();
-        let new_ones = atomicLoad(&appended);
+        let new_ones = uniform_of(atomicLoad(&appended));
         workgroupBarrier();
         // Cut where the next step might not fit, and at the end.
         if (held + new_ones + step > ROOM || end == n) {

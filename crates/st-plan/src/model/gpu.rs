@@ -11,9 +11,9 @@
 //! predictions right where there are any ([`crate::calibrate`]).
 
 use st_kernels::gpu::{
-    GROUP, HISTOGRAM, MAX_KL, MAX_PARTS, MAX_REGISTER_KL, MOST_HELD, MOST_SWEPT, STAGES, details,
-    entry_bytes, footprint, is_aligned, is_grouped, is_resident, kept, merge_entries,
-    merges_in_memory, part_columns, parts, sample, uses, vector_elements,
+    GROUP, HISTOGRAM, LARGE_GROUP, MAX_KL, MAX_PARTS, MAX_REGISTER_KL, MOST_HELD, MOST_SWEPT,
+    STAGES, details, entry_bytes, footprint, is_aligned, is_grouped, is_resident, kept,
+    merge_entries, merges_in_memory, part_columns, parts, sample, uses, vector_elements,
 };
 use st_rank::{
     Backend, Choice, CompactProblem, DeviceCaps, Field, MergeDetail, MergeKind, Problem,
@@ -45,7 +45,7 @@ const CORE_THREADS: f64 = 2_048.0;
 /// Workgroups it holds.
 const CORE_GROUPS: f64 = 32.0;
 /// Columns that one thread has in flight at most: what its registers hold, if a multiprocessor has no more
-/// than [`SPILLING_GROUP`] of them; half as many if it has.
+/// than [`LARGE_GROUP`] of them; half as many if it has.
 const MOST_IN_FLIGHT: f64 = 32.0;
 /// Making a key and comparing it.
 const KEY_OPS: f64 = 30.0;
@@ -74,9 +74,8 @@ const SAMPLED_BYTES: f64 = 16.0;
 const GROUP_RATE: f64 = 43.0;
 /// The same of a row in registers, which is its own sample, for each thread.
 const RESIDENT_NS: f64 = 3.0;
-/// Threads beyond which a filter of 16-bit elements, or with so many vectors of a sample, lacks registers,
-/// and how much longer its phases beside the sweep take then.
-const SPILLING_GROUP: f64 = 512.0;
+/// Vectors of a sample, or elements of 16 bits, for which a filter of more than [`LARGE_GROUP`] threads
+/// lacks registers, and how much longer its phases beside the sweep take then.
 const SPILLING_SAMPLE: u32 = 4;
 const SPILLED: f64 = 3.0;
 /// Ordering a list of few, and of more: by bins, of which each thread has some, and for each candidate of
@@ -206,7 +205,7 @@ impl<'a> Model<'a> {
             MergeKind::Warp => tile / f64::from(self.caps.lane),
             _ => tile / wg,
         }
-        .clamp(1.0, MOST_IN_FLIGHT * if wg * on_core > SPILLING_GROUP { 0.5 } else { 1.0 });
+        .clamp(1.0, MOST_IN_FLIGHT * if wg * on_core > f64::from(LARGE_GROUP) { 0.5 } else { 1.0 });
         let active = groups.min(cores * resident) * wg * in_flight * self.bytes;
         // The more is in flight, the less often memory waits: 16 columns for each of a multiprocessor's 512
         // threads took a tenth longer than 32.
@@ -384,10 +383,11 @@ impl<'a> Model<'a> {
                     SAMPLE_NS + wg * SAMPLE_EACH_NS + drawn / GROUP_RATE
                 };
                 // What registers lack is kept in shared memory.
-                let few = merges_in_memory(choice, self.problem, &self.caps)
-                    || sampled.vectors < SPILLING_SAMPLE;
-                let many = self.bytes < 4.0 || !few;
-                let spilled = if wg > SPILLING_GROUP && many { SPILLED } else { 1.0 };
+                // Where candidates are merged in device memory this was not measured.
+                let much = sampled.vectors >= SPILLING_SAMPLE
+                    && !merges_in_memory(choice, self.problem, &self.caps);
+                let lacks = choice.wg > LARGE_GROUP && (much || self.bytes < 4.0);
+                let spilled = if lacks { SPILLED } else { 1.0 };
                 (ops * waste + again, (draw + order) * spilled)
             }
         }

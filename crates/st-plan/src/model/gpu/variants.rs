@@ -50,8 +50,8 @@ impl Model<'_> {
     fn settings(&self, choice: Choice, wanted: &Wanted, offer: &mut dyn FnMut(Choice)) {
         let Choice { mk, mkd, wg, tile, ctile, .. } = choice;
         let uses = uses(mk, mkd);
-        // Whole vectors for each thread: two or four of them for a filter, up to eight that a row
-        // in registers takes.
+        // Whole vectors for each thread: as many as there are bits for in a word of hits, or half as
+        // many, for a filter; up to eight that a row in registers takes.
         let vectors =
             |n: u32| wg.saturating_mul(n).saturating_mul(vector_elements(self.problem.dtype));
         let swept = wg.saturating_mul(MOST_SWEPT);
@@ -67,8 +67,9 @@ impl Model<'_> {
             MergeKind::Filter => {
                 let most = whole(swept / vectors(1).max(1));
                 let half = most.min(swept / 2);
-                // Great workgroups have no registers for eight vectors.
-                if f64::from(wg) > SPILLING_GROUP { [half, most, most] } else { [most, half, half] }
+                // The first wins where the model sees no difference: great workgroups have no
+                // registers for eight vectors.
+                if wg > LARGE_GROUP { [half, most, most] } else { [most, half, half] }
             }
             _ => [tile, tile / 2, tile.saturating_mul(2)],
         };
