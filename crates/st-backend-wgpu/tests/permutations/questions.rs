@@ -6,6 +6,7 @@ use st_backend_wgpu::WgpuExecutor;
 use st_conformance::compactions::Compaction;
 use st_conformance::pattern::Pattern;
 use st_conformance::permutations::{self, Setting};
+use st_kernels::gpu::GROUP;
 use st_rank::{
     Choice, DType, DeviceCaps, MergeDetail, MergeKind, NanOrder, Problem, RankKind, RankPlan,
 };
@@ -50,13 +51,20 @@ pub(crate) fn many_rows(caps: &DeviceCaps) -> Vec<Question> {
         of(MergeKind::Shared, MergeDetail::Heap, one, MOST + 2, DType::F32),
         of(MergeKind::Radix, MergeDetail::Auto, two, MOST + 1, DType::F16),
     ];
-    if caps.subgroups {
-        let rows = (MOST + 1) * (wg / st_kernels::gpu::GROUP) as usize + 3;
+    let rows = (MOST + 1) * (wg / GROUP) as usize + 3;
+    if has_groups(caps) {
         all.push(of(MergeKind::Warp, MergeDetail::GroupRank, one, rows, DType::F32));
         all.push(of(MergeKind::Warp, MergeDetail::GroupNetwork, one, MOST + 2, DType::Bf16));
+    }
+    if caps.subgroups {
         all.push(of(MergeKind::Warp, MergeDetail::WarpHeap, one, rows, DType::U32));
     }
     all
+}
+
+/// Whether kernels for short rows can be run: they need groups of eight lanes.
+pub(crate) fn has_groups(caps: &DeviceCaps) -> bool {
+    caps.subgroups && caps.lane >= GROUP
 }
 
 /// What was wrong once, where more than two settings had to meet.
@@ -78,7 +86,7 @@ pub(crate) fn once_wrong(caps: &DeviceCaps) -> Vec<Question> {
     };
     // A row that fills the tile, of which half of the threads have nothing.
     let mut all = vec![of(filter, 1, 256, 255, DType::Bf16, Pattern::Normal)];
-    if caps.subgroups {
+    if has_groups(caps) {
         let group = Choice { mk: MergeKind::Warp, mkd: MergeDetail::GroupRank, ..filter };
         // A bound that falls between the two zeros of 16 bits.
         all.push(of(group, 64, 128, 1, DType::Bf16, Pattern::SignedZeros));
