@@ -8,7 +8,7 @@ use st_core::backend::cpu_exec::CpuExecutor;
 use st_core::ops::compact::{
     CompactOutput, CompactPlan, CompactProblem, compact_range, plan_compact,
 };
-use st_core::ops::rank_entry::{Knowledge, Problem, RankKind, execute_rank, plan};
+use st_core::ops::rank_entry::{Choice, Knowledge, Problem, RankKind, execute_rank, plan};
 
 use super::fill;
 use super::measure::{Bench, WRONG};
@@ -33,14 +33,16 @@ impl Bench<'_> {
             CompactProblem { dtype: cell.dtype, ..CompactProblem::new(cell.rows, cell.cols) };
         let want = compact_range(&cpu.on(&x), &plan_compact(&problem, &cpu.caps()), lo, hi)?;
         let planned = plan_compact(&problem, &self.exec.caps()?);
+        let plans = [false, true].map(|use_2ce| CompactPlan {
+            choice: Choice { use_2ce, ..planned.choice },
+            ..planned.clone()
+        });
         let bound = self.exec.on(&x);
         let mut times = [Vec::new(), Vec::new()];
         for turn in 0..=self.args.samples {
-            for (two, times) in [false, true].into_iter().zip(&mut times) {
-                let mut own: CompactPlan = planned.clone();
-                own.choice.use_2ce = two;
+            for (plan, times) in plans.iter().zip(&mut times) {
                 let begun = Instant::now();
-                let got = compact_range(&bound, &own, lo, hi)?;
+                let got = compact_range(&bound, plan, lo, hi)?;
                 let us = begun.elapsed().as_secs_f64() * 1e6;
                 if !same(&want, &got) {
                     return Err(WRONG.into());

@@ -1,6 +1,6 @@
 // Pasted where a sample of the span `s` is wanted: a thread's vectors in `sample_0` and so on, with
 // bits in `ok_0` and so on of the elements that belong to the span. `all`: the sample is the whole span.
-// Neighbouring threads take NEIGHBOURS vectors that stand together: memory gives no less at once.
+// Neighbouring threads take NEIGHBOURS vectors that stand together: memory gives hardly less at once.
 #ifdef SUBGROUP
     // What stands near each other in a sorted row goes to different subgroups.
     let dealt = (lane / NEIGHBOURS * subgroups + subgroup) * NEIGHBOURS + lane % NEIGHBOURS;

@@ -1,10 +1,10 @@
 // A key that some more than `most` elements of a span reach, from a sample of it.
 //
-// Each thread takes SAMPLE vectors, a few together, spread evenly over the span. The sample's r-th key from the
-// top is the threshold, r being so great that fewer than `most` elements reach it about once in ten
-// million random spans; then the caller selects in another way. Where the sample is the whole span,
-// r is `most` itself. To find it, the threads' greatest keys give a lower bound that at least r of
-// the sample reach, and bins between it and the greatest key do the rest.
+// Each thread takes SAMPLE vectors; a few stand together, and these are spread evenly over the span. The
+// sample's r-th key from the top is the threshold, r being so great that fewer than `most` elements reach
+// it about once in ten million random spans; then the caller selects in another way. Where the sample
+// is the whole span, r is `most` itself. To find it, the threads' greatest keys give a lower bound that
+// at least r of the sample reach, and bins between it and the greatest key do the rest.
 
 var<workgroup> sample_least: atomic<u32>;
 var<workgroup> sample_most: atomic<u32>;
