@@ -32,17 +32,18 @@ const TEST: &[Tool] = &[
         package: "mesa-vulkan-drivers",
         present: || Path::new("/usr/share/vulkan/icd.d").is_dir(),
     },
+    // The CUDA kernels are tested as C++ for the processor.
+    Tool { package: CXX, present: || shell("g++").arg("--version").works() },
     Tool { package: "ca-certificates", present: || Path::new("/etc/ssl/certs").is_dir() },
 ];
 
-pub(crate) const VALGRIND: &str = "valgrind";
-/// libFuzzer is C++; the crate that carries it builds it.
+/// libFuzzer is C++, too; the crate that carries it builds it.
 pub(crate) const CXX: &str = "g++";
+pub(crate) const VALGRIND: &str = "valgrind";
 pub(crate) const DEBOOTSTRAP: &str = "debootstrap";
 
 const MORE: &[Tool] = &[
     Tool { package: VALGRIND, present: || shell("valgrind").arg("--version").works() },
-    Tool { package: CXX, present: || shell("c++").arg("--version").works() },
     Tool { package: DEBOOTSTRAP, present: || shell("debootstrap").arg("--version").works() },
 ];
 
@@ -55,7 +56,7 @@ pub(crate) fn setup(all: bool) -> Result<()> {
 
 /// Installs one of the packages that only some tasks need.
 pub(crate) fn need(package: &str) -> Result<()> {
-    debian(MORE.iter().filter(|tool| tool.package == package))
+    debian(TEST.iter().chain(MORE).filter(|tool| tool.package == package))
 }
 
 fn debian<'a>(tools: impl Iterator<Item = &'a Tool>) -> Result<()> {

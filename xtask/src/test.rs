@@ -38,7 +38,7 @@ pub(crate) fn check() -> Result<()> {
 const FEATURES: &[&str] = &["logic", "kdsl"];
 
 /// The same for the library alone: devices.
-const DEVICES: &[&str] = &["wgpu", "mps"];
+const DEVICES: &[&str] = &["wgpu", "mps", "cuda"];
 
 /// `cargo xtask test`.
 pub(crate) fn test(quick: bool, all: bool) -> Result<()> {
@@ -71,6 +71,9 @@ pub(crate) fn test(quick: bool, all: bool) -> Result<()> {
     });
     report.step_unless(left_out, "spiral on WGPU", || {
         cargo().words("test -p st-cli --features wgpu --test wgpu").run()
+    });
+    report.step_unless(left_out, "spiral on CUDA's emulator", || {
+        cargo().words("test -p st-cli --features cuda --test cuda").run()
     });
     report.step_unless(left_out, "README's main command", || {
         cargo().words("run --release -p st-cli -- topk examples/data/digits.npy -k 5").run()

@@ -16,14 +16,19 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("st-plan", &["st-rank", "st-kernels", "st-kdsl", "st-logic"]),
     ("st-backend-cpu", &["st-rank", "st-kernels"]),
     ("st-backend-wgpu", &["st-rank", "st-kernels"]),
-    ("st-core", &["st-rank", "st-plan", "st-kdsl", "st-backend-cpu", "st-backend-wgpu"]),
+    ("st-backend-cuda", &["st-rank", "st-kernels"]),
+    (
+        "st-core",
+        &["st-rank", "st-plan", "st-kdsl", "st-backend-cpu", "st-backend-wgpu", "st-backend-cuda"],
+    ),
     ("st-cli", &["st-core", "st-rank", "st-plan"]),
     ("st-bench", &["st-core", "st-conformance", "st-kernels", "st-rank"]),
     ("xtask", &[]),
 ];
 
 /// The crates that hold unsafe code; the tidiness test says where in them.
-const UNSAFE: &[&str] = &["st-backend-cpu", "st-backend-wgpu", "st-cli", "st-bench"];
+const UNSAFE: &[&str] =
+    &["st-backend-cpu", "st-backend-wgpu", "st-backend-cuda", "st-cli", "st-bench"];
 
 /// Crates that reach a GPU or compile for one.
 const GPU: &[&str] = &["wgpu", "cudarc", "naga", "ash", "metal", "hip", "vulkano"];

@@ -37,7 +37,7 @@ pub(crate) enum Pattern {
 
 impl Pattern {
     /// Every one, least hostile first.
-    #[cfg(any(test, feature = "wgpu"))]
+    #[cfg(any(test, feature = "cuda", feature = "wgpu"))]
     pub(crate) const ALL: [Self; 10] = [
         Self::Normal,
         Self::Uniform,
@@ -133,7 +133,7 @@ pub(crate) fn cells(file: Option<&Path>, quick: bool) -> Result<Vec<Cell>> {
 }
 
 /// Cells in the order given: of a file, then single ones. Where no input is named it is normal.
-#[cfg(feature = "wgpu")]
+#[cfg(any(feature = "cuda", feature = "wgpu"))]
 pub(crate) fn given(file: Option<&Path>, single: &[String]) -> Result<Vec<Cell>> {
     let mut rows = match file {
         Some(path) => read(path)?,
@@ -249,7 +249,7 @@ mod tests {
         }
     }
 
-    #[cfg(feature = "wgpu")]
+    #[cfg(any(feature = "cuda", feature = "wgpu"))]
     #[test]
     fn single_cells_keep_their_order() {
         let single = ["[2, 64, 3]", r#"[1, 8, 8, "equal", "u32"]"#].map(str::to_owned);

@@ -4,16 +4,25 @@
 //!   torch, over a grid of shapes and inputs. Every result is checked.
 //! - `st-bench plan`: what planning costs, with rules, solver and table.
 //! - `st-bench cpu-sweep`: every feasible choice of the CPU kernels against the planner's.
-//! - `st-bench wgpu`: our WGPU kernels by the device's timestamps, beside the floor; the CUDA peers
-//!   of the same cells are in `peers/wgpu_compare.py`.
+//! - `st-bench wgpu`: our WGPU kernels by the device's timestamps, beside the floor.
+//! - `st-bench cuda`: our CUDA kernels by replaying graphs, beside the floor. The CUDA peers of the same
+//!   cells are in `peers/gpu_compare.py`.
 
+#[cfg(any(feature = "cuda", feature = "wgpu"))]
+mod bounds;
 mod candidates;
 mod cells;
 mod check;
+#[cfg(any(feature = "cuda", feature = "wgpu"))]
+mod choices;
 mod cpu;
+#[cfg(feature = "cuda")]
+mod cuda;
 mod data;
 mod markdown;
 mod ours;
+#[cfg(any(feature = "cuda", feature = "wgpu"))]
+mod patterns;
 mod peer;
 mod planning;
 mod read;
@@ -51,6 +60,9 @@ enum Command {
     /// The WGPU kernels by the device's timestamps.
     #[cfg(feature = "wgpu")]
     Wgpu(wgpu::Args),
+    /// The CUDA kernels by replaying graphs.
+    #[cfg(feature = "cuda")]
+    Cuda(cuda::Args),
 }
 
 fn main() -> ExitCode {
@@ -60,6 +72,8 @@ fn main() -> ExitCode {
         Command::Plan => planning::run(),
         #[cfg(feature = "wgpu")]
         Command::Wgpu(args) => wgpu::run(&args),
+        #[cfg(feature = "cuda")]
+        Command::Cuda(args) => cuda::run(&args),
     };
     match done {
         Ok(true) => ExitCode::SUCCESS,

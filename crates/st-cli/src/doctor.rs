@@ -5,6 +5,7 @@ use std::io::{self, Write};
 
 use serde::Serialize;
 use st_core::backend::cpu_exec::Isa;
+use st_core::backend::cuda_exec::{self, DeviceReport};
 use st_core::backend::device_caps::{Backend, DeviceCaps};
 use st_core::backend::wgpu_exec::{self, AdapterReport};
 use st_core::settings::{Fault, Loaded, Settings};
@@ -104,7 +105,8 @@ impl Report {
             found: true,
             detail: format!("{} on {} threads", exec.isa().name(), caps.max_workgroup),
         };
-        let others = [Backend::Wgpu, Backend::Cuda, Backend::Hip, Backend::Mps].map(state);
+        let others = [Backend::Wgpu, Backend::Cuda, Backend::Hip, Backend::Mps]
+            .map(|backend| state(backend, settings));
         Ok(Self {
             version: env!("CARGO_PKG_VERSION"),
             target: format!("{} {}", std::env::consts::ARCH, std::env::consts::OS),
@@ -185,7 +187,19 @@ impl Report {
 }
 
 /// What was found of a backend but the processor's.
-fn state(backend: Backend) -> BackendState {
+fn state(backend: Backend, settings: &Settings) -> BackendState {
+    if cuda_exec::IN_THIS_BUILD && backend == Backend::Cuda {
+        return match cuda_exec::devices(settings.cuda()) {
+            Ok(devices) if devices.is_empty() => {
+                BackendState { backend, found: false, detail: "a driver, and no device".to_owned() }
+            }
+            Ok(devices) => {
+                let list: Vec<String> = devices.iter().map(cuda_device).collect();
+                BackendState { backend, found: true, detail: list.join("; ") }
+            }
+            Err(why) => BackendState { backend, found: false, detail: why.to_string() },
+        };
+    }
     if !(wgpu_exec::IN_THIS_BUILD && matches!(backend, Backend::Wgpu | Backend::Mps)) {
         return BackendState { backend, found: false, detail: MISSING.to_owned() };
     }
@@ -211,6 +225,28 @@ fn adapter(found: &AdapterReport) -> String {
     format!(
         "{name} ({software}{interface}, {driver}): {subgroups}, workgroups up to {}, {} of shared memory",
         caps.max_workgroup,
+        size(caps.shared_mem.into())
+    )
+}
+
+fn cuda_device(found: &DeviceReport) -> String {
+    let DeviceReport { ordinal, name, capability, driver, nvrtc, cache, caps } = found;
+    let nvrtc = match nvrtc {
+        Ok((major, minor)) => format!("NVRTC {major}.{minor}"),
+        Err(why) => why.to_string(),
+    };
+    let cache = match cache {
+        Some((folder, kept)) => format!("{kept} kernels kept in {}", folder.display()),
+        None => "no kernels kept".to_owned(),
+    };
+    format!(
+        "{ordinal}: {name}, compute capability {}.{}, driver for CUDA {}.{}, {nvrtc}: {} \
+         multiprocessors, {} of shared memory; {cache}",
+        capability.0,
+        capability.1,
+        driver / 1000,
+        driver % 1000 / 10,
+        caps.cores,
         size(caps.shared_mem.into())
     )
 }

@@ -1,9 +1,11 @@
 //! The executor of a device that was named.
 
 use st_core::backend::cpu_exec::CpuExecutor;
+use st_core::backend::cuda_exec::{self, CudaExecutor};
 use st_core::backend::device_caps::{Backend, DeviceCaps};
-use st_core::backend::wgpu_exec::{IN_THIS_BUILD, WgpuExecutor};
+use st_core::backend::wgpu_exec::{self, WgpuExecutor};
 use st_core::ops::rank_entry::{RankOutput, RankPlan, execute_rank};
+use st_core::settings::Settings;
 use st_core::{Element, Error as RankError};
 
 use crate::args::{CpuArgs, Device};
@@ -14,6 +16,7 @@ use crate::error::Error;
 pub(crate) enum Exec {
     Cpu(CpuExecutor),
     Wgpu { exec: WgpuExecutor, caps: DeviceCaps, adapter: String },
+    Cuda { exec: CudaExecutor, caps: DeviceCaps, name: String },
 }
 
 impl Exec {
@@ -26,8 +29,14 @@ impl Exec {
     ) -> Result<Self, Error> {
         let exec = match device.backend() {
             Backend::Cpu => return Ok(Self::Cpu(cpu::executor(args)?)),
-            Backend::Wgpu if IN_THIS_BUILD => WgpuExecutor::default(),
-            Backend::Mps if IN_THIS_BUILD => WgpuExecutor::metal(),
+            Backend::Wgpu if wgpu_exec::IN_THIS_BUILD => WgpuExecutor::default(),
+            Backend::Mps if wgpu_exec::IN_THIS_BUILD => WgpuExecutor::metal(),
+            Backend::Cuda if cuda_exec::IN_THIS_BUILD => {
+                let exec = CudaExecutor::new(0).with_libraries(Settings::from_env().cuda());
+                let caps = exec.caps()?;
+                let name = exec.report()?.name;
+                return Ok(Self::Cuda { exec, caps, name });
+            }
             backend => {
                 let why = format!("this build has no {backend} backend");
                 return Err(Error::Rank(RankError::Unavailable { backend, why, advice }));
@@ -42,15 +51,16 @@ impl Exec {
     pub(crate) fn caps(&self) -> DeviceCaps {
         match self {
             Self::Cpu(exec) => exec.caps(),
-            Self::Wgpu { caps, .. } => *caps,
+            Self::Wgpu { caps, .. } | Self::Cuda { caps, .. } => *caps,
         }
     }
 
-    /// The instruction set, or the adapter.
+    /// The instruction set, the adapter, or the device.
     pub(crate) fn unit(&self) -> &str {
         match self {
             Self::Cpu(exec) => exec.isa().name(),
             Self::Wgpu { adapter, .. } => adapter,
+            Self::Cuda { name, .. } => name,
         }
     }
 
@@ -62,6 +72,7 @@ impl Exec {
         match self {
             Self::Cpu(exec) => execute_rank(&exec.on(rows), plan),
             Self::Wgpu { exec, .. } => execute_rank(&exec.on(rows), plan),
+            Self::Cuda { exec, .. } => execute_rank(&exec.on(rows), plan),
         }
     }
 }

@@ -1,8 +1,8 @@
 //! What a backend tells the suite about itself.
 
 use st_rank::{
-    Choice, CompactOutput, CompactPlan, CompactProblem, DeviceCaps, Element, HostOutput, Input,
-    MergeKind, Problem, RankOutput, RankPlan, Result,
+    Choice, CompactOutput, CompactPlan, CompactProblem, DType, DeviceCaps, Element, HostOutput,
+    Input, MergeKind, Problem, RankOutput, RankPlan, Result,
 };
 
 use crate::rng::Rng;
@@ -74,9 +74,9 @@ pub trait Backend: Sync {
     /// The plan its users would get.
     fn plan(&self, exec: &Self::Exec, problem: &Problem) -> RankPlan;
 
-    /// The kernels of an executor, which must have run at least once in its group; none if choices
-    /// cannot be forced.
-    fn merge_kinds(&self, exec: &Self::Exec) -> &[MergeKind];
+    /// The kernels that an executor has for a type, which must have run at least once in its group;
+    /// none if choices cannot be forced.
+    fn merge_kinds(&self, exec: &Self::Exec, dtype: DType) -> &[MergeKind];
 
     /// A setting of that kernel to be forced. Need not be feasible: then it must be refused.
     fn choice(&self, exec: &Self::Exec, mk: MergeKind, problem: &Problem, rng: &mut Rng) -> Choice;

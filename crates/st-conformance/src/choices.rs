@@ -101,6 +101,54 @@ pub fn gpu(mk: MergeKind, problem: &Problem, caps: &DeviceCaps, rng: &mut Rng) -
     choice
 }
 
+/// A choice of that kernel for this problem on CUDA. Feasible as a rule, where the kernel can do the problem at
+/// all. Of one block and few lengths of lists, so that few kernels are compiled.
+#[must_use]
+pub fn cuda(mk: MergeKind, problem: &Problem, rng: &mut Rng) -> Choice {
+    use st_kernels::cuda::{vector_elements, wanted};
+    if mk == MergeKind::Warp {
+        let network = rng.one_in(2);
+        let mkd = if network { MergeDetail::GroupNetwork } else { MergeDetail::GroupRank };
+        let kl = if network { 8 } else { rng.pick(&[2, 8]) };
+        return Choice { mk, mkd, tile: 64, ctile: 64, use_2ce: false, wg: 64, kl, ch: 0 };
+    }
+    let wg = 256;
+    let use_2ce = mk == MergeKind::Radix && rng.one_in(2);
+    let ch = if mk == MergeKind::Shared { 0 } else { rng.pick(&[0, 0, 100, 1000, 4096, 20_000]) };
+    let least = match mk {
+        MergeKind::Shared => problem.cols as u64,
+        // Sometimes sorted in device memory.
+        MergeKind::Radix if use_2ce => rng.pick(&[1, problem.k as u64]),
+        MergeKind::Filter => 2 * wanted(problem),
+        _ => wanted(problem),
+    };
+    let each = least.div_ceil(u64::from(wg)).clamp(1, 1 << 20).next_power_of_two();
+    let least_kl = if mk == MergeKind::Filter { 4 } else { 1 };
+    // Few lengths: 1, 4, 16 and so on for each thread.
+    let kl = (each.max(least_kl) as u32).next_power_of_two();
+    let kl = if kl.ilog2() % 2 == 1 { kl * 2 } else { kl };
+    let vectors = rng.pick(&[1, 4]);
+    let mut choice = Choice {
+        mk,
+        mkd: MergeDetail::Auto,
+        tile: wg * vectors * vector_elements(problem.dtype),
+        ctile: 1024,
+        use_2ce,
+        wg,
+        kl: kl.min(128),
+        ch,
+    };
+    if rng.one_in(32) {
+        match rng.below(4) {
+            0 => choice.tile = 100,
+            1 => choice.wg += 1,
+            2 => choice.kl = 0,
+            _ => choice.use_2ce = mk != MergeKind::Radix,
+        }
+    }
+    choice
+}
+
 /// A choice for a compaction on a GPU.
 #[must_use]
 pub fn gpu_compact(use_2ce: bool, rng: &mut Rng) -> Choice {

@@ -6,6 +6,7 @@
 //! - [`pattern`] and [`cases`]: the inputs and questions, a function of a seed alone.
 //! - [`choices`]: settings of the CPU kernels to force upon an executor.
 //! - [`backend`]: what a backend tells the suite; [`suite!`] expands to the tests.
+//! - [`emulator`]: CUDA without a device.
 //! - [`null`]: an executor without a device, which logs what it would launch.
 //! - [`raw`]: random problems for property tests and fuzzing.
 //!
@@ -20,6 +21,7 @@ pub mod choices;
 mod compaction;
 pub mod compactions;
 pub mod cover;
+pub mod emulator;
 pub mod inputs;
 mod layouts;
 pub mod null;
@@ -39,6 +41,7 @@ pub mod verdict;
 
 pub use backend::{Backend, Executor, Level};
 pub use null::NullExecutor;
+pub use st_rank::for_dtype;
 pub use value::Value;
 
 /// The tests, which [`suite!`](crate::suite!) calls for each element type.
@@ -90,62 +93,5 @@ macro_rules! suite {
         fn $compaction() { $crate::tests::compaction::<$crate::value::types::$t, _>($b); }
         #[test]
         fn $refusals() { $crate::tests::refusals::<$crate::value::types::$t, _>($b); }
-    };
-}
-
-/// Runs an expression with `$t` standing for the type that a [`DType`](st_rank::DType) names.
-#[macro_export]
-macro_rules! for_dtype {
-    ($dtype:expr, $t:ident => $body:expr) => {
-        match $dtype {
-            ::st_rank::DType::F32 => {
-                type $t = f32;
-                $body
-            }
-            ::st_rank::DType::F16 => {
-                type $t = ::st_rank::f16;
-                $body
-            }
-            ::st_rank::DType::Bf16 => {
-                type $t = ::st_rank::bf16;
-                $body
-            }
-            ::st_rank::DType::F64 => {
-                type $t = f64;
-                $body
-            }
-            ::st_rank::DType::I8 => {
-                type $t = i8;
-                $body
-            }
-            ::st_rank::DType::I16 => {
-                type $t = i16;
-                $body
-            }
-            ::st_rank::DType::I32 => {
-                type $t = i32;
-                $body
-            }
-            ::st_rank::DType::I64 => {
-                type $t = i64;
-                $body
-            }
-            ::st_rank::DType::U8 => {
-                type $t = u8;
-                $body
-            }
-            ::st_rank::DType::U16 => {
-                type $t = u16;
-                $body
-            }
-            ::st_rank::DType::U32 => {
-                type $t = u32;
-                $body
-            }
-            ::st_rank::DType::U64 => {
-                type $t = u64;
-                $body
-            }
-        }
     };
 }

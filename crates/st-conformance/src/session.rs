@@ -4,7 +4,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant};
 
 use st_rank::{
-    CompactOutput, CompactPlan, CompactProblem, Error, Input, Problem, RankOutput, RankPlan, Result,
+    CompactOutput, CompactPlan, CompactProblem, DType, Error, Input, Problem, RankOutput, RankPlan,
+    Result,
 };
 
 use crate::backend::{Backend, Executor, Level};
@@ -31,6 +32,7 @@ pub(crate) struct Session<'b, B: Backend> {
     pub(crate) backend: &'b B,
     pub(crate) level: Level,
     test: String,
+    dtype: DType,
     only: Option<u64>,
     report: Report,
     asked: usize,
@@ -42,7 +44,8 @@ impl<'b, B: Backend> Session<'b, B> {
         let only = std::env::var("SPIRAL_CONFORMANCE_CASE").ok().and_then(|n| n.parse().ok());
         let test = format!("{} {test}", T::DTYPE);
         let level = backend.level();
-        Self { backend, level, test, only, report: Report::default(), asked: 0, compacts: false }
+        let (dtype, report) = (T::DTYPE, Report::default());
+        Self { backend, level, test, dtype, only, report, asked: 0, compacts: false }
     }
 
     /// Whether this case is to be run.
@@ -79,7 +82,7 @@ impl<'b, B: Backend> Session<'b, B> {
             }),
         }
         let settings = if self.level == Level::Full { FULL_SETTINGS } else { 1 };
-        for &mk in self.backend.merge_kinds(&e.exec) {
+        for &mk in self.backend.merge_kinds(&e.exec, self.dtype) {
             for _ in 0..settings {
                 let choice = self.backend.choice(&e.exec, mk, problem, rng);
                 let caps = self.backend.caps(&e.exec);
@@ -254,7 +257,8 @@ impl<'b, B: Backend> Session<'b, B> {
         for e in self.backend.executors() {
             let mut must = vec![PLANNED];
             if !self.compacts {
-                must.extend(self.backend.merge_kinds(&e.exec).iter().map(|mk| mk.name()));
+                let kinds = self.backend.merge_kinds(&e.exec, self.dtype);
+                must.extend(kinds.iter().map(|mk| mk.name()));
             } else if !self.backend.compact_choices(&mut Rng::new(0)).is_empty() {
                 must.extend([false, true].map(commands));
             }

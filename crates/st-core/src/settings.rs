@@ -8,6 +8,7 @@
 //! | `SPIRAL_HEUR_SOFT` | `0`: soft rules are left out |
 //! | `SPIRAL_HEUR_GEN_WEIGHT` | what the measured table's word is worth, as a natural-log speed ratio; 0.10 if not set |
 //! | `SPIRAL_HEUR_GEN_WEIGHT_WGPU`, `_CUDA`, `_HIP`, `_MPS`, `_CPU` | the same for one backend; wins over it |
+//! | `SPIRAL_CUDA_DRIVER`, `SPIRAL_NVRTC` | the files of CUDA's driver and of NVRTC; where the system has them if not set |
 //! | `SPIRAL_CPU_ISA` | the instruction set of the processor to use |
 //!
 //! A variable that cannot be understood is left out, and every plan says so in its notes.
@@ -20,6 +21,7 @@ use std::path::{Path, PathBuf};
 use st_plan::{Knowledge, Prior, Table};
 use st_rank::Backend;
 
+use crate::backend::cuda_exec::Libraries;
 use crate::backend::wgpu_heuristics_generated;
 
 /// The name that rules from the environment have in messages.
@@ -28,6 +30,8 @@ const FILE_VARIABLE: &str = "SPIRAL_HEUR_FILE";
 const SOFT_VARIABLE: &str = "SPIRAL_HEUR_SOFT";
 const WEIGHT_VARIABLE: &str = "SPIRAL_HEUR_GEN_WEIGHT";
 const HOME_VARIABLE: &str = "SPIRAL_HOME";
+const DRIVER_VARIABLE: &str = "SPIRAL_CUDA_DRIVER";
+const NVRTC_VARIABLE: &str = "SPIRAL_NVRTC";
 const ISA_VARIABLE: &str = "SPIRAL_CPU_ISA";
 
 /// Longest file of rules or table that is read, in bytes.
@@ -44,6 +48,7 @@ pub struct Settings {
     weight: Option<OsString>,
     weight_of: [Option<OsString>; 5],
     cpu_isa: Option<String>,
+    cuda: Libraries,
 }
 
 /// Something that was to be known and is not.
@@ -88,8 +93,14 @@ impl Settings {
     pub fn from_vars(var: impl Fn(&str) -> Option<OsString>, user: Option<PathBuf>) -> Self {
         let full = |name: &str| var(name).filter(|value| !value.is_empty());
         let home = full(HOME_VARIABLE).map(PathBuf::from);
+        let home = home.or_else(|| user.map(|user| user.join(".spiraltorch")));
         Self {
-            home: home.or_else(|| user.map(|user| user.join(".spiraltorch"))),
+            cuda: Libraries {
+                driver: full(DRIVER_VARIABLE).map(PathBuf::from),
+                nvrtc: full(NVRTC_VARIABLE).map(PathBuf::from),
+                cache: home.as_ref().map(|home| home.join("cache/cuda")),
+            },
+            home,
             rules_file: var(FILE_VARIABLE).map(PathBuf::from),
             rules: full(RULES_VARIABLE),
             soft: full(SOFT_VARIABLE),
@@ -119,6 +130,12 @@ impl Settings {
     #[must_use]
     pub fn cpu_isa(&self) -> Option<(&'static str, &str)> {
         self.cpu_isa.as_deref().map(|isa| (ISA_VARIABLE, isa))
+    }
+
+    /// Where CUDA's libraries are, and where its compiled kernels are kept: in the home.
+    #[must_use]
+    pub const fn cuda(&self) -> &Libraries {
+        &self.cuda
     }
 
     /// Reads the rules and tables that the settings name, and the shipped ones.

@@ -4,6 +4,7 @@ use std::sync::LazyLock;
 
 use st_conformance::rng::Rng;
 use st_conformance::{Backend, Executor};
+use st_core::DType;
 use st_core::backend::cpu_exec::CpuExecutor;
 use st_core::backend::device_caps::DeviceCaps;
 use st_core::backend::wgpu_exec::{IN_THIS_BUILD, WgpuExecutor};
@@ -47,7 +48,7 @@ impl Backend for Facade {
     }
 
     // Forced choices are the business of the backend's own tests.
-    fn merge_kinds(&self, _: &CpuExecutor) -> &[MergeKind] {
+    fn merge_kinds(&self, _: &CpuExecutor, _dtype: DType) -> &[MergeKind] {
         &[]
     }
 

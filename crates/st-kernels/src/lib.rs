@@ -6,11 +6,13 @@
 //! no device is touched.
 //!
 //! - [`cpu`]: vectors and threads.
-//! - [`gpu`]: WGPU, Metal, CUDA and HIP.
+//! - [`gpu`]: WGPU and Metal; their sources are in [`wgsl`].
+//! - [`cuda`]: CUDA and HIP.
 
 #![forbid(unsafe_code)]
 
 pub mod cpu;
+pub mod cuda;
 pub mod gpu;
 pub mod wgsl;
 
@@ -25,9 +27,8 @@ use st_rank::{
 pub fn check(choice: &Choice, problem: &Problem, caps: &DeviceCaps) -> Result<()> {
     match caps.backend {
         Backend::Cpu => cpu::check(choice, problem, caps.lane),
-        Backend::Wgpu | Backend::Cuda | Backend::Hip | Backend::Mps => {
-            gpu::check(choice, problem, caps)
-        }
+        Backend::Wgpu | Backend::Mps => gpu::check(choice, problem, caps),
+        Backend::Cuda | Backend::Hip => cuda::check(choice, problem, caps),
     }
 }
 
@@ -37,7 +38,8 @@ pub fn check(choice: &Choice, problem: &Problem, caps: &DeviceCaps) -> Result<()
 pub const fn uses(mk: MergeKind, mkd: MergeDetail, backend: Backend) -> Fields {
     match backend {
         Backend::Cpu => cpu::uses(mk),
-        Backend::Wgpu | Backend::Cuda | Backend::Hip | Backend::Mps => gpu::uses(mk, mkd),
+        Backend::Wgpu | Backend::Mps => gpu::uses(mk, mkd),
+        Backend::Cuda | Backend::Hip => cuda::uses(mk, mkd),
     }
 }
 
@@ -46,7 +48,8 @@ pub const fn uses(mk: MergeKind, mkd: MergeDetail, backend: Backend) -> Fields {
 pub const fn details(mk: MergeKind, backend: Backend) -> &'static [MergeDetail] {
     match backend {
         Backend::Cpu => cpu::details(mk),
-        Backend::Wgpu | Backend::Cuda | Backend::Hip | Backend::Mps => gpu::details(mk),
+        Backend::Wgpu | Backend::Mps => gpu::details(mk),
+        Backend::Cuda | Backend::Hip => cuda::details(mk),
     }
 }
 
@@ -66,6 +69,9 @@ pub fn nearest(field: Field, asked: f64, caps: &DeviceCaps) -> u32 {
         }
         Field::Tile | Field::Ctile => nearest_step(asked, caps.lane, caps.lane, gpu::MAX_TILE),
         Field::Wg if cpu => nearest_step(asked, 1, 1, caps.max_workgroup.min(cpu::MAX_THREADS)),
+        Field::Wg if matches!(caps.backend, Backend::Cuda | Backend::Hip) => {
+            cuda::nearest_block(asked, &caps)
+        }
         Field::Wg => nearest_step(asked, caps.lane, caps.lane, caps.max_workgroup),
         Field::Kl if cpu => nearest_step(asked, 1, 1, cpu::MAX_KL),
         Field::Kl => nearest_step(asked, 1, 1, gpu::MAX_KL),

@@ -48,9 +48,8 @@ pub fn plan(problem: &Problem, caps: &DeviceCaps, knowledge: &Knowledge) -> Rank
 pub fn plan_compact(problem: &CompactProblem, caps: &DeviceCaps) -> CompactPlan {
     let choice = match caps.backend {
         Backend::Cpu => model::cpu::compact_choice(problem, caps),
-        Backend::Wgpu | Backend::Cuda | Backend::Hip | Backend::Mps => {
-            model::gpu::compact_choice(problem, caps)
-        }
+        Backend::Wgpu | Backend::Mps => model::gpu::compact_choice(problem, caps),
+        Backend::Cuda | Backend::Hip => model::cuda::compact_choice(problem, caps),
     };
     CompactPlan { problem: *problem, caps: *caps, choice }
 }

@@ -4,9 +4,13 @@
 
 use super::{Source, check, sample};
 
-/// The crates that call on instruction sets, and the place that compiles shaders.
-const KERNELS: &[&str] =
-    &["crates/st-backend-cpu/", "crates/st-bench/", "crates/st-backend-wgpu/src/gpu.rs"];
+/// The crates that call on instruction sets or a driver, and the place that compiles shaders.
+const KERNELS: &[&str] = &[
+    "crates/st-backend-cpu/",
+    "crates/st-backend-cuda/",
+    "crates/st-bench/",
+    "crates/st-backend-wgpu/src/gpu.rs",
+];
 
 fn faults(source: &Source) -> Vec<String> {
     let maps_files = source.text.contains("memmap2");

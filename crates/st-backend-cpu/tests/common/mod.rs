@@ -9,9 +9,9 @@ use st_backend_cpu::{CpuExecutor, Isa};
 use st_conformance::rng::Rng;
 use st_conformance::{Backend, Executor, choices};
 use st_rank::{
-    Choice, CompactExecutor, CompactOutput, CompactPlan, CompactProblem, DeviceCaps, Element,
-    ExecuteInto, HostOutput, Input, MergeKind, Problem, RankKExecutor, RankOutput, RankPlan,
-    Result,
+    Choice, CompactExecutor, CompactOutput, CompactPlan, CompactProblem, DType, DeviceCaps,
+    Element, ExecuteInto, HostOutput, Input, MergeKind, Problem, RankKExecutor, RankOutput,
+    RankPlan, Result,
 };
 
 /// Every instruction set of this processor, with one, two and three threads.
@@ -61,7 +61,7 @@ impl Backend for Cpu {
         st_plan::plan(problem, &exec.caps(), &st_plan::Knowledge::default())
     }
 
-    fn merge_kinds(&self, _: &CpuExecutor) -> &[MergeKind] {
+    fn merge_kinds(&self, _: &CpuExecutor, _dtype: DType) -> &[MergeKind] {
         MergeKind::ALL
     }
 

@@ -11,9 +11,9 @@ use st_conformance::choices;
 use st_conformance::rng::Rng;
 use st_conformance::{Executor, Level};
 use st_rank::{
-    Choice, CompactExecutor, CompactOutput, CompactPlan, CompactProblem, DeviceCaps, Element,
-    ExecuteInto, HostOutput, Input, MergeKind, Problem, RankKExecutor, RankOutput, RankPlan,
-    Result,
+    Choice, CompactExecutor, CompactOutput, CompactPlan, CompactProblem, DType, DeviceCaps,
+    Element, ExecuteInto, HostOutput, Input, MergeKind, Problem, RankKExecutor, RankOutput,
+    RankPlan, Result,
 };
 
 /// The first adapter, with subgroups where it has them and without.
@@ -80,7 +80,7 @@ impl st_conformance::Backend for Wgpu {
         st_plan::plan(problem, &caps_of(exec), &st_plan::Knowledge::default())
     }
 
-    fn merge_kinds(&self, exec: &WgpuExecutor) -> &[MergeKind] {
+    fn merge_kinds(&self, exec: &WgpuExecutor, _dtype: DType) -> &[MergeKind] {
         use MergeKind::{Bitonic, Filter, Radix, Shared};
         // The warp kernel is subgroups.
         if caps_of(exec).subgroups { MergeKind::ALL } else { &[Bitonic, Shared, Radix, Filter] }

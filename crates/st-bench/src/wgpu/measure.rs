@@ -14,10 +14,11 @@ use st_core::ops::rank_entry::{
 use st_rank::order::Lane;
 
 use super::report::{CellReport, Contender, Numbers, Spread};
-use super::{Args, ahead, bounds, choices, fill, least_bytes};
-use crate::Result;
+use super::{Args, ahead, fill, passes};
+use crate::bounds::least_bytes;
 use crate::cells::Cell;
 use crate::stats::median;
+use crate::{Result, bounds, choices};
 
 /// Contenders that are timed in one command buffer, in turns.
 const TOGETHER: usize = 8;
@@ -60,7 +61,7 @@ impl Bench<'_> {
         let rotated = match self.args.rotate {
             Some(mb) => mb.saturating_mul(1_000_000),
             None if self.software => 1_000_000,
-            None => bounds::ROTATED_BYTES,
+            None => passes::ROTATED_BYTES,
         };
         let copies = bounds::copies(bytes, rotated);
         let place = self.exec.resident::<T>(cell.rows, cell.cols, cell.k, copies)?;
@@ -164,14 +165,14 @@ impl Bench<'_> {
 
     /// The times of some candidates, taken in turns.
     fn numbers(&self, group: &[Candidate]) -> Result<Vec<Numbers>> {
-        let calls: Vec<u32> = group.iter().map(|c| bounds::calls(c.us)).collect();
+        let calls: Vec<u32> = group.iter().map(|c| passes::calls(c.us)).collect();
         let mut entries = Vec::with_capacity(2 * group.len());
         for (candidate, &calls) in group.iter().zip(&calls) {
             entries.push((&candidate.prepared, 1));
             entries.push((&candidate.prepared, calls));
         }
         let all: f64 = group.iter().zip(&calls).map(|(c, &n)| c.us * f64::from(n + 1)).sum();
-        let samples = bounds::samples(all, self.args.samples);
+        let samples = passes::samples(all, self.args.samples);
         let timed = self.clock.time(&entries, samples)?;
         let of = |(i, &calls): (usize, &u32)| {
             let each = |entry: usize, calls: u32| {

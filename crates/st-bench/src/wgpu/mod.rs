@@ -3,11 +3,10 @@
 //! machines without Rust.
 
 mod ahead;
-mod bounds;
-mod choices;
 mod compact;
 mod fill;
 mod measure;
+mod passes;
 mod report;
 mod sweep;
 
@@ -165,11 +164,4 @@ fn compactions(bench: &Bench<'_>, cells: &[Cell]) -> Result<bool> {
         answer(&line);
     }
     Ok(right)
-}
-
-/// Bytes that a cell's call must read and write at least.
-fn least_bytes(cell: &Cell) -> f64 {
-    let size = cell.dtype.size() as f64;
-    let (rows, cols, k) = (cell.rows as f64, cell.cols as f64, cell.k as f64);
-    rows * cols * size + rows * k * (size + 4.0)
 }

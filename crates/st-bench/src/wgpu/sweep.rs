@@ -8,7 +8,7 @@ use st_core::backend::wgpu_exec::timing::{Clock, Prepared, Resident};
 use st_core::ops::rank_entry::{Choice, Knowledge, RankPlan, explain};
 
 use super::measure::{Bench, middle, same};
-use super::{ahead, bounds};
+use super::{ahead, passes};
 use crate::Result;
 use crate::tournament::{Arena, Entrant, Outcome, tournament};
 
@@ -124,7 +124,7 @@ impl<T: Element> Arena for Place<'_, T> {
             let mut entries = Vec::with_capacity(group.len());
             for entrant in group.iter() {
                 let ready = self.ready.get(&entrant.choice).ok_or("a choice not admitted")?;
-                let calls = ready.us.map_or(1, |us| bounds::calls(us).min(MOST_CALLS));
+                let calls = ready.us.map_or(1, |us| passes::calls(us).min(MOST_CALLS));
                 entries.push((&ready.prepared, calls));
             }
             let timed = self.clock.time(&entries, PASSES)?;

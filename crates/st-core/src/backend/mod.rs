@@ -1,6 +1,7 @@
 //! Devices and executors.
 
 pub mod cpu_exec;
+pub mod cuda_exec;
 pub mod device_caps;
 pub mod wgpu_exec;
 pub mod wgpu_heuristics_generated;

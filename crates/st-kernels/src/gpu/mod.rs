@@ -22,7 +22,7 @@
 mod check;
 mod memory;
 mod merge;
-mod sample;
+pub(crate) mod sample;
 
 pub use check::{check, check_compact, loop_rounds};
 pub use memory::{

@@ -30,7 +30,7 @@ pub const LARGE_GROUP: u32 = 512;
 /// The least r for which more than r of a Poisson variable with this mean are rarer than
 /// [`MISLED`], by Chernoff's bound: r ln(r / mean) - r + mean = L, by Newton's method from
 /// Bernstein's bound.
-fn tail_rank(mean: f64) -> f64 {
+pub(crate) fn tail_rank(mean: f64) -> f64 {
     let third = MISLED / 3.0;
     let mut r = mean + third + (third * third + 2.0 * MISLED * mean).sqrt();
     for _ in 0..3 {

@@ -2,6 +2,7 @@
 //! predicting.
 
 pub(crate) mod cpu;
+pub(crate) mod cuda;
 pub(crate) mod gpu;
 #[cfg(test)]
 mod measured;
@@ -12,13 +13,15 @@ use st_rank::{Backend, Choice, DeviceCaps, Field, MergeKind, Problem};
 pub(crate) enum Model<'a> {
     Cpu(cpu::Model<'a>),
     Gpu(gpu::Model<'a>),
+    Cuda(cuda::Model<'a>),
 }
 
 impl<'a> Model<'a> {
     pub(crate) fn new(problem: &'a Problem, caps: &DeviceCaps) -> Self {
         match caps.backend {
             Backend::Cpu => Self::Cpu(cpu::Model::new(problem, caps)),
-            _ => Self::Gpu(gpu::Model::new(problem, caps)),
+            Backend::Wgpu | Backend::Mps => Self::Gpu(gpu::Model::new(problem, caps)),
+            Backend::Cuda | Backend::Hip => Self::Cuda(cuda::Model::new(problem, caps)),
         }
     }
 
@@ -27,6 +30,7 @@ impl<'a> Model<'a> {
         match self {
             Self::Cpu(model) => model.ns(choice),
             Self::Gpu(model) => model.ns(choice),
+            Self::Cuda(model) => model.ns(choice),
         }
     }
 
@@ -40,6 +44,7 @@ impl<'a> Model<'a> {
         match self {
             Self::Cpu(model) => model.variants(wanted, admitted),
             Self::Gpu(model) => model.variants(wanted, admitted),
+            Self::Cuda(model) => model.variants(wanted, admitted),
         }
     }
 }

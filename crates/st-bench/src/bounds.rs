@@ -1,13 +1,6 @@
 //! How much of what is done for a cell: copies, calls, samples, rows to check.
 
-/// Calls of a pass together take about so long.
-const PASS_US: f64 = 1500.0;
-
-/// Passes of a command buffer together take at most about so long.
-const BUFFER_US: f64 = 400_000.0;
-
-/// Inputs of all copies together: more than a GPU's last cache holds.
-pub(super) const ROTATED_BYTES: u64 = 200_000_000;
+use crate::cells::Cell;
 
 /// Checked whole up to so many elements.
 const CHECKED_ELEMENTS: usize = 1 << 28;
@@ -16,22 +9,12 @@ const CHECKED_ELEMENTS: usize = 1 << 28;
 const SAMPLED_ELEMENTS: usize = 1 << 26;
 
 /// Copies of an input, so that small ones are not read from a cache: as the peers' script has it.
-pub(super) fn copies(input_bytes: u64, all: u64) -> usize {
+pub(crate) fn copies(input_bytes: u64, all: u64) -> usize {
     (all / input_bytes.max(1)).clamp(1, 64) as usize
 }
 
-/// Calls of a pass, from the time of one.
-pub(super) fn calls(us: f64) -> u32 {
-    (PASS_US / us.max(1.0)).clamp(4.0, 64.0) as u32
-}
-
-/// Samples of passes that take so long together.
-pub(super) fn samples(us: f64, most: u32) -> u32 {
-    ((BUFFER_US / us.max(1.0)) as u32).clamp(3, most.max(3))
-}
-
 /// Rows to be checked, in ascending order: all, or some spread from the first to the last.
-pub(super) fn checked(rows: usize, cols: usize) -> Vec<usize> {
+pub(crate) fn checked(rows: usize, cols: usize) -> Vec<usize> {
     if rows.saturating_mul(cols) <= CHECKED_ELEMENTS {
         return (0..rows).collect();
     }
@@ -44,7 +27,7 @@ pub(super) fn checked(rows: usize, cols: usize) -> Vec<usize> {
 }
 
 /// Row numbers as ranges of neighbours, of at most `most` rows each.
-pub(super) fn ranges(rows: &[usize], most: usize) -> Vec<std::ops::Range<usize>> {
+pub(crate) fn ranges(rows: &[usize], most: usize) -> Vec<std::ops::Range<usize>> {
     let mut ranges: Vec<std::ops::Range<usize>> = Vec::new();
     for &row in rows {
         match ranges.last_mut() {
@@ -55,22 +38,22 @@ pub(super) fn ranges(rows: &[usize], most: usize) -> Vec<std::ops::Range<usize>>
     ranges
 }
 
+/// Bytes that a cell's call must read and write at least.
+pub(crate) fn least_bytes(cell: &Cell) -> f64 {
+    let size = cell.dtype.size() as f64;
+    let (rows, cols, k) = (cell.rows as f64, cell.cols as f64, cell.k as f64);
+    rows * cols * size + rows * k * (size + 4.0)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn small_cells_rotate_and_large_ones_do_not() {
-        assert_eq!(copies(4 * 4096, ROTATED_BYTES), 64);
-        assert_eq!(copies(64 * 131_072 * 4, ROTATED_BYTES), 5);
-        assert_eq!(copies(1 << 30, ROTATED_BYTES), 1);
-    }
-
-    #[test]
-    fn passes_are_neither_short_nor_long() {
-        assert_eq!((calls(8.0), calls(100.0), calls(9000.0)), (64, 15, 4));
-        assert_eq!((samples(2000.0, 15), samples(30_000.0, 15), samples(1e9, 15)), (15, 13, 3));
-        assert_eq!(samples(1.0, 0), 3);
+        assert_eq!(copies(4 * 4096, 200_000_000), 64);
+        assert_eq!(copies(64 * 131_072 * 4, 200_000_000), 5);
+        assert_eq!(copies(1 << 30, 200_000_000), 1);
     }
 
     #[test]

@@ -1,0 +1,438 @@
+//! A device with its stream and its compiled kernels.
+#![allow(unsafe_code, reason = "a driver is called through pointers")]
+
+use std::collections::HashMap;
+use std::ffi::{CStr, CString, c_int, c_void};
+use std::path::PathBuf;
+use std::ptr;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+
+use st_kernels::cuda::Unit;
+use st_rank::{DeviceCaps, Result};
+
+use crate::cache::Cache;
+use crate::driver::{Address, Driver, Handle, unavailable};
+use crate::nvrtc::Nvrtc;
+
+// The driver's numbers of what it can be asked of a device.
+const MAX_THREADS: c_int = 1;
+const WARP: c_int = 10;
+const MULTIPROCESSORS: c_int = 16;
+const MEMORY_KHZ: c_int = 36;
+const MEMORY_BITS: c_int = 37;
+const L2_BYTES: c_int = 38;
+const CAPABILITY_MAJOR: c_int = 75;
+const CAPABILITY_MINOR: c_int = 76;
+const SHARED_BYTES: c_int = 97;
+/// What of the memory's nominal rate a kernel that only reads reaches: 4.3 of 4.9 TB/s on an H200.
+const REACHED: f64 = 0.88;
+/// The attribute of a function by which it may have more shared memory than 48 KiB.
+const FUNCTION_SHARED: c_int = 8;
+/// A stream that waits for no other.
+const NON_BLOCKING: u32 = 1;
+
+/// What was found of a device.
+#[derive(Clone, Debug)]
+pub struct DeviceReport {
+    /// Its number.
+    pub ordinal: u32,
+    /// Its name.
+    pub name: String,
+    /// Compute capability.
+    pub capability: (i32, i32),
+    /// The newest CUDA that the driver knows, as 1000 x major + 10 x minor.
+    pub driver: i32,
+    /// NVRTC's version, or why there is none.
+    pub nvrtc: Result<(i32, i32)>,
+    /// Where compiled kernels are kept, and how many there are.
+    pub cache: Option<(PathBuf, usize)>,
+    /// What it can do.
+    pub caps: DeviceCaps,
+}
+
+/// Whose context and stream.
+enum Owner {
+    /// The device's primary context, held by us, and a stream of our own.
+    Us(c_int),
+    /// The caller's.
+    Caller,
+}
+
+pub(crate) struct Gpu {
+    pub(crate) driver: Arc<Driver>,
+    nvrtc: Arc<OnceLock<Result<Nvrtc>>>,
+    nvrtc_path: Option<PathBuf>,
+    cache: Option<Cache>,
+    context: Handle,
+    pub(crate) stream: Handle,
+    owner: Owner,
+    pub(crate) ordinal: u32,
+    pub(crate) name: String,
+    pub(crate) caps: DeviceCaps,
+    capability: (i32, i32),
+    units: Mutex<HashMap<Unit, Module>>,
+    /// Compiled ahead and not loaded yet.
+    images: Mutex<HashMap<Unit, Vec<u8>>>,
+}
+
+/// A unit as the driver has loaded it.
+struct Module {
+    handle: Handle,
+    functions: HashMap<&'static str, Handle>,
+}
+
+// SAFETY: the driver's handles may be used from any thread; tables are behind a mutex.
+unsafe impl Send for Gpu {}
+// SAFETY: as above.
+unsafe impl Sync for Gpu {}
+
+impl std::fmt::Debug for Gpu {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Gpu")
+            .field("name", &self.name)
+            .field("caps", &self.caps)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Where things are that devices are opened with.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Places {
+    pub(crate) driver: Option<PathBuf>,
+    pub(crate) nvrtc: Option<PathBuf>,
+    pub(crate) cache: Option<PathBuf>,
+}
+
+/// A context that is current on this thread until this is dropped.
+pub(crate) struct Current<'a> {
+    driver: &'a Driver,
+}
+
+impl Drop for Current<'_> {
+    fn drop(&mut self) {
+        let mut popped = ptr::null_mut();
+        // SAFETY: it was pushed when this was made.
+        let _ = unsafe { (self.driver.context_pop)(&raw mut popped) };
+    }
+}
+
+impl Gpu {
+    /// Opens a device by its number.
+    pub(crate) fn open(ordinal: u32, places: &Places) -> Result<Self> {
+        let driver = Arc::new(Driver::load(places.driver.as_deref())?);
+        let mut count = 0;
+        // SAFETY: it writes the number.
+        driver.checked("the driver", "to count devices", unsafe {
+            (driver.device_count)(&raw mut count)
+        })?;
+        let wanted = c_int::try_from(ordinal).unwrap_or(c_int::MAX);
+        if wanted >= count {
+            return Err(unavailable(format!(
+                "device {ordinal} was asked for and there are {count}"
+            )));
+        }
+        let mut device = 0;
+        // SAFETY: it writes the device.
+        driver.checked("the driver", "a device", unsafe {
+            (driver.device_get)(&raw mut device, wanted)
+        })?;
+        let mut context = ptr::null_mut();
+        // SAFETY: it writes the context, which is held until this is dropped.
+        let code = unsafe { (driver.primary_retain)(&raw mut context, device) };
+        driver.checked("the driver", "a context", code)?;
+        let mut gpu =
+            Self::of(driver, context, ptr::null_mut(), device, Owner::Us(device), places)?;
+        gpu.stream = {
+            let _current = gpu.current()?;
+            let mut stream = ptr::null_mut();
+            // SAFETY: it writes the stream, which is destroyed when this is dropped.
+            let code = unsafe { (gpu.driver.stream_create)(&raw mut stream, NON_BLOCKING) };
+            gpu.checked("a stream", code)?;
+            stream
+        };
+        Ok(gpu)
+    }
+
+    /// On a context and a stream of the caller's.
+    ///
+    /// # Safety
+    /// Both are the driver's, belong together and outlive this.
+    pub(crate) unsafe fn adopt(context: Handle, stream: Handle, places: &Places) -> Result<Self> {
+        let driver = Arc::new(Driver::load(places.driver.as_deref())?);
+        let mut device = 0;
+        {
+            // SAFETY: the caller says that it is a context.
+            let code = unsafe { (driver.context_push)(context) };
+            driver.checked("the driver", "the caller's context", code)?;
+            let _current = Current { driver: &driver };
+            // SAFETY: it writes the current context's device.
+            let code = unsafe { (driver.context_device)(&raw mut device) };
+            driver.checked("the driver", "the caller's device", code)?;
+        }
+        Self::of(driver, context, stream, device, Owner::Caller, places)
+    }
+
+    fn of(
+        driver: Arc<Driver>,
+        context: Handle,
+        stream: Handle,
+        device: c_int,
+        owner: Owner,
+        places: &Places,
+    ) -> Result<Self> {
+        let mut text = [0u8; 128];
+        // SAFETY: it writes a text of at most so many bytes, its end included.
+        let code =
+            unsafe { (driver.device_name)(text.as_mut_ptr().cast(), text.len() as c_int, device) };
+        driver.checked("the driver", "a device's name", code)?;
+        let name = CStr::from_bytes_until_nul(&text).map(CStr::to_string_lossy).unwrap_or_default();
+        let ask = |attribute| {
+            let mut value = 0;
+            // SAFETY: it writes the number. What a driver does not know is 0.
+            let code = unsafe { (driver.device_attribute)(&raw mut value, attribute, device) };
+            if code == 0 { u32::try_from(value).unwrap_or(0) } else { 0 }
+        };
+        // Two transfers for each cycle of the memory's clock.
+        let nominal = 2.0 * f64::from(ask(MEMORY_KHZ)) * 1e3 * f64::from(ask(MEMORY_BITS)) / 8.0;
+        let caps = DeviceCaps::cuda(ask(WARP).max(1), ask(MAX_THREADS))
+            .with_shared_mem(ask(SHARED_BYTES))
+            .with_cores(ask(MULTIPROCESSORS))
+            .with_bandwidth((nominal * REACHED) as u64)
+            .with_l2(ask(L2_BYTES).into());
+        let capability = (ask(CAPABILITY_MAJOR).cast_signed(), ask(CAPABILITY_MINOR).cast_signed());
+        Ok(Self {
+            nvrtc: Arc::default(),
+            nvrtc_path: places.nvrtc.clone(),
+            cache: places.cache.clone().map(Cache::new),
+            context,
+            stream,
+            owner,
+            ordinal: device.cast_unsigned(),
+            name: name.into_owned(),
+            caps,
+            capability,
+            units: Mutex::default(),
+            images: Mutex::default(),
+            driver,
+        })
+    }
+
+    pub(crate) fn report(&self) -> DeviceReport {
+        let mut driver = 0;
+        // SAFETY: it writes the number.
+        let _ = unsafe { (self.driver.version)(&raw mut driver) };
+        DeviceReport {
+            ordinal: self.ordinal,
+            name: self.name.clone(),
+            capability: self.capability,
+            driver,
+            nvrtc: self.nvrtc().map(|nvrtc| nvrtc.version),
+            cache: self.cache.as_ref().map(|cache| {
+                let (folder, files) = cache.report();
+                (folder.to_owned(), files)
+            }),
+            caps: self.caps,
+        }
+    }
+
+    /// How many devices the driver has.
+    pub(crate) fn count(places: &Places) -> Result<u32> {
+        let driver = Driver::load(places.driver.as_deref())?;
+        let mut count = 0;
+        // SAFETY: it writes the number.
+        driver.checked("the driver", "to count devices", unsafe {
+            (driver.device_count)(&raw mut count)
+        })?;
+        Ok(u32::try_from(count).unwrap_or(0))
+    }
+
+    pub(crate) fn checked(&self, what: &str, code: c_int) -> Result<()> {
+        self.driver.checked(&self.name, what, code)
+    }
+
+    /// Makes the context current on this thread.
+    pub(crate) fn current(&self) -> Result<Current<'_>> {
+        // SAFETY: the context is alive as long as this is.
+        self.checked("its context", unsafe { (self.driver.context_push)(self.context) })?;
+        Ok(Current { driver: &self.driver })
+    }
+
+    fn nvrtc(&self) -> Result<&Nvrtc> {
+        let load = || Nvrtc::load(self.nvrtc_path.as_deref());
+        self.nvrtc.get_or_init(load).as_ref().map_err(Clone::clone)
+    }
+
+    /// A kernel of a unit: loaded before, or from disk, or compiled. The context is current.
+    pub(crate) fn function(&self, unit: &Unit, name: &'static str) -> Result<Handle> {
+        let mut units = self.units.lock().unwrap_or_else(PoisonError::into_inner);
+        if !units.contains_key(unit) {
+            units.insert(*unit, Module { handle: self.module(unit)?, functions: HashMap::new() });
+        }
+        let module = units.get_mut(unit).expect("it was put there");
+        if let Some(&function) = module.functions.get(name) {
+            return Ok(function);
+        }
+        let function = self.symbol(module.handle, name)?;
+        let most = c_int::try_from(self.caps.shared_mem).unwrap_or(0);
+        // SAFETY: the function is the module's.
+        let code = unsafe { (self.driver.function_set)(function, FUNCTION_SHARED, most) };
+        self.checked("shared memory for a kernel", code)?;
+        module.functions.insert(name, function);
+        Ok(function)
+    }
+
+    /// A kernel of a text that is not ours; it is loaded as long as the context is. The context is current.
+    pub(crate) fn foreign(
+        &self,
+        file: &str,
+        text: &str,
+        defines: &[String],
+        name: &str,
+    ) -> Result<Handle> {
+        let image = self.nvrtc()?.compile_text(file, text, defines, self.capability, &self.name)?;
+        let module = self.loaded(&image)?;
+        self.symbol(module, name)
+    }
+
+    fn symbol(&self, module: Handle, name: &str) -> Result<Handle> {
+        let symbol = CString::new(name).expect("our names have no zero bytes");
+        let mut function = ptr::null_mut();
+        // SAFETY: the module is loaded, and the name ends with a zero byte.
+        let code =
+            unsafe { (self.driver.module_function)(&raw mut function, module, symbol.as_ptr()) };
+        self.checked(name, code)?;
+        Ok(function)
+    }
+
+    fn loaded(&self, image: &[u8]) -> Result<Handle> {
+        let mut module = ptr::null_mut();
+        // SAFETY: the image is what NVRTC made, whole.
+        let code = unsafe { (self.driver.module_load)(&raw mut module, image.as_ptr().cast()) };
+        self.checked("to load a kernel", code)?;
+        Ok(module)
+    }
+
+    fn module(&self, unit: &Unit) -> Result<Handle> {
+        let ahead = self.images.lock().unwrap_or_else(PoisonError::into_inner).remove(unit);
+        match ahead {
+            Some(image) => self.loaded(&image),
+            None => self.loaded(&self.image(unit)?),
+        }
+    }
+
+    /// Machine code of a unit, from disk or compiled.
+    fn image(&self, unit: &Unit) -> Result<Vec<u8>> {
+        // Without NVRTC what is on disk would still do, but which of its versions made it is not known.
+        let nvrtc = self.nvrtc()?;
+        let kept =
+            self.cache.as_ref().and_then(|cache| cache.get(unit, self.capability, nvrtc.version));
+        if let Some(image) = kept {
+            return Ok(image);
+        }
+        let image = nvrtc.compile(unit, self.capability, &self.name)?;
+        if let Some(cache) = &self.cache {
+            cache.put(unit, self.capability, nvrtc.version, &image);
+        }
+        Ok(image)
+    }
+
+    /// Compiles units on all processors. What fails says so where it is used.
+    pub(crate) fn compile_ahead(&self, units: &[Unit]) {
+        let loaded = self.units.lock().unwrap_or_else(PoisonError::into_inner);
+        let missing: Vec<Unit> =
+            units.iter().filter(|unit| !loaded.contains_key(unit)).copied().collect();
+        drop(loaded);
+        let next = AtomicUsize::new(0);
+        let work = || {
+            while let Some(unit) = missing.get(next.fetch_add(1, Ordering::Relaxed)) {
+                if let Ok(image) = self.image(unit) {
+                    self.images.lock().unwrap_or_else(PoisonError::into_inner).insert(*unit, image);
+                }
+            }
+        };
+        let threads =
+            std::thread::available_parallelism().map_or(1, usize::from).min(missing.len());
+        std::thread::scope(|scope| {
+            (0..threads).for_each(|_| {
+                scope.spawn(work);
+            });
+        });
+    }
+
+    /// Launches a kernel on a stream; its only parameter is that block of bytes. The context is current.
+    pub(crate) fn launch(
+        &self,
+        stream: Handle,
+        function: Handle,
+        (blocks, threads, shared): (u32, u32, u32),
+        params: &[u8],
+    ) -> Result<()> {
+        let mut length = params.len() as u32;
+        // The driver reads the first: as many as the kernel has. The emulator of the tests wants its size, too.
+        let mut list: [*mut c_void; 2] =
+            [params.as_ptr().cast_mut().cast(), (&raw mut length).cast()];
+        // SAFETY: the function is loaded, its parameter has the layout of `params`, and the driver copies it.
+        let code = unsafe {
+            (self.driver.launch)(
+                function,
+                blocks,
+                1,
+                1,
+                threads,
+                1,
+                1,
+                shared,
+                stream,
+                list.as_mut_ptr(),
+                ptr::null_mut(),
+            )
+        };
+        self.checked("to launch a kernel", code)
+    }
+
+    /// Sets bytes on a stream to zero. The context is current.
+    pub(crate) fn clear(&self, stream: Handle, at: Address, bytes: u64) -> Result<()> {
+        if bytes == 0 {
+            return Ok(());
+        }
+        // SAFETY: whoever calls this owns the bytes.
+        let code = unsafe { (self.driver.set_bytes)(at, 0, bytes as usize, stream) };
+        self.checked("to clear a workspace", code)
+    }
+
+    /// Waits for a stream. The context is current.
+    pub(crate) fn wait(&self, stream: Handle) -> Result<()> {
+        // SAFETY: the stream is alive.
+        self.checked("to end its work", unsafe { (self.driver.stream_wait)(stream) })
+    }
+
+    /// Bytes that are free.
+    pub(crate) fn free_bytes(&self) -> Result<u64> {
+        let (mut free, mut all) = (0, 0);
+        // SAFETY: it writes both numbers.
+        let code = unsafe { (self.driver.memory_info)(&raw mut free, &raw mut all) };
+        self.checked("how much memory is free", code)?;
+        Ok(free as u64)
+    }
+}
+
+impl Drop for Gpu {
+    fn drop(&mut self) {
+        let units = std::mem::take(self.units.get_mut().unwrap_or_else(PoisonError::into_inner));
+        let Ok(current) = self.current() else { return };
+        for module in units.values() {
+            // SAFETY: nobody launches its functions any more: launches hold this.
+            let _ = unsafe { (current.driver.module_unload)(module.handle) };
+        }
+        if let Owner::Us(device) = self.owner {
+            if !self.stream.is_null() {
+                // SAFETY: it is ours, and nothing is put on it any more.
+                let _ = unsafe { (current.driver.stream_destroy)(self.stream) };
+            }
+            drop(current);
+            // SAFETY: it was retained when this was made.
+            let _ = unsafe { (self.driver.primary_release)(device) };
+        }
+    }
+}

@@ -1,0 +1,335 @@
+//! From a plan to its launches: kernels, sizes, parameters, workspace. Touches no device.
+
+use bytemuck::Pod;
+use st_kernels::cuda::{
+    BINS, DIGIT, Lists, SORT_DIGIT, Unit, bench_bytes, capacity, entry_bytes, flight, group_bytes,
+    group_rows, in_memory, part_columns, parts, sample, small_bytes, wanted,
+};
+use st_rank::{Choice, MergeKind, Problem};
+
+use crate::params::{
+    BlockParams, GroupParams, MOST_PARAMS, Map, OrderParams, ProblemParams, RanksParams,
+    SortParams, map_of, problem_params,
+};
+
+/// Bytes of a row's state and of a part's tally.
+const STATE_BYTES: u64 = 24;
+const TALLY_BYTES: u64 = 16;
+/// Candidates that one block sorts by a digit.
+const SORT_PART: usize = 1 << 14;
+/// Workspace that rows of one round may share: rounds follow one another and use it again.
+const ROUND_BYTES: u64 = 256 << 20;
+/// Blocks of a launch, at most.
+const MOST_BLOCKS: u64 = 1 << 30;
+/// Every array of a workspace begins at a multiple of this.
+const ALIGN: u64 = 256;
+
+/// Where a call's data lie.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Addresses {
+    pub(crate) input: u64,
+    /// 0: full rows.
+    pub(crate) lengths: u64,
+    pub(crate) values: u64,
+    pub(crate) indices: u64,
+    /// 0: nobody reads it.
+    pub(crate) status: u64,
+    /// The workspace: zeros, and what need not be.
+    pub(crate) zeroed: u64,
+    pub(crate) scratch: u64,
+}
+
+/// A launch.
+#[derive(Clone, Debug)]
+pub(crate) struct Step {
+    pub(crate) unit: Unit,
+    pub(crate) kernel: &'static str,
+    pub(crate) blocks: u32,
+    pub(crate) shared: u32,
+    params: [u8; MOST_PARAMS],
+    length: usize,
+}
+
+impl Step {
+    pub(crate) fn new<P: Pod>(
+        unit: Unit,
+        kernel: &'static str,
+        blocks: u64,
+        shared: u64,
+        params: &P,
+    ) -> Self {
+        let bytes = bytemuck::bytes_of(params);
+        let mut own = [0; MOST_PARAMS];
+        own[..bytes.len()].copy_from_slice(bytes);
+        // Checked before: a block's shared memory, and MOST_BLOCKS.
+        Self {
+            unit,
+            kernel,
+            blocks: blocks as u32,
+            shared: shared as u32,
+            params: own,
+            length: bytes.len(),
+        }
+    }
+
+    pub(crate) fn params(&self) -> &[u8] {
+        &self.params[..self.length]
+    }
+}
+
+/// A plan laid out.
+#[derive(Clone, Debug)]
+pub(crate) struct Layout {
+    problem: Problem,
+    choice: Choice,
+    map: Map,
+    /// Rows of a round.
+    rows_each: usize,
+    /// Bytes of the workspace.
+    pub(crate) zeroed: u64,
+    pub(crate) scratch: u64,
+    /// For each of a round's arrays, where it begins.
+    at: Arrays,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Arrays {
+    counts: u64,
+    done: u64,
+    bins: u64,
+    lists: u64,
+    others: u64,
+    states: u64,
+    tallies: u64,
+    sort_counts: u64,
+}
+
+impl Layout {
+    /// Of a feasible plan.
+    pub(crate) fn new(problem: &Problem, choice: &Choice) -> Self {
+        let parts = parts(choice, problem.cols) as u64;
+        let entry = entry_bytes(problem.dtype);
+        let k = problem.k as u64;
+        // Bytes for each row: of zeros, then of scratch.
+        let merged = !choice.use_2ce && parts > 1;
+        let ranks = choice.mk == MergeKind::Radix && choice.use_2ce;
+        let sorts = ranks && in_memory(choice, problem) == Some(true);
+        let bin_bytes = if ranks { 2 * u64::from(BINS) * 4 } else { 0 };
+        let list_bytes = match (merged, ranks) {
+            (true, _) => parts * u64::from(capacity(choice)) * entry,
+            (_, true) if problem.sorted => k * entry,
+            _ => 0,
+        };
+        let other_bytes = if sorts { k * entry } else { 0 };
+        let sort_bytes =
+            if sorts { sort_parts(problem.k) as u64 * (1 << SORT_DIGIT) * 4 } else { 0 };
+        let (state, tally) = if ranks { (STATE_BYTES, parts * TALLY_BYTES) } else { (0, 0) };
+        let each = bin_bytes + 8 + list_bytes + other_bytes + sort_bytes + state + tally;
+        let rows_each =
+            (ROUND_BYTES / each).min(MOST_BLOCKS / parts.max(sort_parts(problem.k) as u64)).max(1);
+        let rows_each = (rows_each.min(problem.rows as u64)).max(1);
+        let (mut zeroed, mut scratch) = (0, 0);
+        let take = |end: &mut u64, bytes: u64| {
+            let at = *end;
+            *end += (bytes * rows_each).next_multiple_of(ALIGN);
+            at
+        };
+        let counts_bytes = if merged { 4 } else { 0 };
+        let done_bytes = if merged || ranks { 4 } else { 0 };
+        let at = Arrays {
+            counts: take(&mut zeroed, counts_bytes),
+            done: take(&mut zeroed, done_bytes),
+            bins: take(&mut zeroed, bin_bytes),
+            lists: take(&mut scratch, list_bytes),
+            others: take(&mut scratch, other_bytes),
+            states: take(&mut scratch, state),
+            tallies: take(&mut scratch, tally),
+            sort_counts: take(&mut scratch, sort_bytes),
+        };
+        let map = map_of(problem.dtype, problem.kind.direction(), problem.nan);
+        Self {
+            problem: *problem,
+            choice: *choice,
+            map,
+            rows_each: rows_each as usize,
+            zeroed,
+            scratch,
+            at,
+        }
+    }
+
+    /// The launches, in order.
+    pub(crate) fn steps(&self, at: &Addresses) -> Vec<Step> {
+        let &Problem { rows, cols, k, dtype, row_stride, .. } = &self.problem;
+        if rows == 0 || k == 0 {
+            return Vec::new();
+        }
+        let mut steps = Vec::new();
+        let size = dtype.size() as u64;
+        for row0 in (0..rows).step_by(self.rows_each) {
+            let here = self.rows_each.min(rows - row0);
+            let (row, k) = (row0 as u64, k as u64);
+            let own = Addresses {
+                input: at.input + row * row_stride as u64 * size,
+                lengths: if at.lengths == 0 { 0 } else { at.lengths + row * 4 },
+                values: at.values + row * k * size,
+                indices: at.indices + row * k * 4,
+                ..*at
+            };
+            let params = problem_params(&self.problem, here, self.map, &own);
+            self.round(params, here as u64, at, &mut steps);
+        }
+        debug_assert!(cols > 0, "k > 0 wants columns");
+        steps
+    }
+
+    fn round(&self, p: ProblemParams, rows: u64, at: &Addresses, steps: &mut Vec<Step>) {
+        let Self { problem, choice, .. } = self;
+        let (cols, dtype, wg) = (problem.cols, problem.dtype, choice.wg);
+        let parts = parts(choice, cols) as u32;
+        let part_columns = part_columns(choice, cols) as u32;
+        let (zeroed, scratch) = (at.zeroed, at.scratch);
+        if choice.mk == MergeKind::Warp {
+            let wanted = wanted(problem) as u32;
+            let params = GroupParams { p, wanted, unused: 0 };
+            let blocks = rows.div_ceil(group_rows(choice));
+            let unit = Unit::group(choice, problem);
+            steps.push(Step::new(unit, "select_group", blocks, group_bytes(choice), &params));
+            return;
+        }
+        let listed = bench_bytes(capacity(choice), wg, dtype);
+        if !(choice.mk == MergeKind::Radix && choice.use_2ce) {
+            let sampled = sample(choice, problem);
+            let mut unit = Unit::listing("block.cu", dtype, choice);
+            unit.lists = match choice.mk {
+                MergeKind::Filter => Lists::Sampled,
+                MergeKind::Radix => Lists::Exact,
+                _ => Lists::Whole,
+            };
+            if choice.mk == MergeKind::Filter {
+                unit.flight = flight(choice, dtype);
+                unit.sample = sampled.map_or(1, |s| s.vectors);
+            }
+            let params = BlockParams {
+                p,
+                lists: scratch + self.at.lists,
+                counts: zeroed + self.at.counts,
+                done: zeroed + self.at.done,
+                parts,
+                part_columns,
+                sample_rank: sampled.map_or(1, |s| s.rank),
+                unused: 0,
+            };
+            steps.push(Step::new(unit, "select_block", rows * u64::from(parts), listed, &params));
+            return;
+        }
+        let unit = Unit::listing("ranks.cu", dtype, choice);
+        let unit = Unit { capacity: 0, ..unit };
+        let small = small_bytes(wg);
+        let blocks = rows * u64::from(parts);
+        let mut params = RanksParams {
+            p,
+            states: scratch + self.at.states,
+            bins: zeroed + self.at.bins,
+            done: zeroed + self.at.done,
+            tallies: scratch + self.at.tallies,
+            lists: scratch + self.at.lists,
+            parts,
+            part_columns,
+            shift: unit.width,
+            above: 0,
+        };
+        while params.shift > 0 {
+            params.above = params.shift;
+            params.shift = params.shift.saturating_sub(DIGIT);
+            let shared = small + 2 * u64::from(BINS) * 4;
+            steps.push(Step::new(unit, "rank_digit", blocks, shared, &params));
+        }
+        steps.push(Step::new(unit, "rank_tally", blocks, small, &params));
+        steps.push(Step::new(unit, "rank_collect", blocks, small, &params));
+        match in_memory(choice, problem) {
+            None => {}
+            Some(false) => {
+                let unit = Unit::listing("order.cu", dtype, choice);
+                let params = OrderParams { p, lists: params.lists };
+                steps.push(Step::new(unit, "order_block", rows, listed, &params));
+            }
+            Some(true) => self.sort(p, rows, at, steps),
+        }
+    }
+
+    /// Sorts what was collected, digit by digit.
+    fn sort(&self, p: ProblemParams, rows: u64, at: &Addresses, steps: &mut Vec<Step>) {
+        let unit = Unit::plain("sort.cu", self.problem.dtype, self.choice.wg);
+        let parts = sort_parts(self.problem.k);
+        let part_entries = self.problem.k.div_ceil(parts);
+        let bins = 4u64 << SORT_DIGIT;
+        let waves = u64::from(unit.threads.div_ceil(32));
+        let lists = [self.at.lists, self.at.others].map(|list| at.scratch + list);
+        let digits = unit.width.div_ceil(SORT_DIGIT);
+        for digit in 0..digits {
+            let (from, to) = (lists[digit as usize % 2], lists[(digit as usize + 1) % 2]);
+            let params = SortParams {
+                p,
+                from,
+                to,
+                counts: at.scratch + self.at.sort_counts,
+                parts: parts as u32,
+                part_entries: part_entries as u32,
+                shift: digit * SORT_DIGIT,
+                last: u32::from(digit + 1 == digits),
+            };
+            let blocks = rows * parts as u64;
+            steps.push(Step::new(unit, "sort_count", blocks, bins, &params));
+            steps.push(Step::new(unit, "sort_scan", rows, small_bytes(unit.threads), &params));
+            steps.push(Step::new(unit, "sort_scatter", blocks, bins * (1 + waves), &params));
+        }
+    }
+
+    /// Rows whose buffers and workspace take no more than `bytes`, for calls that copy rows there and back.
+    pub(crate) fn rows_in(problem: &Problem, choice: &Choice, bytes: u64) -> usize {
+        let own = Self::new(&Problem { rows: 1, ..*problem }, choice);
+        let size = problem.dtype.size() as u64;
+        let each = problem.row_stride as u64 * size + problem.k as u64 * (size + 4) + 4;
+        let workspace = (own.zeroed + own.scratch).max(ROUND_BYTES);
+        (bytes.saturating_sub(workspace) / each).clamp(1, problem.rows.max(1) as u64) as usize
+    }
+}
+
+const fn sort_parts(k: usize) -> usize {
+    let parts = k.div_ceil(SORT_PART);
+    if parts == 0 {
+        1
+    } else if parts > 4096 {
+        4096
+    } else {
+        parts
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use st_rank::RankKind;
+
+    use super::*;
+
+    #[test]
+    fn workspaces_do_not_grow_without_end() {
+        let choice = Choice {
+            mk: MergeKind::Radix,
+            mkd: st_rank::MergeDetail::Auto,
+            tile: 512,
+            ctile: 512,
+            use_2ce: true,
+            wg: 512,
+            kl: 8,
+            ch: 0,
+        };
+        let problem = Problem::new(RankKind::MidK, 1 << 20, 1 << 14, 100);
+        let layout = Layout::new(&problem, &choice);
+        assert!(layout.zeroed + layout.scratch <= ROUND_BYTES + 10 * ALIGN);
+        let steps = layout.steps(&Addresses::default());
+        let rounds = (1usize << 20).div_ceil(layout.rows_each);
+        assert_eq!(steps.len(), rounds * 6, "three digits, tally, collect, order");
+    }
+}

@@ -1,0 +1,33 @@
+//! Rank selection on NVIDIA GPUs. Builds without CUDA: the driver and the run-time compiler are
+//! loaded when an executor is first used.
+//!
+//! - `driver`, `nvrtc`: the functions that are called, as the libraries have them.
+//! - `device`: a device with its stream and compiled kernels; `cache`: those kept on disk.
+//! - `layout`: from a plan to its launches: sizes, workspace; `params`: what kernels are told. They touch
+//!   no device.
+//! - [`exec`]: the executor; obeys plans and chooses nothing.
+//! - `host`: from host memory; `resident`: from addresses on the device, onto the caller's stream;
+//!   `compaction`: compactions.
+//! - [`timing`]: plans timed by replaying graphs.
+//!
+//! The kernels are in `st-kernels/cuda`.
+
+#![deny(unsafe_code)]
+
+mod cache;
+mod compaction;
+mod device;
+mod driver;
+pub mod exec;
+mod host;
+mod layout;
+mod memory;
+mod nvrtc;
+mod params;
+mod resident;
+pub mod timing;
+
+pub use device::DeviceReport;
+pub use exec::{CudaExecutor, Launch, Libraries, devices};
+pub use host::OnCuda;
+pub use resident::{DeviceInput, DeviceOutput, OnDevice, Workspace, WorkspaceSize};

@@ -1,0 +1,147 @@
+//! The CUDA backend as the conformance suite sees it.
+
+#![allow(dead_code, reason = "shared by several test crates")]
+
+use std::path::{Path, PathBuf};
+use std::sync::LazyLock;
+
+use st_backend_cuda::{CudaExecutor, Libraries};
+use st_conformance::rng::Rng;
+use st_conformance::{Executor, Level, choices};
+use st_rank::{
+    Choice, CompactExecutor, CompactOutput, CompactPlan, CompactProblem, DType, DeviceCaps,
+    Element, ExecuteInto, HostOutput, Input, MergeKind, Problem, RankKExecutor, RankOutput,
+    RankPlan, Result,
+};
+
+/// The first device.
+pub(crate) struct Cuda {
+    executors: Vec<Executor<CudaExecutor>>,
+}
+
+/// The libraries to test with: the emulator's, or with `SPIRAL_CUDA=device` the real ones (`SPIRAL_NVRTC` names
+/// NVRTC's file, if it is not where the system looks).
+pub(crate) fn libraries() -> &'static Libraries {
+    static LIBRARIES: LazyLock<Libraries> =
+        LazyLock::new(|| match std::env::var("SPIRAL_CUDA").as_deref() {
+            Ok("device") => Libraries {
+                driver: None,
+                nvrtc: std::env::var_os("SPIRAL_NVRTC").map(PathBuf::from),
+                cache: Some(std::env::temp_dir().join("spiral-cuda-tests")),
+            },
+            Ok("emulator") | Err(_) => {
+                let emulator =
+                    st_conformance::emulator::build(Path::new(env!("CARGO_TARGET_TMPDIR")));
+                Libraries {
+                    driver: Some(emulator.driver),
+                    nvrtc: Some(emulator.nvrtc),
+                    cache: Some(emulator.kernels),
+                }
+            }
+            Ok(other) => panic!("SPIRAL_CUDA={other}: use device or emulator"),
+        });
+    &LIBRARIES
+}
+
+/// The executor that tests share.
+pub(crate) fn executor() -> &'static CudaExecutor {
+    &cuda().executors[0].exec
+}
+
+/// The one instance that the tests of a crate share.
+pub(crate) fn cuda() -> &'static Cuda {
+    static CUDA: LazyLock<Cuda> = LazyLock::new(|| {
+        let exec = CudaExecutor::default().with_libraries(libraries());
+        let group = exec.report().expect("a device, or the emulator").name;
+        Cuda { executors: vec![Executor { group, name: String::new(), exec }] }
+    });
+    &CUDA
+}
+
+fn caps_of(exec: &CudaExecutor) -> DeviceCaps {
+    exec.caps().expect("it was there before")
+}
+
+impl st_conformance::Backend for Cuda {
+    type Exec = CudaExecutor;
+
+    /// The emulator is asked a tenth, unless the environment says otherwise.
+    fn level(&self) -> Level {
+        let emulated = self.executors[0].group.starts_with("emulated");
+        if emulated && std::env::var_os("SPIRAL_CONFORMANCE").is_none() {
+            return Level::Smoke;
+        }
+        Level::from_env()
+    }
+
+    fn executors(&self) -> &[Executor<CudaExecutor>] {
+        &self.executors
+    }
+
+    fn caps(&self, exec: &CudaExecutor) -> DeviceCaps {
+        caps_of(exec)
+    }
+
+    fn plan(&self, exec: &CudaExecutor, problem: &Problem) -> RankPlan {
+        st_plan::plan(problem, &caps_of(exec), &st_plan::Knowledge::default())
+    }
+
+    fn merge_kinds(&self, _exec: &CudaExecutor, dtype: DType) -> &[MergeKind] {
+        // Lanes hold short rows of up to 32 bits.
+        const ALL: [MergeKind; 4] =
+            [MergeKind::Warp, MergeKind::Shared, MergeKind::Radix, MergeKind::Filter];
+        if dtype.size() > 4 { &ALL[1..] } else { &ALL }
+    }
+
+    fn choice(
+        &self,
+        _exec: &CudaExecutor,
+        mk: MergeKind,
+        problem: &Problem,
+        rng: &mut Rng,
+    ) -> Choice {
+        choices::cuda(mk, problem, rng)
+    }
+
+    fn check(&self, exec: &CudaExecutor, choice: &Choice, problem: &Problem) -> Result<()> {
+        st_kernels::check(choice, problem, &caps_of(exec))
+    }
+
+    fn compact_plan(&self, exec: &CudaExecutor, problem: &CompactProblem) -> CompactPlan {
+        st_plan::plan_compact(problem, &caps_of(exec))
+    }
+
+    fn compact_choices(&self, rng: &mut Rng) -> Vec<Choice> {
+        [false, true].map(|two| choices::gpu_compact(two, rng)).to_vec()
+    }
+
+    fn rank<T: Element>(
+        &self,
+        exec: &CudaExecutor,
+        input: Input<'_, T>,
+        plan: &RankPlan,
+    ) -> Result<RankOutput<T>> {
+        exec.on(&input).execute(plan)
+    }
+
+    fn rank_into<T: Element, O: HostOutput<T>>(
+        &self,
+        exec: &CudaExecutor,
+        input: Input<'_, T>,
+        plan: &RankPlan,
+        out: &mut O,
+    ) -> Result<()> {
+        exec.on(&input).execute_into(plan, out)
+    }
+
+    fn compact<T: Element>(
+        &self,
+        exec: &CudaExecutor,
+        input: Input<'_, T>,
+        plan: &CompactPlan,
+        lo: T,
+        hi: T,
+    ) -> Result<CompactOutput<T>> {
+        exec.on(&input).compact(plan, lo, hi)
+    }
+}

@@ -1,0 +1,192 @@
+// A CUDA driver without a device: the part of it that the backend calls, over this machine's memory. What is done
+// on a stream is done at once. Calls that a capture would refuse are refused.
+#include <dlfcn.h>
+#include <elf.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <functional>
+#include <map>
+#include <mutex>
+#include <string>
+#include <vector>
+
+typedef int Result;
+enum { OK = 0, INVALID = 1, NO_MEMORY = 2, NOT_FOUND = 500, CAPTURED = 900 };
+typedef unsigned long long Address;
+
+namespace {
+std::string temporary() {
+    const char* const folder = getenv("TMPDIR");
+    return std::string(folder ? folder : P_tmpdir) + "/st-emulated-XXXXXX";
+}
+std::mutex guard;
+struct Graph {
+    std::vector<std::function<void()>> steps;
+};
+struct Stream {
+    Graph* capture = nullptr;
+};
+struct Function {
+    void (*run)(const void*, unsigned, unsigned);
+    int shared = 48 << 10;
+    const char* name;
+};
+Stream default_stream;
+std::map<Address, size_t> memory;
+size_t used = 0;
+// Little enough that a test can ask for more.
+const size_t TOTAL = size_t(2) << 30;
+bool capturing = false;
+
+Stream* of(void* stream) { return stream ? static_cast<Stream*>(stream) : &default_stream; }
+Result work(void* stream, std::function<void()> step) {
+    const std::lock_guard<std::mutex> lock(guard);
+    if (Graph* graph = of(stream)->capture) {
+        graph->steps.push_back(step);
+    } else {
+        step();
+    }
+    return OK;
+}
+}  // namespace
+
+extern "C" {
+Result cuInit(unsigned) { return getenv("ST_EMULATED_FAULT") ? 999 : OK; }
+Result cuDriverGetVersion(int* version) { return *version = 13000, OK; }
+Result cuDeviceGetCount(int* count) { return *count = 2, OK; }
+Result cuDeviceGet(int* device, int ordinal) {
+    if (ordinal > 1) return 101;
+    return *device = ordinal, OK;
+}
+Result cuDeviceGetName(char* name, int room, int device) {
+    snprintf(name, size_t(room), "emulated device %d", device);
+    return OK;
+}
+Result cuDeviceTotalMem_v2(size_t* bytes, int) { return *bytes = TOTAL, OK; }
+Result cuDeviceGetAttribute(int* value, int attribute, int) {
+    switch (attribute) {
+        case 1: *value = 1024; break;          // threads of a block
+        case 10: *value = 32; break;           // lanes of a warp
+        case 16: *value = 4; break;            // multiprocessors
+        case 36: *value = 1000000; break;      // memory clock, kHz
+        case 37: *value = 256; break;          // memory bus, bits
+        case 38: *value = 4 << 20; break;      // second-level cache
+        case 75: *value = 9; break;            // compute capability
+        case 76: *value = 0; break;
+        case 97: *value = 227 << 10; break;    // shared memory of a block, opted in
+        default: return INVALID;
+    }
+    return OK;
+}
+Result cuDevicePrimaryCtxRetain(void** context, int device) {
+    return *context = reinterpret_cast<void*>(uintptr_t(device) + 1), OK;
+}
+Result cuDevicePrimaryCtxRelease_v2(int) { return OK; }
+Result cuCtxPushCurrent_v2(void*) { return OK; }
+Result cuCtxPopCurrent_v2(void** context) { return *context = nullptr, OK; }
+Result cuCtxGetDevice(int* device) { return *device = 0, OK; }
+Result cuMemGetInfo_v2(size_t* free_bytes, size_t* total) {
+    const std::lock_guard<std::mutex> lock(guard);
+    return *free_bytes = TOTAL - used, *total = TOTAL, OK;
+}
+Result cuMemAlloc_v2(Address* at, size_t bytes) {
+    const std::lock_guard<std::mutex> lock(guard);
+    if (capturing) return CAPTURED;
+    if (used + bytes > TOTAL || bytes == 0) return bytes ? NO_MEMORY : INVALID;
+    void* const block = aligned_alloc(256, (bytes + 511) / 256 * 256);
+    memset(block, 0xA5, bytes);
+    *at = reinterpret_cast<Address>(block);
+    memory[*at] = bytes;
+    used += bytes;
+    return OK;
+}
+Result cuMemFree_v2(Address at) {
+    const std::lock_guard<std::mutex> lock(guard);
+    const auto found = memory.find(at);
+    if (found == memory.end()) return INVALID;
+    used -= found->second;
+    memory.erase(found);
+    free(reinterpret_cast<void*>(at));
+    return OK;
+}
+Result cuMemcpyHtoDAsync_v2(Address to, const void* from, size_t bytes, void* stream) {
+    return work(stream, [=] { memcpy(reinterpret_cast<void*>(to), from, bytes); });
+}
+Result cuMemcpyDtoHAsync_v2(void* to, Address from, size_t bytes, void* stream) {
+    return work(stream, [=] { memcpy(to, reinterpret_cast<void*>(from), bytes); });
+}
+Result cuMemsetD8Async(Address at, unsigned char value, size_t bytes, void* stream) {
+    return work(stream, [=] { memset(reinterpret_cast<void*>(at), value, bytes); });
+}
+Result cuStreamCreate(void** stream, unsigned) { return *stream = new Stream, OK; }
+Result cuStreamDestroy_v2(void* stream) { return delete static_cast<Stream*>(stream), OK; }
+Result cuStreamSynchronize(void* stream) { return of(stream)->capture ? CAPTURED : OK; }
+Result cuModuleLoadData(void** module, const void* image) {
+    const Elf64_Ehdr* const head = static_cast<const Elf64_Ehdr*>(image);
+    if (memcmp(head->e_ident, ELFMAG, SELFMAG) != 0) return 200;
+    const size_t bytes = head->e_shoff + size_t(head->e_shnum) * head->e_shentsize;
+    // A file of its own: the loader takes two of one name for one library.
+    std::string path = temporary();
+    const int file = mkstemp(path.data());
+    if (file < 0 || write(file, image, bytes) != ssize_t(bytes)) return 999;
+    *module = dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL);
+    close(file);
+    unlink(path.c_str());
+    return *module ? OK : 200;
+}
+Result cuModuleUnload(void* module) { return dlclose(module), OK; }
+Result cuModuleGetFunction(void** function, void* module, const char* name) {
+    void* const symbol = dlsym(module, name);
+    if (!symbol) return NOT_FOUND;
+    Function* const f = new Function;
+    f->run = reinterpret_cast<void (*)(const void*, unsigned, unsigned)>(symbol);
+    f->name = strdup(name);
+    return *function = f, OK;
+}
+Result cuFuncSetAttribute(void* function, int attribute, int value) {
+    if (attribute == 8) static_cast<Function*>(function)->shared = value;
+    return value <= 227 << 10 ? OK : INVALID;
+}
+Result cuLaunchKernel(void* function, unsigned x, unsigned y, unsigned z, unsigned, unsigned, unsigned, unsigned shared,
+                      void* stream, void** params, void** extra) {
+    const Function* const f = static_cast<Function*>(function);
+    if (y != 1 || z != 1 || x == 0 || extra || int(shared) > f->shared) return INVALID;
+    // Parameters are copied when a kernel is launched; 1 KB is more than any has.
+    std::vector<char> copy(1024);
+    memcpy(copy.data(), params[0], *static_cast<const unsigned*>(params[1]));
+    return work(stream, [=] { f->run(copy.data(), x, shared); });
+}
+Result cuEventCreate(void** event, unsigned) { return *event = malloc(1), OK; }
+Result cuEventDestroy_v2(void* event) { return free(event), OK; }
+Result cuEventRecord(void*, void*) { return OK; }
+Result cuEventSynchronize(void*) { return OK; }
+Result cuEventElapsedTime(float* ms, void*, void*) { return *ms = 1, OK; }
+Result cuStreamBeginCapture_v2(void* stream, int) {
+    of(stream)->capture = new Graph;
+    return capturing = true, OK;
+}
+Result cuStreamEndCapture(void* stream, void** graph) {
+    *graph = of(stream)->capture;
+    of(stream)->capture = nullptr;
+    return capturing = false, OK;
+}
+Result cuGraphInstantiateWithFlags(void** exec, void* graph, unsigned long long) {
+    return *exec = new Graph(*static_cast<Graph*>(graph)), OK;
+}
+Result cuGraphLaunch(void* exec, void*) {
+    const std::lock_guard<std::mutex> lock(guard);
+    for (const auto& step : static_cast<Graph*>(exec)->steps) step();
+    return OK;
+}
+Result cuGraphDestroy(void* graph) { return delete static_cast<Graph*>(graph), OK; }
+Result cuGraphExecDestroy(void* exec) { return delete static_cast<Graph*>(exec), OK; }
+Result cuGetErrorName(Result error, const char** name) {
+    *name = error == NO_MEMORY ? "CUDA_ERROR_OUT_OF_MEMORY" : "CUDA_ERROR_EMULATED";
+    return OK;
+}
+Result cuGetErrorString(Result, const char** text) { return *text = "an emulated error", OK; }
+}

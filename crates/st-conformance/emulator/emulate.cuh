@@ -1,0 +1,199 @@
+// The kernels as C++ for this machine's processor: each thread of a block is a fiber, the blocks of a launch run one
+// after another. It knows no races between blocks, and takes fibers in an order that differs from launch to launch,
+// so that what only works in one order is found. Threads of a wave that do not meet at a wave's operation, or
+// threads that do not meet at a barrier, end the process.
+#pragma once
+#include <math.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+typedef uint8_t u8;
+typedef uint16_t u16;
+typedef uint32_t u32;
+typedef unsigned long long u64;
+typedef long long i64;
+struct alignas(16) Vector {
+    u32 x, y, z, w;
+};
+struct uint2 {
+    u32 x, y;
+};
+typedef u32 LaneMask;
+
+namespace emulated {
+
+struct Fiber {
+    void* stack;
+    void* at;
+    enum { READY, WAVE_WAIT, BLOCK_WAIT, DONE } state;
+    u32 meetings;
+};
+
+struct Block {
+    u32 threads, group, groups;
+    u32 current;
+    char* shared;
+    Fiber fibers[1024];
+    // What each lane brings to its wave's present meeting, and to the one before.
+    u64 brought[2][1024];
+    bool voted[1024];
+    bool vote;
+    void* scheduler;
+    void (*body)(const void*);
+    const void* params;
+};
+inline Block block;
+
+// Saves this stack in *from and goes on with `to`.
+__attribute__((naked, noinline)) inline void change(void** from, void* to) {
+    (void)from;
+    (void)to;
+    asm("pushq %rbp; pushq %rbx; pushq %r12; pushq %r13; pushq %r14; pushq %r15;"
+        "movq %rsp, (%rdi); movq %rsi, %rsp;"
+        "popq %r15; popq %r14; popq %r13; popq %r12; popq %rbx; popq %rbp; ret");
+}
+inline void leave() { change(&block.fibers[block.current].at, block.scheduler); }
+inline void run_body() {
+    block.body(block.params);
+    block.fibers[block.current].state = Fiber::DONE;
+    leave();
+    abort();
+}
+
+const size_t STACK = 128 << 10;
+
+inline void die(const char* what) {
+    fprintf(stderr, "emulated block %u of %u: %s\n", block.group, block.groups, what);
+    abort();
+}
+
+inline void run_block(u32 group, u32 order) {
+    block.group = group;
+    for (u32 t = 0; t < block.threads; t++) {
+        Fiber& f = block.fibers[t];
+        if (!f.stack) f.stack = malloc(STACK);
+        void** top = reinterpret_cast<void**>(reinterpret_cast<uintptr_t>(static_cast<char*>(f.stack) + STACK) & ~15ul);
+        *--top = nullptr;
+        *--top = reinterpret_cast<void*>(run_body);
+        top -= 6;
+        f.at = top;
+        f.state = Fiber::READY;
+        f.meetings = 0;
+    }
+    while (true) {
+        u32 done = 0, waiting = 0;
+        bool ran = false;
+        for (u32 i = 0; i < block.threads; i++) {
+            const u32 t = order & 1 ? block.threads - 1 - i : i;
+            Fiber& f = block.fibers[t];
+            if (f.state == Fiber::READY) {
+                block.current = t;
+                change(&block.scheduler, f.at);
+                ran = true;
+            }
+        }
+        for (u32 from = 0; from < block.threads; from += WAVE) {
+            u32 here = 0;
+            for (u32 t = from; t < from + WAVE; t++) here += block.fibers[t].state == Fiber::WAVE_WAIT;
+            if (here == WAVE) {
+                for (u32 t = from; t < from + WAVE; t++) block.fibers[t].state = Fiber::READY;
+                ran = true;
+            }
+        }
+        for (u32 t = 0; t < block.threads; t++) {
+            done += block.fibers[t].state == Fiber::DONE;
+            waiting += block.fibers[t].state == Fiber::BLOCK_WAIT;
+        }
+        if (done == block.threads) return;
+        if (waiting && waiting + done == block.threads) {
+            if (done) die("threads have ended that others wait for at a barrier");
+            block.vote = false;
+            for (u32 t = 0; t < block.threads; t++) {
+                block.vote |= block.voted[t];
+                block.fibers[t].state = Fiber::READY;
+            }
+            ran = true;
+        }
+        if (!ran) die("threads wait for one another");
+    }
+}
+
+inline const u64* meet(u64 x) {
+    Fiber& f = block.fibers[block.current];
+    u64* const table = block.brought[f.meetings++ & 1];
+    table[block.current] = x;
+    f.state = Fiber::WAVE_WAIT;
+    leave();
+    return table + block.current / WAVE * WAVE;
+}
+
+}  // namespace emulated
+
+#define DEVICE static inline
+#define RARE static __attribute__((noinline))
+#define KERNEL(name, Params)                                                                        \
+    static void name##_body(const Params& p);                                                       \
+    extern "C" void name(const void* params, u32 groups, u32 shared_bytes) {                        \
+        static u32 launches = 0;                                                                    \
+        emulated::block.threads = THREADS;                                                          \
+        emulated::block.groups = groups;                                                            \
+        emulated::block.params = params;                                                            \
+        emulated::block.body = [](const void* given) { name##_body(*static_cast<const Params*>(given)); }; \
+        emulated::block.shared = static_cast<char*>(aligned_alloc(16, (shared_bytes + 31) / 16 * 16)); \
+        for (u32 g = 0; g < groups; g++) {                                                          \
+            /* Nobody cleans it. */                                                                 \
+            memset(emulated::block.shared, 0xA5, shared_bytes);                                     \
+            emulated::run_block(g, launches++);                                                     \
+        }                                                                                           \
+        free(emulated::block.shared);                                                               \
+    }                                                                                               \
+    static void name##_body(const Params& p)
+
+DEVICE u32 thread() { return emulated::block.current; }
+DEVICE u32 group() { return emulated::block.group; }
+DEVICE u32 groups() { return emulated::block.groups; }
+DEVICE char* shared() { return emulated::block.shared; }
+DEVICE void wave_barrier() { emulated::meet(0); }
+DEVICE bool barrier_or(bool x) {
+    emulated::block.voted[thread()] = x;
+    emulated::block.fibers[thread()].state = emulated::Fiber::BLOCK_WAIT;
+    emulated::leave();
+    return emulated::block.vote;
+}
+DEVICE void barrier() { barrier_or(false); }
+DEVICE LaneMask ballot(bool x) {
+    const u64* const all = emulated::meet(x);
+    LaneMask mask = 0;
+    for (u32 l = 0; l < WAVE; l++) mask |= LaneMask(all[l]) << l;
+    return mask;
+}
+template <typename T> DEVICE T shuffle(T x, u32 from) { return T(emulated::meet(u64(x))[from % WAVE]); }
+template <typename T> DEVICE T shuffle_xor(T x, u32 mask) {
+    const u32 own = thread() % WAVE;
+    return T(emulated::meet(u64(x))[own ^ mask]);
+}
+template <typename T> DEVICE T shuffle_up(T x, u32 by) {
+    const u32 own = thread() % WAVE;
+    const u64* const all = emulated::meet(u64(x));
+    return own >= by ? T(all[own - by]) : x;
+}
+DEVICE Vector load_stream(const Vector* at) { return *at; }
+template <typename T> DEVICE T load_fresh(const T* at) { return *at; }
+DEVICE void fence() {}
+DEVICE u32 atomic_add(u32* at, u32 by) {
+    const u32 was = *at;
+    *at += by;
+    return was;
+}
+DEVICE u32 atomic_or(u32* at, u32 bits) {
+    const u32 was = *at;
+    *at |= bits;
+    return was;
+}
+DEVICE u32 leading_zeros(u32 x) { return x ? __builtin_clz(x) : 32; }
+DEVICE u32 leading_zeros(u64 x) { return x ? __builtin_clzll(x) : 64; }
+DEVICE u32 count_bits(u32 x) { return __builtin_popcount(x); }
+DEVICE u32 count_bits(u64 x) { return __builtin_popcountll(x); }
+DEVICE u32 first_bit(u32 x) { return __builtin_ffs(x) - 1; }

@@ -1,0 +1,73 @@
+// NVRTC without CUDA: it compiles for this machine's processor, with the compiler that built it.
+#include <dirent.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <string>
+#include <vector>
+
+namespace {
+std::string temporary() {
+    const char* const folder = getenv("TMPDIR");
+    return std::string(folder ? folder : P_tmpdir) + "/st-emulated-XXXXXX";
+}
+struct Program {
+    std::string source, name, image, log;
+    std::vector<std::pair<std::string, std::string>> headers;
+};
+bool write_file(const std::string& path, const std::string& text) {
+    FILE* const file = fopen(path.c_str(), "wb");
+    if (!file) return false;
+    const bool whole = fwrite(text.data(), 1, text.size(), file) == text.size();
+    return fclose(file) == 0 && whole;
+}
+std::string read_file(const std::string& path) {
+    std::string text;
+    if (FILE* const file = fopen(path.c_str(), "rb")) {
+        char piece[4096];
+        for (size_t n; (n = fread(piece, 1, sizeof piece, file)) > 0;) text.append(piece, n);
+        fclose(file);
+    }
+    return text;
+}
+}  // namespace
+
+extern "C" {
+int nvrtcVersion(int* major, int* minor) { return *major = 13, *minor = 0, 0; }
+const char* nvrtcGetErrorString(int) { return "NVRTC_ERROR_EMULATED"; }
+int nvrtcCreateProgram(Program** program, const char* source, const char* name, int headers, const char* const* texts,
+                       const char* const* names) {
+    *program = new Program{source, name, "", "", {}};
+    for (int i = 0; i < headers; i++) (*program)->headers.push_back({names[i], texts[i]});
+    return 0;
+}
+int nvrtcDestroyProgram(Program** program) { return delete *program, *program = nullptr, 0; }
+int nvrtcCompileProgram(Program* p, int count, const char* const* options) {
+    std::string folder = temporary();
+    if (!mkdtemp(folder.data())) return 5;
+    const std::string at = folder + "/";
+    bool written = write_file(at + "kernel.cu", p->source);
+    for (const auto& header : p->headers) written &= write_file(at + header.first, header.second);
+    std::string command = "g++ -O2 -std=c++17 -w -shared -fPIC -x c++ -DST_EMULATE -I" EMULATOR " ";
+    for (int i = 0; i < count; i++) {
+        if (strncmp(options[i], "-D", 2) == 0) command += std::string(options[i]) + " ";
+    }
+    command += "-I" + at + " " + at + "kernel.cu -o " + at + "kernel.so 2>" + at + "log";
+    const int status = written ? system(command.c_str()) : 1;
+    p->image = read_file(at + "kernel.so");
+    p->log = read_file(at + "log");
+    for (const auto& header : p->headers) unlink((at + header.first).c_str());
+    for (const char* file : {"kernel.cu", "kernel.so", "log"}) unlink((at + file).c_str());
+    rmdir(folder.c_str());
+    return status == 0 ? 0 : 6;
+}
+int nvrtcGetProgramLogSize(Program* p, size_t* bytes) { return *bytes = p->log.size() + 1, 0; }
+int nvrtcGetProgramLog(Program* p, char* log) { return memcpy(log, p->log.c_str(), p->log.size() + 1), 0; }
+int nvrtcGetCUBINSize(Program* p, size_t* bytes) { return *bytes = p->image.size(), 0; }
+int nvrtcGetCUBIN(Program* p, char* image) { return memcpy(image, p->image.data(), p->image.size()), 0; }
+int nvrtcGetPTXSize(Program* p, size_t* bytes) { return nvrtcGetCUBINSize(p, bytes); }
+int nvrtcGetPTX(Program* p, char* image) { return nvrtcGetCUBIN(p, image); }
+}

@@ -1,0 +1,9 @@
+//! With the backend.
+
+pub use st_backend_cuda::{
+    CudaExecutor, DeviceInput, DeviceOutput, DeviceReport, Launch, Libraries, OnCuda, OnDevice,
+    Workspace, WorkspaceSize, devices,
+};
+
+/// Whether this build has the backend.
+pub const IN_THIS_BUILD: bool = true;

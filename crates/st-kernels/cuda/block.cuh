@@ -1,0 +1,83 @@
+// What the threads of a block do together: sums, extremes.
+#pragma once
+#include "element.cuh"
+
+// Shared memory that every kernel begins with.
+struct Small {
+    u32 sums[WAVES + 1];
+    u32 count, picked, above, upto, flag;
+    Key keys[WAVES];
+    Entry low[WAVES], high[WAVES];
+    Entry lowest, highest;
+};
+
+DEVICE u32 wave_scan(u32 x) {
+#pragma unroll
+    for (u32 d = 1; d < WAVE; d *= 2) {
+        const u32 other = shuffle_up(x, d);
+        if (lane() >= d) x += other;
+    }
+    return x;
+}
+// The sum of x over the threads before this one, and over all.
+DEVICE u32 scan(u32 x, u32& all, Small& s) {
+    const u32 through = wave_scan(x);
+    barrier();
+    if (lane() == WAVE - 1) s.sums[wave()] = through;
+    barrier();
+    u32 before_wave = 0, total = 0;
+#pragma unroll
+    for (u32 w = 0; w < WAVES; w++) {
+        if (w < wave()) before_wave += s.sums[w];
+        total += s.sums[w];
+    }
+    all = total;
+    return before_wave + through - x;
+}
+template <typename T> DEVICE T wave_least(T x) {
+#pragma unroll
+    for (u32 d = WAVE / 2; d; d /= 2) x = least(x, shuffle_xor(x, d));
+    return x;
+}
+template <typename T> DEVICE T wave_most(T x) {
+#pragma unroll
+    for (u32 d = WAVE / 2; d; d /= 2) x = most(x, shuffle_xor(x, d));
+    return x;
+}
+// The least and the greatest over a block.
+DEVICE void extremes(Entry& low, Entry& high, Small& s) {
+    const Entry a = wave_least(low), b = wave_most(high);
+    barrier();
+    if (lane() == 0) {
+        s.low[wave()] = a;
+        s.high[wave()] = b;
+    }
+    barrier();
+    low = s.low[0];
+    high = s.high[0];
+#pragma unroll
+    for (u32 w = 1; w < WAVES; w++) {
+        low = least(low, s.low[w]);
+        high = most(high, s.high[w]);
+    }
+}
+// One key of each lane in ascending order.
+DEVICE Key wave_sort(Key x) {
+#pragma unroll
+    for (u32 size = 2; size <= WAVE; size *= 2) {
+#pragma unroll
+        for (u32 d = size / 2; d; d /= 2) {
+            const Key other = shuffle_xor(x, d);
+            const bool low = ((lane() & d) == 0) == ((lane() & size) == 0);
+            x = low ? least(x, other) : most(x, other);
+        }
+    }
+    return x;
+}
+// Room for `mine` entries in a list whose length is *count: where this thread's begin.
+DEVICE u32 reserve(u32 mine, u32* count) {
+    const u32 through = wave_scan(mine);
+    u32 base = 0;
+    if (lane() == WAVE - 1 && through) base = atomic_add(count, through);
+    return shuffle(base, WAVE - 1) + through - mine;
+}

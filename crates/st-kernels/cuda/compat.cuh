@@ -1,0 +1,98 @@
+// What differs between CUDA, HIP and the emulator of the tests: nothing else names a compiler's own
+// functions. WAVE lanes run together; THREADS is the size of a block, GROUPS how many of them a
+// multiprocessor should hold; both are set by whoever compiles.
+#pragma once
+
+#ifndef WAVE
+#define WAVE 32
+#endif
+#define WAVES (THREADS / WAVE)
+
+#ifdef ST_EMULATE
+#include "emulate.cuh"
+#else
+
+typedef unsigned char u8;
+typedef unsigned short u16;
+typedef unsigned int u32;
+typedef unsigned long long u64;
+typedef long long i64;
+typedef uint4 Vector;
+
+#define DEVICE static __device__ __forceinline__
+// Rarely taken ways, kept out of the registers of the usual one.
+#define RARE static __device__ __noinline__
+#define KERNEL(name, Params) \
+    extern "C" __global__ void __launch_bounds__(THREADS, GROUPS) name(const __grid_constant__ Params p)
+
+#if WAVE == 64
+typedef u64 LaneMask;
+#else
+typedef u32 LaneMask;
+#endif
+
+DEVICE u32 thread() { return threadIdx.x; }
+DEVICE u32 group() { return blockIdx.x; }
+DEVICE u32 groups() { return gridDim.x; }
+DEVICE char* shared() {
+    extern __shared__ uint4 dynamic[];
+    return reinterpret_cast<char*>(dynamic);
+}
+DEVICE void barrier() { __syncthreads(); }
+DEVICE bool barrier_or(bool x) { return __syncthreads_or(x); }
+DEVICE void wave_barrier() { __syncwarp(); }
+
+#ifdef __HIP__
+DEVICE LaneMask ballot(bool x) { return __ballot(x); }
+template <typename T> DEVICE T shuffle(T x, u32 lane) { return __shfl(x, lane); }
+template <typename T> DEVICE T shuffle_xor(T x, u32 mask) { return __shfl_xor(x, mask); }
+template <typename T> DEVICE T shuffle_up(T x, u32 by) { return __shfl_up(x, by); }
+DEVICE Vector load_stream(const Vector* at) { return *at; }
+template <typename T> DEVICE T load_fresh(const T* at) { return __builtin_nontemporal_load(at); }
+#else
+#define ALL_LANES 0xffffffffu
+DEVICE LaneMask ballot(bool x) { return __ballot_sync(ALL_LANES, x); }
+template <typename T> DEVICE T shuffle(T x, u32 lane) { return __shfl_sync(ALL_LANES, x, lane); }
+template <typename T> DEVICE T shuffle_xor(T x, u32 mask) { return __shfl_xor_sync(ALL_LANES, x, mask); }
+template <typename T> DEVICE T shuffle_up(T x, u32 by) { return __shfl_up_sync(ALL_LANES, x, by); }
+// Read once: around the first-level cache, which holds nothing that comes again.
+DEVICE Vector load_stream(const Vector* at) {
+    Vector v;
+    asm volatile("ld.global.nc.v4.u32 {%0,%1,%2,%3},[%4];"
+                 : "=r"(v.x), "=r"(v.y), "=r"(v.z), "=r"(v.w)
+                 : "l"(at));
+    return v;
+}
+// What another block has written: from the second-level cache, where blocks meet.
+template <typename T> DEVICE T load_fresh(const T* at) { return __ldcg(at); }
+#endif
+
+DEVICE void fence() { __threadfence(); }
+DEVICE u32 atomic_add(u32* at, u32 by) { return atomicAdd(at, by); }
+DEVICE u32 atomic_or(u32* at, u32 bits) { return atomicOr(at, bits); }
+DEVICE u32 leading_zeros(u32 x) { return __clz(x); }
+DEVICE u32 leading_zeros(u64 x) { return __clzll(x); }
+DEVICE u32 count_bits(u32 x) { return __popc(x); }
+DEVICE u32 count_bits(u64 x) { return __popcll(x); }
+DEVICE u32 first_bit(u32 x) { return __ffs(x) - 1; }
+
+#endif
+
+typedef unsigned __int128 u128;
+
+DEVICE u32 leading_zeros(u128 x) {
+    const u64 high = u64(x >> 64);
+    return high ? leading_zeros(high) : 64 + leading_zeros(u64(x));
+}
+DEVICE u128 shuffle_xor(u128 x, u32 mask) {
+    return u128(shuffle_xor(u64(x >> 64), mask)) << 64 | shuffle_xor(u64(x), mask);
+}
+DEVICE u32 lane() { return thread() % WAVE; }
+DEVICE u32 wave() { return thread() / WAVE; }
+DEVICE bool any(bool x) { return ballot(x) != 0; }
+// The lanes before this one.
+DEVICE LaneMask before() { return (LaneMask(1) << lane()) - 1; }
+
+template <typename T> DEVICE T least(T a, T b) { return a < b ? a : b; }
+template <typename T> DEVICE T most(T a, T b) { return a < b ? b : a; }
+DEVICE u32 ceil_div(u32 a, u32 b) { return (a + b - 1) / b; }

@@ -1,0 +1,138 @@
+// The exact way, for any input: the leading ranks of some columns, digit by digit. It ends early where all that
+// share the digits so far fit the list.
+#pragma once
+#include "order.cuh"
+
+#define DIGIT 11
+#define DIGITS ((WIDTH + DIGIT - 1) / DIGIT)
+
+// Adds the elements of [from, to), from the vector `start` on, for which take(raw key) to the list.
+template <typename Take>
+DEVICE void gather(const Problem& p, const Row& r, u32 from, u32 to, u32 start, const Bench& b, Take take) {
+    const u32 stop = end_vector(r, to);
+    for (u32 base = start; base < stop; base += THREADS) {
+        const u32 v = base + thread();
+        u32 hits = 0;
+        Vector x;
+        if (v < stop) {
+            x = load_part(r, v, from, to);
+            u32 in = inside(r, v, from, to);
+            for (u32 j = 0; j < EACH; j++) {
+                if ((in >> j & 1) && take(raw_key(p.map, element(x, j)))) hits |= 1u << j;
+            }
+        }
+        if (!any(hits != 0)) continue;
+        u32 at = reserve(count_bits(hits), &b.s->count);
+        while (hits) {
+            const u32 j = first_bit(hits);
+            hits &= hits - 1;
+            const u32 column = column_of(r, v, j);
+            if (at < CAPACITY) b.list[at] = entry_of(key_of(p.map, r.x[column]), column);
+            at++;
+        }
+    }
+}
+
+// Adds the elements of the vectors from `start` on whose key is t to the list, in the order of their columns and
+// no more than `wanted`; and all that come before t. Ends when it has as many; returns the vector that is next.
+DEVICE u32 gather_ties(const Problem& p, const Row& r, u32 from, u32 to, u32 start, Key t, u32 wanted,
+                       const Bench& b) {
+    const u32 stop = end_vector(r, to);
+    u32 base = start, have = 0;
+    for (; base < stop && have < wanted; base += THREADS) {
+        const u32 v = base + thread();
+        u32 ties = 0, better = 0;
+        if (v < stop) {
+            const Vector x = load_part(r, v, from, to);
+            const u32 in = inside(r, v, from, to);
+            for (u32 j = 0; j < EACH; j++) {
+                if (!(in >> j & 1)) continue;
+                const Key key = key_of(p.map, element(x, j));
+                if (key < t) better |= 1u << j;
+                if (key == t) ties |= 1u << j;
+            }
+        }
+        u32 all;
+        u32 tie = have + scan(count_bits(ties), all, *b.s);
+        have += all;
+        u32 taken = better;
+        while (ties) {
+            const u32 j = first_bit(ties);
+            ties &= ties - 1;
+            if (tie++ < wanted) taken |= 1u << j;
+        }
+        if (!any(taken != 0)) continue;
+        u32 at = reserve(count_bits(taken), &b.s->count);
+        while (taken) {
+            const u32 j = first_bit(taken);
+            taken &= taken - 1;
+            const u32 column = column_of(r, v, j);
+            if (at < CAPACITY) b.list[at] = entry_of(better >> j & 1 ? key_of(p.map, r.x[column]) : t, column);
+            at++;
+        }
+    }
+    return base;
+}
+
+// Fills the list with the leading `wanted` of the columns [from, to), and perhaps some more, up to CAPACITY.
+// wanted <= CAPACITY.
+RARE void exact_list(const Problem& p, const Row r, u32 from, u32 to, u32 wanted, const Bench b) {
+    Small& s = *b.s;
+    wanted = least(wanted, to - from);
+    Key prefix = 0;
+    u32 need = wanted, shift = WIDTH;
+    const u32 stop = end_vector(r, to), start = first_vector(r, from);
+    for (u32 d = 0; d < DIGITS; d++) {
+        const u32 above = shift;
+        shift = shift > DIGIT ? shift - DIGIT : 0;
+        barrier();
+        clear_bins(b);
+        barrier();
+        for (u32 v = start + thread(); v < stop; v += THREADS) {
+            const Vector x = load_part(r, v, from, to);
+            const u32 in = inside(r, v, from, to);
+            for (u32 j = 0; j < EACH; j++) {
+                const Key key = key_of(p.map, element(x, j));
+                const bool same = d == 0 || key >> above == prefix >> above;
+                if ((in >> j & 1) && same) atomic_add(&b.bins[u32(key >> shift) % (1u << (above - shift))], 1);
+            }
+        }
+        barrier();
+        constexpr u32 OWN = BINS / THREADS;
+        u32 counts[OWN], sum = 0, all;
+#pragma unroll
+        for (u32 j = 0; j < OWN; j++) {
+            counts[j] = b.bins[thread() * OWN + j];
+            sum += counts[j];
+        }
+        u32 at = scan(sum, all, s);
+#pragma unroll
+        for (u32 j = 0; j < OWN; j++) {
+            if (at < need && at + counts[j] >= need) {
+                s.picked = thread() * OWN + j;
+                s.above = at;
+                s.upto = at + counts[j];
+            }
+            at += counts[j];
+        }
+        barrier();
+        prefix |= Key(s.picked) << shift;
+        const u32 through = wanted - need + s.upto;
+        need -= s.above;
+        barrier();
+        if (thread() == 0) s.count = 0;
+        barrier();
+        if (through <= CAPACITY) {
+            gather(p, r, from, to, start, b, [&](Key raw) { return canon(p.map, raw) >> shift <= prefix >> shift; });
+            barrier();
+            return;
+        }
+        if (shift == 0) {
+            // Too many of one key: the first `need` of them, and what comes before them.
+            const u32 next = gather_ties(p, r, from, to, start, prefix, need, b);
+            gather(p, r, from, to, next, b, [&](Key raw) { return raw < prefix; });
+            barrier();
+            return;
+        }
+    }
+}

@@ -1,0 +1,421 @@
+//! What a [`Choice`] means to the kernels of CUDA and HIP, what they need, and their sources.
+//!
+//! | `mk` | `use_2ce` | what it runs | fields |
+//! |---|---|---|---|
+//! | `warp` | no | eight lanes for each short row; `mkd` 6: candidates are counted, 7: ordered by a network | `mkd`, `wg`, `kl` |
+//! | `shared` | no | a block orders a whole row in shared memory | `wg`, `kl` |
+//! | `filter` | no | a block reads a row, or a part of it, once against a sampled threshold; the last block of a row merges its parts' lists | `tile`, `wg`, `kl`, `ch` |
+//! | `radix` | no | the same with lists made exactly, digit by digit | `wg`, `kl`, `ch` |
+//! | `radix` | yes | histograms in device memory, a tally, a collection in the order of columns, then ordered: any ranks, any k | `wg`, `kl`, `ch` |
+//!
+//! `kl x wg` candidates fit a block's list: the row for `shared`, the last rank wanted for the lists; for
+//! `radix` in two commands the k up to which one block orders the result. `tile` is the columns that a
+//! block has in flight: 1 to 8 vectors of 16 bytes for each thread. `ch` is the columns of a part. For short rows
+//! `kl` is the candidates of a lane: 8 x `kl` of a row. There are no kernels of networks alone (`mk` 0).
+
+mod check;
+
+use st_rank::{Choice, DType, DeviceCaps, Field, Fields, MergeDetail, MergeKind, Problem};
+
+pub use check::{check, check_compact};
+
+use crate::gpu::sample::tail_rank;
+
+/// Kernels' files, by name: those to be compiled, and what they include.
+pub const SOURCES: &[(&str, &str)] = &[
+    ("block.cu", include_str!("../../cuda/block.cu")),
+    ("block.cuh", include_str!("../../cuda/block.cuh")),
+    ("compact.cu", include_str!("../../cuda/compact.cu")),
+    ("compat.cuh", include_str!("../../cuda/compat.cuh")),
+    ("element.cuh", include_str!("../../cuda/element.cuh")),
+    ("exact.cuh", include_str!("../../cuda/exact.cuh")),
+    ("group.cu", include_str!("../../cuda/group.cu")),
+    ("order.cu", include_str!("../../cuda/order.cu")),
+    ("order.cuh", include_str!("../../cuda/order.cuh")),
+    ("ranks.cu", include_str!("../../cuda/ranks.cu")),
+    ("ranks.cuh", include_str!("../../cuda/ranks.cuh")),
+    ("sort.cu", include_str!("../../cuda/sort.cu")),
+];
+
+/// Bytes of a vector load.
+const VECTOR_BYTES: usize = 16;
+/// Bins of the histograms in shared memory.
+pub const BINS: u32 = 2048;
+/// Bits of a digit of keys, where histograms find a rank.
+pub const DIGIT: u32 = 11;
+/// Bits of a digit, where candidates are sorted in device memory.
+pub const SORT_DIGIT: u32 = 8;
+/// Candidates that are compared with one another at most; see `order.cuh`.
+const CROWD: u32 = 128;
+/// Vectors that a thread has in flight, at most.
+pub const MOST_FLIGHT: u32 = 8;
+/// Parts of a row, at most: a row's tallies are added up by one block.
+pub const MAX_PARTS: usize = 4096;
+/// Candidates of a list, at most: places in it have 16 bits.
+pub const MAX_LIST: u32 = 1 << 15;
+/// The greatest block and the least.
+pub const MAX_BLOCK: u32 = 1024;
+const MIN_BLOCK: u32 = 64;
+/// Threads of a multiprocessor for which kernels are compiled: 64 registers for each; and for those with a
+/// network in registers.
+const RESIDENT: u32 = 1024;
+const NETWORK_RESIDENT: u32 = 640;
+/// Lanes that share a short row.
+pub const GROUP: u32 = 8;
+/// Columns that they hold.
+pub const GROUP_COLUMNS: usize = 256;
+/// Vectors of such a lane: one more than whole rows of 32-bit elements need, for rows that begin within one.
+const MOST_GROUPED: u32 = 9;
+/// Ranks that the network of a lane orders.
+pub const NETWORK_RANKS: u64 = 32;
+/// Candidates that it takes, for each lane of a row.
+pub const NETWORK_KL: u32 = 8;
+
+/// How a list of candidates is made (`MODE` of `block.cu`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Lists {
+    /// Of a whole row.
+    Whole = 0,
+    /// Of what reaches a sampled threshold.
+    Sampled = 1,
+    /// Digit by digit.
+    Exact = 2,
+}
+
+/// How short rows are held and ordered (`group.cu`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Group {
+    /// Vectors of a lane.
+    pub vectors: u32,
+    /// Minima that a lane finds the threshold's first guess by.
+    pub minima: u32,
+    /// Whether candidates are ordered by a network.
+    pub network: bool,
+    /// Whether every row is whole vectors, and every lane has as many.
+    pub full: bool,
+}
+
+/// A file compiled for one width of elements, with its constants.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Unit {
+    /// The file's name.
+    pub file: &'static str,
+    /// Bits of an element.
+    pub width: u32,
+    /// Threads of a block.
+    pub threads: u32,
+    /// Candidates of a list; 0 for files without one.
+    pub capacity: u32,
+    /// For `block.cu`.
+    pub lists: Lists,
+    /// Vectors of a thread in flight.
+    pub flight: u32,
+    /// Vectors of a thread in the sample.
+    pub sample: u32,
+    /// For `group.cu`.
+    pub group: Option<Group>,
+}
+
+impl Unit {
+    const fn new(file: &'static str, dtype: DType, threads: u32) -> Self {
+        Self {
+            file,
+            width: dtype.size() as u32 * 8,
+            threads,
+            capacity: 0,
+            lists: Lists::Whole,
+            flight: 1,
+            sample: 1,
+            group: None,
+        }
+    }
+
+    /// A file without lists.
+    #[must_use]
+    pub const fn plain(file: &'static str, dtype: DType, threads: u32) -> Self {
+        Self::new(file, dtype, threads)
+    }
+
+    /// A file that orders lists.
+    #[must_use]
+    pub const fn listing(file: &'static str, dtype: DType, choice: &Choice) -> Self {
+        Self { capacity: capacity(choice), ..Self::new(file, dtype, choice.wg) }
+    }
+
+    /// The kernel of short rows.
+    #[must_use]
+    pub fn group(choice: &Choice, problem: &Problem) -> Self {
+        let network = choice.mkd == MergeDetail::GroupNetwork;
+        let aligned = is_aligned(problem) && !problem.lengths.is_ragged();
+        let vectors = group_vectors(problem, aligned);
+        let full = GROUP * vectors * vector_elements(problem.dtype) == problem.cols as u32;
+        let wanted = wanted(problem);
+        let minima = if wanted <= 8 {
+            1
+        } else if wanted <= 16 {
+            2
+        } else {
+            4
+        };
+        let group = Group { vectors, minima, network, full: aligned && full };
+        let own = Self::new("group.cu", problem.dtype, choice.wg);
+        Self { capacity: GROUP * choice.kl, group: Some(group), ..own }
+    }
+
+    /// The constants, as a compiler is told them.
+    #[must_use]
+    pub fn defines(&self) -> Vec<String> {
+        let network = self.group.is_some_and(|group| group.network);
+        let resident = if network { NETWORK_RESIDENT } else { RESIDENT };
+        let groups = (resident / self.threads.max(1)).max(1);
+        let mut own = vec![
+            ("WIDTH", self.width),
+            ("THREADS", self.threads),
+            ("GROUPS", groups),
+            ("CAPACITY", self.capacity),
+        ];
+        match self.group {
+            Some(Group { vectors, minima, network, full }) => own.extend([
+                ("VECTORS", vectors),
+                ("MINIMA", minima),
+                ("NETWORK", network.into()),
+                ("FULL", full.into()),
+            ]),
+            None => own.extend([
+                ("MODE", self.lists as u32),
+                ("FLIGHT", self.flight),
+                ("SAMPLE", self.sample),
+            ]),
+        }
+        own.iter().map(|(name, value)| format!("{name}={value}")).collect()
+    }
+
+    /// The file's text.
+    ///
+    /// # Panics
+    /// If there is no such file: a slip of ours.
+    #[must_use]
+    pub fn source(&self) -> &'static str {
+        let found = SOURCES.iter().find(|(name, _)| *name == self.file);
+        found.expect("units are made of files that are here").1
+    }
+}
+
+/// The block nearest to what was asked for: a power of two. Of two that are as near, the smaller.
+#[must_use]
+pub fn nearest_block(asked: f64, caps: &DeviceCaps) -> u32 {
+    let most = caps.max_workgroup.clamp(MIN_BLOCK, MAX_BLOCK);
+    let all = (5..=10).map(|log| 1u32 << log).filter(|&wg| wg <= most);
+    let far = |wg: &u32| (f64::from(*wg) - asked).abs();
+    all.min_by(|a, b| far(a).total_cmp(&far(b))).unwrap_or(MIN_BLOCK)
+}
+
+/// Candidates of a block's list.
+#[must_use]
+pub const fn capacity(choice: &Choice) -> u32 {
+    choice.wg.saturating_mul(choice.kl)
+}
+
+/// Bytes of a candidate.
+#[must_use]
+pub const fn entry_bytes(dtype: DType) -> u64 {
+    if dtype.size() == 8 { 16 } else { 8 }
+}
+
+/// Elements of a vector.
+#[must_use]
+pub const fn vector_elements(dtype: DType) -> u32 {
+    (VECTOR_BYTES / dtype.size()) as u32
+}
+
+/// Shared memory of what blocks add up by: no less than the kernels' `Small`.
+#[must_use]
+pub const fn small_bytes(threads: u32) -> u64 {
+    let waves = threads.div_ceil(32) as u64;
+    (128 + 44 * waves).next_multiple_of(16)
+}
+
+/// Shared memory of a block that orders a list: that of `order.cuh`'s `Bench`.
+#[must_use]
+pub const fn bench_bytes(capacity: u32, threads: u32, dtype: DType) -> u64 {
+    let list = (capacity as u64 + 2) * entry_bytes(dtype);
+    let waiting = (capacity / CROWD + 2) as u64 * 8;
+    small_bytes(threads) + list + BINS as u64 * 4 + waiting + capacity as u64 * 4
+}
+
+/// Columns of a part.
+#[must_use]
+pub const fn part_columns(choice: &Choice, cols: usize) -> usize {
+    if choice.ch == 0 || choice.ch as usize > cols { cols } else { choice.ch as usize }
+}
+
+/// Parts of a row of `cols` columns.
+#[must_use]
+pub const fn parts(choice: &Choice, cols: usize) -> usize {
+    if choice.ch == 0 || cols == 0 { 1 } else { cols.div_ceil(choice.ch as usize) }
+}
+
+/// Vectors that each thread has in flight.
+#[must_use]
+pub fn flight(choice: &Choice, dtype: DType) -> u32 {
+    let step = choice.wg.saturating_mul(vector_elements(dtype));
+    choice.tile.checked_div(step).unwrap_or(1)
+}
+
+/// Whether every row begins with a vector if the first one does.
+#[must_use]
+pub const fn is_aligned(problem: &Problem) -> bool {
+    problem.rows <= 1 || problem.row_stride.is_multiple_of(vector_elements(problem.dtype) as usize)
+}
+
+/// Vectors of a row that each lane of a group holds.
+#[must_use]
+pub const fn group_vectors(problem: &Problem, aligned: bool) -> u32 {
+    let each = vector_elements(problem.dtype) as usize;
+    let all = if aligned { problem.cols } else { problem.cols + each - 1 };
+    let vectors = all.div_ceil(each).div_ceil(GROUP as usize);
+    if vectors > MOST_GROUPED as usize {
+        MOST_GROUPED
+    } else if vectors == 0 {
+        1
+    } else {
+        vectors as u32
+    }
+}
+
+/// Rows of a block of the kernel of short rows.
+#[must_use]
+pub const fn group_rows(choice: &Choice) -> u64 {
+    let waves = (choice.wg / 32) as u64;
+    if matches!(choice.mkd, MergeDetail::GroupNetwork) {
+        waves * 32
+    } else {
+        waves * (32 / GROUP) as u64
+    }
+}
+
+/// Shared memory of a block of the kernel of short rows: that of `group.cu`.
+#[must_use]
+pub const fn group_bytes(choice: &Choice) -> u64 {
+    let (waves, list) = ((choice.wg / 32) as u64, (GROUP * choice.kl) as u64);
+    match choice.mkd {
+        MergeDetail::GroupNetwork => waves * (list * 33 + 32) * 4,
+        _ => waves * ((list + 4) * (32 / GROUP) as u64 / 2 + 256) * 8,
+    }
+}
+
+/// The last rank wanted of a full row, which a list must reach.
+#[must_use]
+pub fn wanted(problem: &Problem) -> u64 {
+    problem.kind.ranks(problem.cols, problem.k).end as u64
+}
+
+/// The sample by which a filter sets its threshold.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Sample {
+    /// Vectors that each thread takes.
+    pub vectors: u32,
+    /// The sample's key at which the threshold is set, counted from the greatest.
+    pub rank: u32,
+    /// Elements of a row that reach the threshold, as expected.
+    pub expected: f64,
+}
+
+/// The least sample of which hardly ever more elements reach the threshold than a list holds: none if there is
+/// none. Rows that fit a list need no sample.
+#[must_use]
+pub fn sample(choice: &Choice, problem: &Problem) -> Option<Sample> {
+    /// How many standard deviations more than expected a list has room for.
+    const SPREAD: f64 = 6.0;
+    let (n, b) = (problem.cols as f64, wanted(problem).max(1) as f64);
+    if problem.cols <= capacity(choice) as usize {
+        return Some(Sample { vectors: 1, rank: 1, expected: n });
+    }
+    [1, 2, 4].into_iter().find_map(|vectors| {
+        let size = f64::from(choice.wg * vectors * vector_elements(problem.dtype));
+        let rank = tail_rank(b * size / n);
+        let most = (rank + SPREAD * rank.sqrt()) * n / size;
+        let fits = size <= n && rank <= f64::from(choice.wg) && most <= f64::from(capacity(choice));
+        fits.then(|| Sample { vectors, rank: rank as u32, expected: rank * n / size })
+    })
+}
+
+/// The sub-strategies of a merge kind.
+#[must_use]
+pub const fn details(mk: MergeKind) -> &'static [MergeDetail] {
+    match mk {
+        MergeKind::Bitonic => &[MergeDetail::Bitonic, MergeDetail::Auto],
+        MergeKind::Warp => &[MergeDetail::GroupRank, MergeDetail::GroupNetwork, MergeDetail::Auto],
+        MergeKind::Shared | MergeKind::Radix | MergeKind::Filter => &[MergeDetail::Auto],
+    }
+}
+
+/// The fields that change what is launched.
+#[must_use]
+pub const fn uses(mk: MergeKind, _mkd: MergeDetail) -> Fields {
+    let all = Fields::of(&[Field::Mk, Field::Use2ce, Field::Wg, Field::Kl]);
+    match mk {
+        MergeKind::Filter => all.with(Field::Tile).with(Field::Ch),
+        MergeKind::Radix => all.with(Field::Ch),
+        MergeKind::Warp => all.with(Field::Mkd),
+        MergeKind::Bitonic | MergeKind::Shared => all,
+    }
+}
+
+/// What a choice needs of a device.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Footprint {
+    /// Shared memory of a block, in bytes.
+    pub shared_bytes: u64,
+    /// Blocks of the first launch.
+    pub blocks: u64,
+    /// Launches.
+    pub launches: u32,
+    /// Times that the input is read.
+    pub reads: u32,
+}
+
+/// What a feasible choice needs and does.
+#[must_use]
+pub fn footprint(choice: &Choice, problem: &Problem) -> Footprint {
+    let width = problem.dtype.size() as u32 * 8;
+    let blocks = problem.rows as u64 * parts(choice, problem.cols) as u64;
+    let digits = width.div_ceil(DIGIT);
+    let listed = bench_bytes(capacity(choice), choice.wg, problem.dtype);
+    let (shared_bytes, launches, reads) = match (choice.mk, choice.use_2ce) {
+        (MergeKind::Radix, true) => {
+            let bins = small_bytes(choice.wg) + 2 * u64::from(BINS) * 4;
+            let ordered = match in_memory(choice, problem) {
+                None => 0,
+                Some(false) => 1,
+                Some(true) => 3 * width.div_ceil(SORT_DIGIT),
+            };
+            let most = if ordered == 1 { bins.max(listed) } else { bins };
+            (most, digits + 2 + ordered, digits + 2)
+        }
+        (MergeKind::Radix, false) => (listed, 1, digits + 1),
+        (MergeKind::Warp, _) => {
+            let blocks = (problem.rows as u64).div_ceil(group_rows(choice).max(1));
+            return Footprint { shared_bytes: group_bytes(choice), blocks, launches: 1, reads: 1 };
+        }
+        _ => (listed, 1, 1),
+    };
+    Footprint { shared_bytes, blocks, launches, reads }
+}
+
+/// Whether the result of radix selection in two commands is sorted in device memory (true), by a block (false),
+/// or not at all (none).
+#[must_use]
+pub fn in_memory(choice: &Choice, problem: &Problem) -> Option<bool> {
+    problem.sorted.then(|| problem.k > capacity(choice) as usize)
+}
+
+/// Shared memory that a block may have: no device has less than [`LEAST_SHARED`], whatever caps say.
+#[must_use]
+pub const fn shared_limit(caps: &DeviceCaps) -> u64 {
+    let bytes = caps.shared_mem as u64;
+    if bytes < LEAST_SHARED { LEAST_SHARED } else { bytes }
+}
+
+/// Shared memory of a block that every device has.
+pub const LEAST_SHARED: u64 = 48 << 10;

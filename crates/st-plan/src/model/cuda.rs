@@ -1,0 +1,249 @@
+//! The cost model of the kernels of CUDA and HIP: nanoseconds, from the shape, the caps and what kernels do.
+//!
+//! Where the coefficients come from: see docs/kernels.md. On other devices it was never compared; measured
+//! rows put the predictions right where there are any ([`crate::calibrate`]).
+
+use st_kernels::cuda::{
+    GROUP, MAX_BLOCK, MAX_LIST, MAX_PARTS, MOST_FLIGHT, capacity, details, footprint, in_memory,
+    parts, sample, uses, vector_elements, wanted,
+};
+use st_rank::{Choice, CompactProblem, DeviceCaps, Field, MergeDetail, MergeKind, Problem};
+
+use super::Wanted;
+
+/// A launch in a graph, and a further one that waits for it.
+const LAUNCH_NS: f64 = 2_000.0;
+const NEXT_NS: f64 = 1_500.0;
+/// Bytes per nanosecond where nothing was measured.
+const BANDWIDTH: f64 = 1_000.0;
+/// From asking for a line of device memory to having it.
+const LATENCY_NS: f64 = 700.0;
+/// Threads that a multiprocessor holds of kernels with 64 registers.
+const THREADS: f64 = 1_024.0;
+/// Operations of a multiprocessor in a nanosecond.
+const CORE_OPS: f64 = 200.0;
+/// Operations for each element: compared with a threshold; put into a list; counted by a digit.
+const SWEEP_OPS: f64 = 8.0;
+const LIST_OPS: f64 = 60.0;
+const DIGIT_OPS: f64 = 24.0;
+/// Drawing a sample and finding the threshold.
+const SAMPLE_NS: f64 = 3_000.0;
+/// A list to device memory, and the last block's reading all; for each candidate of a thread.
+const MERGE_NS: f64 = 2_500.0;
+const MERGE_EACH_NS: f64 = 60.0;
+/// Ordering few candidates; by bins, and for each candidate of a thread.
+const FEW: f64 = 256.0;
+const FEW_NS: f64 = 1_500.0;
+const BINS_NS: f64 = 3_000.0;
+const EACH_NS: f64 = 250.0;
+/// Bytes per nanosecond of sorting in device memory, each candidate being moved once for each digit.
+const SORT_RATE: f64 = 400.0;
+
+/// Short rows: whatever their number; operations for each element, for each pair of candidates that are counted, for
+/// the network of a row, and for a row that is done exactly.
+const GROUP_NS: f64 = 3_000.0;
+const GROUP_OPS: f64 = 22.0;
+const RANK_OPS: f64 = 1.0;
+const NETWORK_OPS: f64 = 2_000.0;
+const GROUP_EXACT_OPS: f64 = 30_000.0;
+
+/// What the model needs to know of the problem and the device.
+pub(crate) struct Model<'a> {
+    problem: &'a Problem,
+    caps: DeviceCaps,
+    bandwidth: f64,
+}
+
+impl<'a> Model<'a> {
+    pub(crate) fn new(problem: &'a Problem, caps: &DeviceCaps) -> Self {
+        let caps = caps.normalised();
+        let bandwidth = match caps.bandwidth {
+            0 => BANDWIDTH,
+            measured => measured as f64 / 1e9,
+        };
+        Self { problem, caps, bandwidth }
+    }
+
+    /// Predicted time of a feasible choice, in nanoseconds.
+    pub(crate) fn ns(&self, choice: &Choice) -> f64 {
+        let p = self.problem;
+        let needs = footprint(choice, p);
+        if choice.mk == MergeKind::Warp {
+            return self.group_ns(choice);
+        }
+        let wg = f64::from(choice.wg);
+        let cores = f64::from(self.caps.cores_or_assumed());
+        let (rows, n) = (p.rows as f64, (p.cols as f64).max(1.0));
+        let parts = parts(choice, p.cols) as f64;
+        let blocks = (needs.blocks as f64).max(1.0);
+        let shared = f64::from(self.caps.shared_mem).max(f64::from(48 << 10));
+        let resident =
+            (THREADS / wg).min(shared / (needs.shared_bytes as f64).max(1.0)).max(1.0).floor();
+        let places = cores * resident;
+        let waves = (blocks / places).max(1.0).ceil();
+        let size = p.dtype.size() as f64;
+
+        // Vectors in flight: of a filter as the choice says, of others one.
+        let flight = match choice.mk {
+            MergeKind::Filter => f64::from(choice.tile) * size / wg,
+            _ => 16.0,
+        };
+        let active = blocks.min(places) * wg * flight;
+        let bandwidth = self.bandwidth * (active / (self.bandwidth * LATENCY_NS)).tanh();
+        let input = rows * n * size;
+        let output = rows * p.k as f64 * (size + 4.0);
+        let again =
+            f64::from(needs.reads - 1) * if (self.caps.l2 as f64) > input { 0.4 } else { 1.0 };
+        let memory = input * (1.0 + again) / bandwidth + output / self.bandwidth;
+
+        let listed = match choice.mk {
+            MergeKind::Shared => n,
+            MergeKind::Filter => sample(choice, p).map_or(n, |s| s.expected),
+            _ => wanted(p) as f64,
+        };
+        let ops = match choice.mk {
+            MergeKind::Filter if listed < n => SWEEP_OPS * n + LIST_OPS * listed,
+            MergeKind::Filter | MergeKind::Shared => LIST_OPS * n,
+            _ => DIGIT_OPS * n * f64::from(needs.reads),
+        };
+        let compute = rows * ops / (cores.min(blocks) * CORE_OPS);
+        let launches = LAUNCH_NS + f64::from(needs.launches - 1) * NEXT_NS;
+        let tail = match (choice.mk, choice.use_2ce) {
+            (MergeKind::Radix, true) => match in_memory(choice, p) {
+                None => 0.0,
+                Some(false) => (rows / places).max(1.0).ceil() * Self::order(p.k as f64, wg),
+                Some(true) => rows * p.k as f64 * size * 16.0 / SORT_RATE,
+            },
+            _ => {
+                let drawn =
+                    if choice.mk == MergeKind::Filter && listed < n { SAMPLE_NS } else { 0.0 };
+                let merged = if parts > 1.0 { MERGE_NS + listed / wg * MERGE_EACH_NS } else { 0.0 };
+                waves * (drawn + Self::order(listed, wg)) + merged
+            }
+        };
+        launches + memory.max(compute) + tail
+    }
+
+    /// Short rows: what is read and written, or what is done for each element and candidate.
+    fn group_ns(&self, choice: &Choice) -> f64 {
+        let p = self.problem;
+        let cores = f64::from(self.caps.cores_or_assumed());
+        let (rows, n, k) = (p.rows as f64, p.cols as f64, p.k as f64);
+        let size = p.dtype.size() as f64;
+        let memory = rows * (n * size + k * (size + 4.0)) / self.bandwidth;
+        let (list, b) = (f64::from(GROUP * choice.kl), wanted(p) as f64);
+        // Where a list is hardly longer than what is wanted, rows must be done exactly.
+        let tight = if list < n && list < 1.9 * b { GROUP_EXACT_OPS } else { 0.0 };
+        let ordered = match choice.mkd {
+            MergeDetail::GroupNetwork => NETWORK_OPS,
+            _ => RANK_OPS * list * list / 2.0,
+        };
+        let ops = GROUP_OPS * n + ordered + tight;
+        let busy = (rows * f64::from(GROUP) / (cores * THREADS)).clamp(0.02, 1.0);
+        LAUNCH_NS + GROUP_NS + memory.max(rows * ops / (cores * CORE_OPS * busy.sqrt()))
+    }
+
+    /// Ordering `m` candidates in a block.
+    fn order(m: f64, wg: f64) -> f64 {
+        if m <= FEW { FEW_NS } else { BINS_NS + EACH_NS * (m / wg).ceil() }
+    }
+
+    /// Offers the choices worth predicting: for each kernel its sensible settings, and those with the wanted
+    /// values.
+    pub(crate) fn variants(&self, wanted: &Wanted, offer: &mut dyn FnMut(Choice)) {
+        let (tile, ctile) = self.caps.recommended_tiles(self.problem.cols);
+        for &mk in wanted.kinds() {
+            for &mkd in details(mk) {
+                if mkd == MergeDetail::Auto && details(mk).len() > 1 && !wanted.asks(Field::Mkd) {
+                    continue;
+                }
+                for &wg in wanted.values(Field::Wg, &[512, 256, 128, 1024, 64]).as_slice() {
+                    for two in wanted.values(Field::Use2ce, &[0, 1]) {
+                        let base =
+                            Choice { mk, mkd, tile, ctile, use_2ce: two == 1, wg, kl: 1, ch: 0 };
+                        self.settings(base, wanted, offer);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Offers a choice with each part, tile and list.
+    fn settings(&self, choice: Choice, want: &Wanted, offer: &mut dyn FnMut(Choice)) {
+        let uses = uses(choice.mk, choice.mkd);
+        let vectors = choice.wg.saturating_mul(vector_elements(self.problem.dtype));
+        let tiles = [8, 4, 2, 1].map(|n: u32| vectors.saturating_mul(n.min(MOST_FLIGHT)));
+        let tiles: &[u32] = if uses.has(Field::Tile) { &tiles } else { &[choice.tile] };
+        let chs = self.splits(choice.wg);
+        let chs: &[u32] = if uses.has(Field::Ch) { &chs } else { &[0] };
+        let least = match (choice.mk, choice.use_2ce) {
+            (MergeKind::Shared, _) => self.problem.cols as u64,
+            (MergeKind::Radix, true) => self.problem.k as u64,
+            _ => wanted(self.problem),
+        };
+        let of = |entries: u64| {
+            let most = u64::from((MAX_LIST / choice.wg.max(1)).max(1));
+            let each = entries.div_ceil(u64::from(choice.wg.max(1))).max(1);
+            u32::try_from(each.next_power_of_two().min(most)).unwrap_or(1)
+        };
+        // Room for the least, and more for a threshold that lets more pass.
+        // The other extreme of radix in two commands: what is collected is sorted in device memory.
+        let little = if choice.mk == MergeKind::Radix && choice.use_2ce { 1 } else { of(least) };
+        let kls = [
+            of(least),
+            of(least.saturating_mul(2)),
+            of(least.saturating_mul(2).max(4096)),
+            of(least.saturating_mul(4)),
+            little,
+        ];
+        for &ch in want.values_if(uses.has(Field::Ch), Field::Ch, chs).as_slice() {
+            for &tile in want.values_if(uses.has(Field::Tile), Field::Tile, tiles).as_slice() {
+                for &kl in want.values_if(uses.has(Field::Kl), Field::Kl, &kls).as_slice() {
+                    let choice = Choice { tile, kl, ch, ..choice };
+                    // Rows that fit the list are not sampled: that is for the kernel without a sample.
+                    let whole = choice.mk == MergeKind::Filter
+                        && self.problem.cols <= capacity(&choice) as usize
+                        && !want.asks(Field::Mk);
+                    if !whole {
+                        offer(choice);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Columns of a part, so that parts fill the device once or half, or are two; 0: rows stay whole.
+    fn splits(&self, wg: u32) -> [u32; 4] {
+        let Problem { rows, cols, .. } = *self.problem;
+        let resident = (MAX_BLOCK / wg.max(1)).max(1) as usize;
+        let places = self.caps.cores_or_assumed() as usize * resident;
+        let step = (wg as usize).saturating_mul(4 * vector_elements(self.problem.dtype) as usize);
+        let part = |parts: usize| {
+            let columns =
+                cols.div_ceil(parts.clamp(1, MAX_PARTS)).max(step).next_multiple_of(step.max(1));
+            if parts < 2 || columns >= cols { 0 } else { u32::try_from(columns).unwrap_or(0) }
+        };
+        let full = places / rows.max(1);
+        [0, part(full), part(full / 2), part(full / 4)]
+    }
+}
+
+/// How compactions are done.
+pub(crate) fn compact_choice(problem: &CompactProblem, caps: &DeviceCaps) -> Choice {
+    let wg = caps.normalised().max_workgroup.clamp(64, 512).next_power_of_two().min(512);
+    // Parts so that the device is full, of no less than a few vectors for each thread.
+    let places = caps.cores_or_assumed() as usize * 4;
+    let least = wg as usize * 4 * vector_elements(problem.dtype) as usize;
+    let parts = (places / problem.rows.max(1)).max(1);
+    let columns = problem.cols.div_ceil(parts).max(least);
+    Choice {
+        mk: MergeKind::Radix,
+        mkd: MergeDetail::Auto,
+        tile: wg,
+        ctile: u32::try_from(columns).unwrap_or(u32::MAX),
+        use_2ce: true,
+        wg,
+        kl: 1,
+        ch: 0,
+    }
+}
