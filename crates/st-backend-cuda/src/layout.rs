@@ -2,14 +2,15 @@
 
 use bytemuck::Pod;
 use st_kernels::cuda::{
-    BINS, DIGIT, Lists, SORT_DIGIT, Unit, bench_bytes, capacity, entry_bytes, flight, group_bytes,
-    group_rows, in_memory, part_columns, parts, sample, small_bytes, wanted,
+    BINS, DIGIT, Lists, MEMORY_STATE_BYTES, MEMORY_THREADS, Memory, SORT_DIGIT, Unit, bench_bytes,
+    capacity, entry_bytes, filter_bytes, flight, group_bytes, group_rows, in_memory, is_held,
+    is_memory, memory, part_columns, parts, sample, small_bytes, wanted,
 };
 use st_rank::{Choice, MergeKind, Problem};
 
 use crate::params::{
-    BlockParams, GroupParams, MOST_PARAMS, Map, OrderParams, ProblemParams, RanksParams,
-    SortParams, map_of, problem_params,
+    BlockParams, GroupParams, MOST_PARAMS, Map, MemoryParams, OrderParams, ProblemParams,
+    RanksParams, SortParams, map_of, problem_params,
 };
 
 /// Bytes of a row's state and of a part's tally.
@@ -102,6 +103,10 @@ struct Arrays {
     states: u64,
     tallies: u64,
     sort_counts: u64,
+    own_bins: u64,
+    starts: u64,
+    own_states: u64,
+    flags: u64,
 }
 
 impl Layout {
@@ -112,19 +117,32 @@ impl Layout {
         let k = problem.k as u64;
         // Bytes for each row: of zeros, then of scratch.
         let merged = !choice.use_2ce && parts > 1;
-        let ranks = choice.mk == MergeKind::Radix && choice.use_2ce;
+        let ranks = choice.use_2ce;
+        let memory = if is_memory(choice) { memory(problem) } else { None };
+        let room = memory.map_or(0, |m| u64::from(m.room));
+        let (own_bins, state_bytes) =
+            memory.map_or((0, 0), |m| (4u64 << m.bins_log, MEMORY_STATE_BYTES + 4));
         let sorts = ranks && in_memory(choice, problem) == Some(true);
         let bin_bytes = if ranks { 2 * u64::from(BINS) * 4 } else { 0 };
         let list_bytes = match (merged, ranks) {
             (true, _) => parts * u64::from(capacity(choice)) * entry,
-            (_, true) if problem.sorted => k * entry,
+            // Lists of the one way are of no use any more when the other begins.
+            (_, true) if problem.sorted => k.max(room) * entry,
             _ => 0,
         };
-        let other_bytes = if sorts { k * entry } else { 0 };
+        let other_bytes = if sorts { k.max(room) * entry } else { room * entry };
         let sort_bytes =
             if sorts { sort_parts(problem.k) as u64 * (1 << SORT_DIGIT) * 4 } else { 0 };
         let (state, tally) = if ranks { (STATE_BYTES, parts * TALLY_BYTES) } else { (0, 0) };
-        let each = bin_bytes + 8 + list_bytes + other_bytes + sort_bytes + state + tally;
+        let each = bin_bytes
+            + 8
+            + list_bytes
+            + other_bytes
+            + sort_bytes
+            + state
+            + tally
+            + 2 * own_bins
+            + state_bytes;
         let rows_each =
             (ROUND_BYTES / each).min(MOST_BLOCKS / parts.max(sort_parts(problem.k) as u64)).max(1);
         let rows_each = (rows_each.min(problem.rows as u64)).max(1);
@@ -145,6 +163,10 @@ impl Layout {
             states: take(&mut scratch, state),
             tallies: take(&mut scratch, tally),
             sort_counts: take(&mut scratch, sort_bytes),
+            own_bins: take(&mut zeroed, own_bins),
+            starts: take(&mut scratch, own_bins),
+            own_states: take(&mut scratch, state_bytes.saturating_sub(4)),
+            flags: take(&mut scratch, if memory.is_some() { 4 } else { 0 }),
         };
         let map = map_of(problem.dtype, problem.kind.direction(), problem.nan);
         Self {
@@ -198,10 +220,11 @@ impl Layout {
             return;
         }
         let listed = bench_bytes(capacity(choice), wg, dtype);
-        if !(choice.mk == MergeKind::Radix && choice.use_2ce) {
+        if !choice.use_2ce {
             let sampled = sample(choice, problem);
             let mut unit = Unit::listing("block.cu", dtype, choice);
             unit.lists = match choice.mk {
+                MergeKind::Filter if is_held(choice, problem) => Lists::Held,
                 MergeKind::Filter => Lists::Sampled,
                 MergeKind::Radix => Lists::Exact,
                 _ => Lists::Whole,
@@ -223,6 +246,67 @@ impl Layout {
             steps.push(Step::new(unit, "select_block", rows * u64::from(parts), listed, &params));
             return;
         }
+        let only = match memory(problem) {
+            Some(own) if is_memory(choice) => self.memory(p, rows, at, &own, steps),
+            _ => 0,
+        };
+        self.ranks(p, rows, at, only, steps);
+    }
+
+    /// By lists in device memory; where the rows are flagged that must be done in another way.
+    fn memory(
+        &self,
+        p: ProblemParams,
+        rows: u64,
+        at: &Addresses,
+        own: &Memory,
+        steps: &mut Vec<Step>,
+    ) -> u64 {
+        let Self { problem, choice, .. } = self;
+        let (dtype, wg) = (problem.dtype, choice.wg);
+        let parts = parts(choice, problem.cols) as u32;
+        let params = MemoryParams {
+            p,
+            states: at.scratch + self.at.own_states,
+            list: at.scratch + self.at.lists,
+            binned: at.scratch + self.at.others,
+            bins: at.zeroed + self.at.own_bins,
+            starts: at.scratch + self.at.starts,
+            flags: at.scratch + self.at.flags,
+            room: own.room,
+            bins_log: own.bins_log,
+            parts,
+            part_columns: part_columns(choice, problem.cols) as u32,
+            first_rank: own.first_rank,
+            last_rank: own.last_rank,
+        };
+        let unit = Unit {
+            flight: flight(choice, dtype),
+            sample: 8,
+            ..Unit::listing("memory.cu", dtype, choice)
+        };
+        let sampling = Unit { threads: MEMORY_THREADS, flight: 1, ..unit };
+        let shared = bench_bytes(unit.capacity, MEMORY_THREADS, dtype);
+        steps.push(Step::new(sampling, "memory_sample", rows, shared, &params));
+        let blocks = rows * u64::from(parts);
+        steps.push(Step::new(unit, "memory_filter", blocks, filter_bytes(choice, dtype), &params));
+        let scanned = (1u64 << own.bins_log).div_ceil(4 * u64::from(wg));
+        steps.push(Step::new(unit, "memory_scan", rows * scanned, small_bytes(wg), &params));
+        // A few candidates for each thread.
+        let ranking = u64::from(own.expected).div_ceil(2 * u64::from(wg)).clamp(1, 1024);
+        steps.push(Step::new(unit, "memory_scatter", rows * ranking, 0, &params));
+        steps.push(Step::new(unit, "memory_rank", rows * ranking, 0, &params));
+        params.flags
+    }
+
+    /// By histograms in device memory: of all rows, or of those that are flagged.
+    fn ranks(&self, p: ProblemParams, rows: u64, at: &Addresses, only: u64, steps: &mut Vec<Step>) {
+        let Self { problem, choice, .. } = self;
+        let (cols, dtype, wg) = (problem.cols, problem.dtype, choice.wg);
+        let parts = parts(choice, cols) as u32;
+        let part_columns = part_columns(choice, cols) as u32;
+        let (zeroed, scratch) = (at.zeroed, at.scratch);
+        let listed = bench_bytes(capacity(choice), wg, dtype);
         let unit = Unit::listing("ranks.cu", dtype, choice);
         let unit = Unit { capacity: 0, ..unit };
         let small = small_bytes(wg);
@@ -234,6 +318,7 @@ impl Layout {
             done: zeroed + self.at.done,
             tallies: scratch + self.at.tallies,
             lists: scratch + self.at.lists,
+            only,
             parts,
             part_columns,
             shift: unit.width,
@@ -251,15 +336,15 @@ impl Layout {
             None => {}
             Some(false) => {
                 let unit = Unit::listing("order.cu", dtype, choice);
-                let params = OrderParams { p, lists: params.lists };
+                let params = OrderParams { p, lists: params.lists, only };
                 steps.push(Step::new(unit, "order_block", rows, listed, &params));
             }
-            Some(true) => self.sort(p, rows, at, steps),
+            Some(true) => self.sort(p, rows, at, only, steps),
         }
     }
 
     /// Sorts what was collected, digit by digit.
-    fn sort(&self, p: ProblemParams, rows: u64, at: &Addresses, steps: &mut Vec<Step>) {
+    fn sort(&self, p: ProblemParams, rows: u64, at: &Addresses, only: u64, steps: &mut Vec<Step>) {
         let unit = Unit::plain("sort.cu", self.problem.dtype, self.choice.wg);
         let parts = sort_parts(self.problem.k);
         let part_entries = self.problem.k.div_ceil(parts);
@@ -274,6 +359,7 @@ impl Layout {
                 from,
                 to,
                 counts: at.scratch + self.at.sort_counts,
+                only,
                 parts: parts as u32,
                 part_entries: part_entries as u32,
                 shift: digit * SORT_DIGIT,

@@ -36,7 +36,7 @@ pub(crate) struct ProblemParams {
     middle: u32,
     sorted: u32,
     padded: u32,
-    unused: u32,
+    quick: u32,
 }
 
 #[derive(Clone, Copy, Debug, Pod, Zeroable)]
@@ -69,6 +69,7 @@ pub(crate) struct RanksParams {
     pub(crate) done: u64,
     pub(crate) tallies: u64,
     pub(crate) lists: u64,
+    pub(crate) only: u64,
     pub(crate) parts: u32,
     pub(crate) part_columns: u32,
     pub(crate) shift: u32,
@@ -82,6 +83,7 @@ pub(crate) struct SortParams {
     pub(crate) from: u64,
     pub(crate) to: u64,
     pub(crate) counts: u64,
+    pub(crate) only: u64,
     pub(crate) parts: u32,
     pub(crate) part_entries: u32,
     pub(crate) shift: u32,
@@ -93,6 +95,25 @@ pub(crate) struct SortParams {
 pub(crate) struct OrderParams {
     pub(crate) p: ProblemParams,
     pub(crate) lists: u64,
+    pub(crate) only: u64,
+}
+
+#[derive(Clone, Copy, Debug, Pod, Zeroable)]
+#[repr(C)]
+pub(crate) struct MemoryParams {
+    pub(crate) p: ProblemParams,
+    pub(crate) states: u64,
+    pub(crate) list: u64,
+    pub(crate) binned: u64,
+    pub(crate) bins: u64,
+    pub(crate) starts: u64,
+    pub(crate) flags: u64,
+    pub(crate) room: u32,
+    pub(crate) bins_log: u32,
+    pub(crate) parts: u32,
+    pub(crate) part_columns: u32,
+    pub(crate) first_rank: u32,
+    pub(crate) last_rank: u32,
 }
 
 #[derive(Clone, Copy, Debug, Pod, Zeroable)]
@@ -106,6 +127,10 @@ pub(crate) struct CompactParams {
     pub(crate) parts: u32,
     pub(crate) part_columns: u32,
 }
+
+/// Elements may be compared as floats; the least are looked for.
+const QUICK: u32 = 1;
+const QUICK_LEAST: u32 = 2;
 
 /// The greatest block of parameters.
 pub(crate) const MOST_PARAMS: usize = 256;
@@ -136,7 +161,11 @@ pub(crate) fn problem_params(
         middle: u32::from(problem.kind == RankKind::MidK),
         sorted: u32::from(problem.sorted),
         padded: u32::from(problem.lengths == Lengths::Padded),
-        unused: 0,
+        quick: match (problem.dtype, problem.kind.direction()) {
+            (DType::F32 | DType::Bf16, Direction::Descending) => QUICK,
+            (DType::F32 | DType::Bf16, Direction::Ascending) => QUICK | QUICK_LEAST,
+            _ => 0,
+        },
     }
 }
 

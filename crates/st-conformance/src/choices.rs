@@ -113,7 +113,8 @@ pub fn cuda(mk: MergeKind, problem: &Problem, rng: &mut Rng) -> Choice {
         return Choice { mk, mkd, tile: 64, ctile: 64, use_2ce: false, wg: 64, kl, ch: 0 };
     }
     let wg = 256;
-    let use_2ce = mk == MergeKind::Radix && rng.one_in(2);
+    let two = matches!(mk, MergeKind::Radix | MergeKind::Filter);
+    let use_2ce = two && rng.one_in(2);
     let ch = if mk == MergeKind::Shared { 0 } else { rng.pick(&[0, 0, 100, 1000, 4096, 20_000]) };
     let least = match mk {
         MergeKind::Shared => problem.cols as u64,
@@ -143,7 +144,7 @@ pub fn cuda(mk: MergeKind, problem: &Problem, rng: &mut Rng) -> Choice {
             0 => choice.tile = 100,
             1 => choice.wg += 1,
             2 => choice.kl = 0,
-            _ => choice.use_2ce = mk != MergeKind::Radix,
+            _ => choice.use_2ce = mk == MergeKind::Shared,
         }
     }
     choice

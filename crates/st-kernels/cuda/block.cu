@@ -2,7 +2,8 @@
 // ordered at the end. MODE says how the list is made:
 //   0  all of the row, which must fit;
 //   1  what reaches a threshold, which is a rank of a sample, in one read (ties: see filter());
-//   2  exactly, digit by digit.
+//   2  exactly, digit by digit;
+//   3  as 1, of a row that the block's registers hold, which is its own sample.
 // Of several parts the last to be done merges the lists, which lie in device memory.
 #include "exact.cuh"
 
@@ -25,50 +26,45 @@ struct Params {
     u32 sample_rank;
 };
 
-// The threshold: a key that at least `rank` of the sampled keys reach.
-DEVICE Key sampled(const Problem& p, const Row& r, u32 rank, const Bench& b) {
-    Small& s = *b.s;
-    Key keys[SAMPLE * EACH], best = ~Key(0);
-    const u32 all = end_vector(r, r.n);
-#pragma unroll
-    for (u32 j = 0; j < SAMPLE; j++) {
-        // Neighbours go to different waves, so that rows in order load none of them more than others.
-        const u32 at = j * THREADS + lane() * WAVES + wave();
-        const u32 v = u32(u64(at) * all / (SAMPLE * THREADS));
-        const Vector x = load_part(r, v, 0, r.n);
-        const u32 in = inside(r, v, 0, r.n);
-#pragma unroll
-        for (u32 i = 0; i < EACH; i++) {
-            const Key key = in >> i & 1 ? key_of(p.map, element(x, i)) : ~Key(0);
-            keys[j * EACH + i] = key;
-            best = least(best, key);
-        }
-    }
-    // Each wave has `own` lanes whose best reach its threshold, so that all waves together have `rank` keys.
+struct Guess {
+    Key bound, first;
+};
+// A key that at least `rank` threads' `best` reach, and the first of all.
+DEVICE Guess guess(Key best, u32 rank, Small& s) {
+    // Each wave has `own` lanes whose best reach its threshold, so that all waves together have as many.
     const u32 own = ceil_div(rank, WAVES);
     const Key sorted = wave_sort(best);
-    if (thread() == 0) s.count = 0;
+    const Key of_wave = shuffle(sorted, 0);
     barrier();
     if (lane() == own - 1) s.keys[wave()] = sorted;
-    const Key of_wave = shuffle(sorted, 0);
     if (lane() == 0) s.low[wave()] = of_wave;
+    if (thread() == 0) s.count = 0;
     barrier();
-    Key bound = s.keys[0], top = Key(s.low[0]);
+    Guess g = {s.keys[0], Key(s.low[0])};
 #pragma unroll
     for (u32 w = 1; w < WAVES; w++) {
-        bound = most(bound, s.keys[w]);
-        top = least(top, Key(s.low[w]));
+        g.bound = most(g.bound, s.keys[w]);
+        g.first = least(g.first, Key(s.low[w]));
     }
+    return g;
+}
+
+// A key that at least `rank` of the keys reach that all threads hold; `best` is the first of this thread's. Of the keys
+// that reach a first guess, it is the one of that rank.
+template <u32 MANY> DEVICE Key nth(const Problem& p, const Key (&keys)[MANY], Key best, u32 rank, const Bench& b) {
+    Small& s = *b.s;
+    const Guess g = guess(best, rank, s);
+    const Key bound = g.bound, top = g.first;
     // The keys better than that bound, of which the one of the rank is the threshold.
     Key* const found = reinterpret_cast<Key*>(b.list);
     constexpr u32 ROOM = CAPACITY * u32(sizeof(Entry) / sizeof(Key));
     u32 mine = 0;
 #pragma unroll
-    for (u32 i = 0; i < SAMPLE * EACH; i++) mine += keys[i] < bound;
+    for (u32 i = 0; i < MANY; i++) mine += keys[i] < bound;
     if (any(mine != 0)) {
         u32 at = reserve(mine, &s.count);
 #pragma unroll
-        for (u32 i = 0; i < SAMPLE * EACH; i++) {
+        for (u32 i = 0; i < MANY; i++) {
             if (keys[i] < bound) {
                 if (at < ROOM) found[at] = keys[i];
                 at++;
@@ -118,6 +114,28 @@ DEVICE Key sampled(const Problem& p, const Row& r, u32 rank, const Bench& b) {
     return threshold;
 }
 
+// The threshold: a key that at least `rank` of the sampled keys reach.
+DEVICE Key sampled(const Problem& p, const Row& r, u32 rank, const Bench& b) {
+    Key keys[SAMPLE * EACH], best = ~Key(0);
+    const u32 all = end_vector(r, r.n);
+#pragma unroll
+    for (u32 j = 0; j < SAMPLE; j++) {
+        // Neighbours go to different waves, so that rows in order load none of them more than others.
+        const u32 at = j * THREADS + lane() * WAVES + wave();
+        const u32 v = u32(u64(at) * all / (SAMPLE * THREADS));
+        const bool whole = v > 0 && v + 1 < all;
+        const Vector x = whole ? load_stream(r.vectors + v) : load_part(r, v, 0, r.n);
+        const u32 in = whole ? ~0u : inside(r, v, 0, r.n);
+#pragma unroll
+        for (u32 i = 0; i < EACH; i++) {
+            const Key key = in >> i & 1 ? key_of(p.map, element(x, i)) : ~Key(0);
+            keys[j * EACH + i] = key;
+            best = least(best, key);
+        }
+    }
+    return nth(p, keys, best, rank, b);
+}
+
 #if FLIGHT * EACH > 32
 typedef u64 Hits;
 DEVICE u32 first_hit(Hits h) { return u32(h) ? first_bit(u32(h)) : 32 + first_bit(u32(h >> 32)); }
@@ -126,10 +144,67 @@ typedef u32 Hits;
 DEVICE u32 first_hit(Hits h) { return first_bit(h); }
 #endif
 
+#if WIDTH <= 32
+DEVICE float as_float(u32 bits) {
+    union {
+        u32 bits;
+        float x;
+    } both;
+    both.bits = bits;
+    return both.x;
+}
+#endif
+// Whether any element of a vector may have a raw key of `limit` at most; every NaN may. Floats are compared as such
+// where they are: one operation instead of five.
+struct Test {
+    Key limit;
+    float bound;
+    u32 quick;
+};
+DEVICE Test test_of(const Problem& p, Key limit) {
+#if WIDTH == 32
+    return {limit, as_float(u32(bits_of(p.map, limit))), p.quick};
+#elif WIDTH == 16
+    return {limit, as_float(u32(bits_of(p.map, limit)) << 16), p.quick};
+#else
+    return {limit, 0.0f, 0};
+#endif
+}
+DEVICE bool may_hit(const Problem& p, const Vector& x, const Test& t) {
+    bool hit = false;
+#if WIDTH == 32 || WIDTH == 16
+    if (t.quick) {
+        float f[EACH];
+#pragma unroll
+        for (u32 w = 0; w < 4; w++) {
+            const u32 word = w == 0 ? x.x : w == 1 ? x.y : w == 2 ? x.z : x.w;
+#if WIDTH == 32
+            f[w] = as_float(word);
+#else
+            f[2 * w] = as_float(word << 16);
+            f[2 * w + 1] = as_float(word & 0xffff0000u);
+#endif
+        }
+        if (t.quick & QUICK_LEAST) {
+#pragma unroll
+            for (u32 j = 0; j < EACH; j++) hit |= !(f[j] > t.bound);
+        } else {
+#pragma unroll
+            for (u32 j = 0; j < EACH; j++) hit |= !(f[j] < t.bound);
+        }
+        return hit;
+    }
+#endif
+#pragma unroll
+    for (u32 j = 0; j < EACH; j++) hit |= raw_key(p.map, element(x, j)) <= t.limit;
+    return hit;
+}
+
 // Adds the elements of [from, to), from the vector `start` on, whose raw key is `limit` at most to the list; ends
 // soon after it is full.
 DEVICE void sweep(const Problem& p, const Row& r, u32 from, u32 to, u32 start, Key limit, const Bench& b) {
     Small& s = *b.s;
+    const Test test = test_of(p, limit);
     // Vectors that lie wholly in the row need no questions; at most two do not.
     const u32 stop = end_vector(r, to);
     const u32 whole_from = most(start, u32((u64(r.off) + from + EACH - 1) / EACH));
@@ -172,10 +247,7 @@ DEVICE void sweep(const Problem& p, const Row& r, u32 from, u32 to, u32 start, K
         }
         bool hit = false;
 #pragma unroll
-        for (u32 u = 0; u < FLIGHT; u++) {
-#pragma unroll
-            for (u32 j = 0; j < EACH; j++) hit |= raw_key(p.map, element(x[u], j)) <= limit;
-        }
+        for (u32 u = 0; u < FLIGHT; u++) hit |= may_hit(p, x[u], test);
         if (!any(hit)) continue;
         Hits hits = 0;
 #pragma unroll
@@ -198,17 +270,11 @@ DEVICE void sweep(const Problem& p, const Row& r, u32 from, u32 to, u32 start, K
     }
 }
 
-// The leading `wanted` of the columns [from, to) that reach the threshold, in one read. Where the list does not
-// hold all that do, most of them are ties as a rule: then the sweep begins anew, takes the first ties in the order
-// of their columns, as many as can be wanted, and after them only what is better.
-DEVICE void filter(const Problem& p, const Row& r, u32 from, u32 to, u32 wanted, Key threshold, const Bench& b) {
+// What a list is filled with where it does not hold all that reach the threshold: the first ties in the order of their
+// columns, as many as can be wanted, and what is better; where that are too many, exactly what is wanted.
+RARE void refill(const Problem& p, const Row r, u32 from, u32 to, u32 wanted, Key threshold, const Bench b) {
     Small& s = *b.s;
-    if (thread() == 0) s.count = 0;
-    barrier();
     const u32 start = first_vector(r, from);
-    sweep(p, r, from, to, start, reach(p.map, threshold), b);
-    barrier();
-    if (s.count <= CAPACITY) return;
     barrier();
     if (thread() == 0) s.count = 0;
     barrier();
@@ -217,6 +283,67 @@ DEVICE void filter(const Problem& p, const Row& r, u32 from, u32 to, u32 wanted,
     barrier();
     if (s.count > CAPACITY) exact_list(p, r, from, to, wanted, b);
 }
+
+// The leading `wanted` of the columns [from, to) that reach the threshold, in one read. Where the list does not
+// hold all that do, most of them are ties as a rule, and the sweep begins anew.
+DEVICE void filter(const Problem& p, const Row& r, u32 from, u32 to, u32 wanted, Key threshold, const Bench& b) {
+    Small& s = *b.s;
+    if (thread() == 0) s.count = 0;
+    barrier();
+    const u32 start = first_vector(r, from);
+    sweep(p, r, from, to, start, reach(p.map, threshold), b);
+    barrier();
+    if (s.count > CAPACITY) refill(p, r, from, to, wanted, threshold, b);
+}
+
+#if MODE == 3
+// The same of a row that is read into registers.
+DEVICE void hold(const Problem& p, const Row& r, const Bench& b) {
+    Small& s = *b.s;
+    // Lines of 128 bytes go to the waves by turns, so that rows in order load none of them more than others.
+    constexpr u32 LINE = 8;
+    const u32 own = lane() / LINE * (THREADS / (WAVE / LINE)) + wave() * LINE + lane() % LINE;
+    const u32 all = end_vector(r, r.n);
+    Vector x[FLIGHT];
+    u32 in[FLIGHT];
+#pragma unroll
+    for (u32 u = 0; u < FLIGHT; u++) {
+        const u32 v = u * THREADS + own;
+        const bool whole = v + 1 < all && (v > 0 || r.off == 0);
+        in[u] = whole ? (1u << EACH) - 1 : v < all ? inside(r, v, 0, r.n) : 0;
+        x[u] = whole ? load_stream(r.vectors + v) : load_part(r, v, 0, r.n);
+    }
+    Key keys[FLIGHT * EACH], best = ~Key(0);
+#pragma unroll
+    for (u32 u = 0; u < FLIGHT; u++) {
+#pragma unroll
+        for (u32 j = 0; j < EACH; j++) {
+            const Key key = in[u] >> j & 1 ? raw_key(p.map, element(x[u], j)) : ~Key(0);
+            keys[u * EACH + j] = key;
+            best = least(best, key);
+        }
+    }
+    const Key threshold = canon(p.map, guess(best, r.end, s).bound), limit = reach(p.map, threshold);
+    Hits hits = 0;
+#pragma unroll
+    for (u32 u = 0; u < FLIGHT; u++) {
+        u32 mask = 0;
+#pragma unroll
+        for (u32 j = 0; j < EACH; j++) mask |= (keys[u * EACH + j] <= limit ? 1u : 0u) << j;
+        hits |= Hits(mask & in[u]) << (u * EACH);
+    }
+    u32 at = reserve(count_bits(hits), &s.count);
+    while (hits) {
+        const u32 hit = first_hit(hits);
+        hits &= hits - 1;
+        const u32 column = column_of(r, hit / EACH * THREADS + own, hit % EACH);
+        if (at < CAPACITY) b.list[at] = entry_of(key_of(p.map, r.x[column]), column);
+        at++;
+    }
+    barrier();
+    if (s.count > CAPACITY) refill(p, r, 0, r.n, r.end, threshold, b);
+}
+#endif
 
 // Makes a list of a row's candidates in device memory fit shared memory: by bins of equal width, closer and closer
 // about the rank `wanted`. All candidates are distinct, so that this ends.
@@ -319,8 +446,10 @@ KERNEL(select_block, Params) {
         }
         filter(p.p, r, from, to, wanted, sampled(p.p, r, rank, b), b);
     }
-#else
+#elif MODE == 2
     exact_list(p.p, r, from, to, wanted, b);
+#else
+    hold(p.p, r, b);
 #endif
     u32 count = s.count;
     if (parts > 1) {

@@ -54,9 +54,14 @@ struct Problem {
     u64 row_stride;
     Map map;
     u32 rows, cols, k, start;
-    // Ranks in the middle instead of from start; by rank or by index; short rows are padded.
-    u32 middle, sorted, padded, unused;
+    // Ranks in the middle instead of from start; by rank or by index; short rows are padded; how elements may be
+    // compared as floats (QUICK).
+    u32 middle, sorted, padded, quick;
 };
+
+// Bits of Problem::quick: elements are f32 or bf16; the least are looked for.
+#define QUICK 1
+#define QUICK_LEAST 2
 
 DEVICE Key raw_key(const Map& m, Bits bits) {
     const Signed x = Signed(bits);
@@ -76,6 +81,12 @@ DEVICE Key canon(const Map& m, Key raw) {
 DEVICE Key reach(const Map& m, Key t) {
     if (t == Key(m.nan_first)) return t + Key(m.nan_span);
     return t == Key(m.zero_first) ? Key(m.zero_twin) : t;
+}
+// The bits whose raw key this is.
+DEVICE Bits bits_of(const Map& m, Key raw) {
+    const Key turned = (Key(m.base) - raw) ^ Key(m.xor_);
+    const Key sign = Key(0) - (turned >> (WIDTH - 1) & 1);
+    return Bits(turned ^ (sign & Key(m.and_)));
 }
 DEVICE Key key_of(const Map& m, Bits bits) { return canon(m, raw_key(m, bits)); }
 // What another block has written.
@@ -159,7 +170,16 @@ DEVICE u32 inside(const Row& r, u32 vector, u32 from, u32 to) {
     return high & ~low;
 }
 
-// Writes the element of a candidate as the row's result at `slot`.
+// Writes a candidate's element as the row's result at `slot`: made of its key, unless others share it.
+DEVICE void write_entry(const Problem& p, const Row& r, u32 row, u32 slot, Entry e) {
+    const u64 at = u64(row) * p.k + slot;
+    const Key key = entry_key(e);
+    const bool shared_key = (p.map.nan_span && key == Key(p.map.nan_first)) ||
+                            (p.map.zero_twin != p.map.zero_first && key == Key(p.map.zero_first));
+    p.values[at] = shared_key ? r.x[entry_index(e)] : bits_of(p.map, key);
+    p.indices[at] = entry_index(e);
+}
+// The same by its column alone.
 DEVICE void write_slot(const Problem& p, const Row& r, u32 row, u32 slot, u32 index) {
     const u64 at = u64(row) * p.k + slot;
     p.values[at] = r.x[index];

@@ -62,12 +62,6 @@ DEVICE u32 group_before(u32 x) {
     }
     return sum - x;
 }
-// The element whose raw key this is.
-DEVICE Bits bits_of(const Map& m, u32 raw) {
-    const u32 turned = (u32(m.base) - raw) ^ u32(m.xor_);
-    const u32 sign = u32(0) - (turned >> (WIDTH - 1) & 1);
-    return Bits(turned ^ (sign & u32(m.and_)));
-}
 // About 16 log2(x).
 DEVICE u32 log16(u32 x) {
     x = most(x, 1u);

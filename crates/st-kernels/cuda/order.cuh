@@ -68,49 +68,57 @@ DEVICE void clear_bins(const Bench& b) {
     for (u32 i = thread(); i < BINS; i += THREADS) b.bins[i] = 0;
 }
 
+struct alignas(sizeof(Entry) * 2 > 16 ? 16 : sizeof(Entry) * 2) Pair {
+    Entry a, b;
+};
+
 // Calls write(rank, candidate) for each of the ranks [first, end) of the list's `count` candidates.
 template <typename Write> DEVICE void order(const Bench& b, u32 count, u32 first, u32 end, Write write) {
     barrier();
     if (count <= FEW) {
+        // Two are read at a time; the last may be none.
+        if (thread() == 0) b.list[count] = NO_ENTRY;
+        barrier();
         for (u32 i = thread(); i < count; i += THREADS) {
             const Entry own = b.list[i];
             u32 rank = 0;
-            for (u32 j = 0; j < count; j++) rank += b.list[j] < own;
+#pragma unroll 4
+            for (u32 j = 0; j < count; j += 2) {
+                const Pair pair = *reinterpret_cast<const Pair*>(b.list + j);
+                rank += (pair.a < own) + (pair.b < own);
+            }
             if (rank >= first && rank < end) write(rank, own);
         }
         barrier();
         return;
     }
-    for (u32 i = thread(); i < count; i += THREADS) b.places[i] = u16(i);
-    if (thread() == 0) {
-        b.waiting[0] = uint2{0, count};
-        b.s->count = 1;
-    }
-    barrier();
-    while (true) {
+    if (thread() == 0) b.s->count = 0;
+    // At first all of the list as it stands, then what waits.
+    for (bool whole = true;; whole = false) {
         const u32 left = b.s->count;
-        if (left == 0) break;
-        const uint2 item = b.waiting[left - 1];
+        if (!whole && left == 0) break;
+        const uint2 item = whole ? uint2{0, count} : b.waiting[left - 1];
         const u32 from = item.x, many = item.y;
         u16* const places = b.places + from;
+        const auto place_of = [&](u32 i) { return whole ? u16(i) : places[i]; };
         Entry low = NO_ENTRY, high = 0;
         for (u32 i = thread(); i < many; i += THREADS) {
-            const Entry e = b.list[places[i]];
+            const Entry e = b.list[place_of(i)];
             low = least(low, e);
             high = most(high, e);
         }
         extremes(low, high, *b.s);
         clear_bins(b);
-        if (thread() == 0) b.s->count = left - 1;
+        if (thread() == 0 && !whole) b.s->count = left - 1;
         barrier();
         const u32 shift = bin_shift(high - low);
         for (u32 i = thread(); i < many; i += THREADS) {
-            atomic_add(&b.bins[u32((b.list[places[i]] - low) >> shift)], 1);
+            atomic_add(&b.bins[u32((b.list[place_of(i)] - low) >> shift)], 1);
         }
         barrier();
         begin_bins(b);
         for (u32 i = thread(); i < many; i += THREADS) {
-            const u16 place = places[i];
+            const u16 place = place_of(i);
             const u32 at = atomic_add(&b.bins[u32((b.list[place] - low) >> shift)], 1);
             b.again[from + at] = place;
         }
@@ -143,7 +151,7 @@ DEVICE void finish(const Problem& p, const Row& r, u32 row, const Bench& b, u32 
     barrier();
     if (p.sorted) {
         order(b, count, first, end, [&](u32 rank, Entry e) {
-            write_slot(p, r, row, rank - first, entry_index(e));
+            write_entry(p, r, row, rank - first, e);
         });
         return;
     }

@@ -31,7 +31,7 @@ KERNEL(rank_digit, Params) {
     const u32 row = group() / p.parts;
     const Row r = row_of(p.p, row);
     const Part q = part_of(p, r, group());
-    if (r.bad || r.first >= r.end || q.part >= q.parts) return;
+    if (is_idle(p, r, row) || q.part >= q.parts) return;
     State state = {0, 0, r.first, r.end - 1};
     if (p.above < WIDTH) state = p.states[row];
     const bool same = state.first == state.last;
@@ -92,7 +92,7 @@ KERNEL(rank_tally, Params) {
     const u32 row = group() / p.parts;
     const Row r = row_of(p.p, row);
     const Part q = part_of(p, r, group());
-    if (r.bad || r.first >= r.end || q.part >= q.parts) return;
+    if (is_idle(p, r, row) || q.part >= q.parts) return;
     const State state = p.states[row];
     const Key first = Key(state.first), last = Key(state.last);
     Tally own = {0, 0, 0, 0};
@@ -149,7 +149,7 @@ KERNEL(rank_collect, Params) {
     const Row r = row_of(p.p, row);
     const Part q = part_of(p, r, group());
     if (q.part == 0) write_rest(p.p, r, row);
-    if (r.bad || r.first >= r.end || q.part >= q.parts) return;
+    if (is_idle(p, r, row) || q.part >= q.parts) return;
     const State state = p.states[row];
     const Key first = Key(state.first), last = Key(state.last);
     const u32 to_first = first == last ? state.last_rank + 1 : ~0u;

@@ -26,6 +26,8 @@ struct Params {
     Tally* tallies;
     // p.k candidates for each row.
     Entry* lists;
+    // Rows that are wanted, by a word that is not 0; null: all.
+    const u32* only;
     u32 parts, part_columns;
     // The digit: key >> shift, of which the bits from `above` on are known.
     u32 shift, above;
@@ -34,6 +36,11 @@ struct Params {
 struct Part {
     u32 row, part, parts, from, to;
 };
+
+// Whether there is nothing to be done for a row.
+DEVICE bool is_idle(const Params& p, const Row& r, u32 row) {
+    return r.bad || r.first >= r.end || (p.only && !p.only[row]);
+}
 
 DEVICE Part part_of(const Params& p, const Row& r, u32 at) {
     Part q;

@@ -12,6 +12,8 @@ struct Params {
     Entry* to;
     // For each row, digit and part: how many there are, then where they go.
     u32* counts;
+    // Rows that are wanted, by a word that is not 0; null: all.
+    const u32* only;
     u32 parts, part_entries;
     // The digit's place; whether it is the last.
     u32 shift, last;
@@ -23,6 +25,7 @@ KERNEL(sort_count, Params) {
     u32* const bins = reinterpret_cast<u32*>(shared());
     const u32 row = group() / p.parts, part = group() % p.parts;
     const Row r = row_of(p.p, row);
+    if (p.only && !p.only[row]) return;
     const u32 many = r.bad ? 0 : r.end - r.first;
     for (u32 i = thread(); i < DIGIT_BINS; i += THREADS) bins[i] = 0;
     barrier();
@@ -35,6 +38,7 @@ KERNEL(sort_count, Params) {
 }
 
 KERNEL(sort_scan, Params) {
+    if (p.only && !p.only[group()]) return;
     Small& s = *reinterpret_cast<Small*>(shared());
     u32* const counts = p.counts + u64(group()) * DIGIT_BINS * p.parts;
     u32 before = 0, all;
@@ -53,6 +57,7 @@ KERNEL(sort_scatter, Params) {
     u32* const waves = next + DIGIT_BINS;
     const u32 row = group() / p.parts, part = group() % p.parts;
     const Row r = row_of(p.p, row);
+    if (p.only && !p.only[row]) return;
     const u32 many = r.bad ? 0 : r.end - r.first;
     const Entry* const list = p.from + u64(row) * p.p.k;
     Entry* const out = p.to + u64(row) * p.p.k;
@@ -89,7 +94,7 @@ KERNEL(sort_scatter, Params) {
         if (live) {
             const u32 slot = waves[wave() * DIGIT_BINS + digit] + rank;
             if (p.last) {
-                write_slot(p.p, r, row, slot, entry_index(e));
+                write_entry(p.p, r, row, slot, e);
             } else {
                 out[slot] = e;
             }

@@ -4,8 +4,8 @@ use st_rank::{Backend, Choice, DeviceCaps, Error, Field, MergeDetail, MergeKind,
 
 use super::{
     GROUP, GROUP_COLUMNS, MAX_BLOCK, MAX_LIST, MAX_PARTS, MIN_BLOCK, MOST_FLIGHT, NETWORK_KL,
-    NETWORK_RANKS, capacity, details, flight, footprint, parts, sample, shared_limit,
-    vector_elements, wanted,
+    NETWORK_RANKS, capacity, details, flight, footprint, is_memory, memory, parts, sample,
+    shared_limit, vector_elements, wanted,
 };
 
 /// Refuses a choice that the device's kernels cannot run as it stands.
@@ -38,8 +38,11 @@ pub fn check(choice: &Choice, problem: &Problem, caps: &DeviceCaps) -> Result<()
     if !choice.kl.is_power_of_two() || capacity(choice) > MAX_LIST {
         return refuse(Field::Kl, "use a power of two, with kl x wg up to 32768");
     }
-    if choice.use_2ce && choice.mk != MergeKind::Radix {
-        return refuse(Field::Use2ce, "two commands are for radix (3)");
+    if choice.use_2ce && choice.mk == MergeKind::Shared {
+        return refuse(Field::Use2ce, "two commands are for radix (3) and filter (4)");
+    }
+    if is_memory(choice) && (!problem.sorted || memory(problem).is_none()) {
+        return refuse(Field::Use2ce, "lists in device memory are for long rows, by rank");
     }
     if choice.ch > 0 {
         if choice.mk == MergeKind::Shared {
@@ -52,7 +55,7 @@ pub fn check(choice: &Choice, problem: &Problem, caps: &DeviceCaps) -> Result<()
             );
         }
     }
-    let lists = !(choice.mk == MergeKind::Radix && choice.use_2ce);
+    let lists = !choice.use_2ce;
     let least = if choice.mk == MergeKind::Shared { problem.cols as u64 } else { wanted(problem) };
     if lists && u64::from(capacity(choice)) < least {
         return refuse(
@@ -67,7 +70,7 @@ pub fn check(choice: &Choice, problem: &Problem, caps: &DeviceCaps) -> Result<()
         {
             return refuse(Field::Tile, "use 1 to 8 vectors of 16 bytes for each thread");
         }
-        if sample(choice, problem).is_none() {
+        if !choice.use_2ce && sample(choice, problem).is_none() {
             return refuse(Field::Kl, "kl x wg leaves too little room beside the last rank wanted");
         }
     }

@@ -5,7 +5,8 @@
 //! | `warp` | no | eight lanes for each short row; `mkd` 6: candidates are counted, 7: ordered by a network | `mkd`, `wg`, `kl` |
 //! | `shared` | no | a block orders a whole row in shared memory | `wg`, `kl` |
 //! | `filter` | no | a block reads a row, or a part of it, once against a sampled threshold; the last block of a row merges its parts' lists | `tile`, `wg`, `kl`, `ch` |
-//! | `radix` | no | the same with lists made exactly, digit by digit | `wg`, `kl`, `ch` |
+//! | `filter` | yes | blocks read parts once against two sampled keys, into lists in device memory, which are ordered there by bins: any ranks, many of them | `tile`, `wg`, `kl`, `ch` |
+//! | `radix` | no | the same as `filter` in one command with lists made exactly, digit by digit | `wg`, `kl`, `ch` |
 //! | `radix` | yes | histograms in device memory, a tally, a collection in the order of columns, then ordered: any ranks, any k | `wg`, `kl`, `ch` |
 //!
 //! `kl x wg` candidates fit a block's list: the row for `shared`, the last rank wanted for the lists; for
@@ -14,10 +15,12 @@
 //! `kl` is the candidates of a lane: 8 x `kl` of a row. There are no kernels of networks alone (`mk` 0).
 
 mod check;
+mod memory;
 
 use st_rank::{Choice, DType, DeviceCaps, Field, Fields, MergeDetail, MergeKind, Problem};
 
 pub use check::{check, check_compact};
+pub use memory::{MEMORY_STATE_BYTES, MEMORY_THREADS, Memory, filter_bytes, is_memory, memory};
 
 use crate::gpu::sample::tail_rank;
 
@@ -30,6 +33,7 @@ pub const SOURCES: &[(&str, &str)] = &[
     ("element.cuh", include_str!("../../cuda/element.cuh")),
     ("exact.cuh", include_str!("../../cuda/exact.cuh")),
     ("group.cu", include_str!("../../cuda/group.cu")),
+    ("memory.cu", include_str!("../../cuda/memory.cu")),
     ("order.cu", include_str!("../../cuda/order.cu")),
     ("order.cuh", include_str!("../../cuda/order.cuh")),
     ("ranks.cu", include_str!("../../cuda/ranks.cu")),
@@ -80,6 +84,8 @@ pub enum Lists {
     Sampled = 1,
     /// Digit by digit.
     Exact = 2,
+    /// Of a row that a block holds in registers.
+    Held = 3,
 }
 
 /// How short rows are held and ordered (`group.cu`).
@@ -321,6 +327,24 @@ pub struct Sample {
     pub expected: f64,
 }
 
+/// Whether a block holds a row in registers, which then is its own sample: no part of it, and no more ranks than it
+/// has threads.
+#[must_use]
+pub fn is_held(choice: &Choice, problem: &Problem) -> bool {
+    let each = vector_elements(problem.dtype);
+    let before = if is_aligned(problem) { 0 } else { each as usize - 1 };
+    let held = choice.wg * flight(choice, problem.dtype) * each;
+    choice.mk == MergeKind::Filter
+        && !choice.use_2ce
+        && parts(choice, problem.cols) == 1
+        && problem.cols + before <= held as usize
+        && wanted(problem) <= u64::from(choice.wg)
+}
+
+/// Elements that reach a held row's threshold, of those wanted; and how many more there may well be.
+const HELD_MORE: f64 = 1.8;
+const HELD_SPREAD: f64 = 1.4;
+
 /// The least sample of which hardly ever more elements reach the threshold than a list holds: none if there is
 /// none. Rows that fit a list need no sample.
 #[must_use]
@@ -328,6 +352,12 @@ pub fn sample(choice: &Choice, problem: &Problem) -> Option<Sample> {
     /// How many standard deviations more than expected a list has room for.
     const SPREAD: f64 = 6.0;
     let (n, b) = (problem.cols as f64, wanted(problem).max(1) as f64);
+    if is_held(choice, problem) {
+        // Each wave finds its share of what is wanted among its lanes' best: so many more reach its threshold.
+        let expected = (HELD_MORE * b).min(n);
+        let fits = (HELD_SPREAD * expected).min(n) <= f64::from(capacity(choice));
+        return fits.then_some(Sample { vectors: 1, rank: 1, expected });
+    }
     if problem.cols <= capacity(choice) as usize {
         return Some(Sample { vectors: 1, rank: 1, expected: n });
     }
@@ -383,7 +413,7 @@ pub fn footprint(choice: &Choice, problem: &Problem) -> Footprint {
     let digits = width.div_ceil(DIGIT);
     let listed = bench_bytes(capacity(choice), choice.wg, problem.dtype);
     let (shared_bytes, launches, reads) = match (choice.mk, choice.use_2ce) {
-        (MergeKind::Radix, true) => {
+        (MergeKind::Radix | MergeKind::Filter, true) => {
             let bins = small_bytes(choice.wg) + 2 * u64::from(BINS) * 4;
             let ordered = match in_memory(choice, problem) {
                 None => 0,
@@ -391,7 +421,13 @@ pub fn footprint(choice: &Choice, problem: &Problem) -> Footprint {
                 Some(true) => 3 * width.div_ceil(SORT_DIGIT),
             };
             let most = if ordered == 1 { bins.max(listed) } else { bins };
-            (most, digits + 2 + ordered, digits + 2)
+            if choice.mk == MergeKind::Filter {
+                // The kernels of radix follow, for rows that are flagged.
+                let most = most.max(memory::shared_bytes(choice, problem.dtype));
+                (most, memory::LAUNCHES + digits + 2 + ordered, 1)
+            } else {
+                (most, digits + 2 + ordered, digits + 2)
+            }
         }
         (MergeKind::Radix, false) => (listed, 1, digits + 1),
         (MergeKind::Warp, _) => {

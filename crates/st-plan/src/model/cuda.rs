@@ -5,7 +5,7 @@
 
 use st_kernels::cuda::{
     GROUP, MAX_BLOCK, MAX_LIST, MAX_PARTS, MOST_FLIGHT, capacity, details, footprint, in_memory,
-    parts, sample, uses, vector_elements, wanted,
+    is_held, is_memory, memory, parts, sample, uses, vector_elements, wanted,
 };
 use st_rank::{Choice, CompactProblem, DeviceCaps, Field, MergeDetail, MergeKind, Problem};
 
@@ -46,6 +46,13 @@ const GROUP_OPS: f64 = 22.0;
 const RANK_OPS: f64 = 1.0;
 const NETWORK_OPS: f64 = 2_000.0;
 const GROUP_EXACT_OPS: f64 = 30_000.0;
+
+/// Lists in device memory: their launches, one of the other way that finds nothing to do, the sample of a row, and what
+/// each candidate takes.
+const MEMORY_LAUNCHES: u32 = 5;
+const IDLE_NS: f64 = 1_000.0;
+const MEMORY_SAMPLE_NS: f64 = 12_000.0;
+const MEMORY_EACH_NS: f64 = 0.04;
 
 /// What the model needs to know of the problem and the device.
 pub(crate) struct Model<'a> {
@@ -94,8 +101,19 @@ impl<'a> Model<'a> {
         let output = rows * p.k as f64 * (size + 4.0);
         let again =
             f64::from(needs.reads - 1) * if (self.caps.l2 as f64) > input { 0.4 } else { 1.0 };
-        let memory = input * (1.0 + again) / bandwidth + output / self.bandwidth;
+        let memory_ns = input * (1.0 + again) / bandwidth + output / self.bandwidth;
 
+        if let (true, Some(own)) = (is_memory(choice), memory(p)) {
+            let candidates = rows * f64::from(own.expected);
+            let idle = f64::from(needs.launches - MEMORY_LAUNCHES) * IDLE_NS;
+            let sampled = (rows / cores).ceil() * MEMORY_SAMPLE_NS;
+            return LAUNCH_NS
+                + f64::from(MEMORY_LAUNCHES - 1) * NEXT_NS
+                + idle
+                + sampled
+                + memory_ns.max(rows * n * SWEEP_OPS / (cores.min(blocks) * CORE_OPS))
+                + candidates * MEMORY_EACH_NS;
+        }
         let listed = match choice.mk {
             MergeKind::Shared => n,
             MergeKind::Filter => sample(choice, p).map_or(n, |s| s.expected),
@@ -121,7 +139,7 @@ impl<'a> Model<'a> {
                 waves * (drawn + Self::order(listed, wg)) + merged
             }
         };
-        launches + memory.max(compute) + tail
+        launches + memory_ns.max(compute) + tail
     }
 
     /// Short rows: what is read and written, or what is done for each element and candidate.
@@ -178,6 +196,8 @@ impl<'a> Model<'a> {
         let chs: &[u32] = if uses.has(Field::Ch) { &chs } else { &[0] };
         let least = match (choice.mk, choice.use_2ce) {
             (MergeKind::Shared, _) => self.problem.cols as u64,
+            // As many as its sample's knots are found with, or as it orders if it is done in the other way.
+            (MergeKind::Filter, true) => 2048,
             (MergeKind::Radix, true) => self.problem.k as u64,
             _ => wanted(self.problem),
         };
@@ -202,6 +222,8 @@ impl<'a> Model<'a> {
                     let choice = Choice { tile, kl, ch, ..choice };
                     // Rows that fit the list are not sampled: that is for the kernel without a sample.
                     let whole = choice.mk == MergeKind::Filter
+                        && !choice.use_2ce
+                        && !is_held(&choice, self.problem)
                         && self.problem.cols <= capacity(&choice) as usize
                         && !want.asks(Field::Mk);
                     if !whole {

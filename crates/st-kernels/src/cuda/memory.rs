@@ -1,0 +1,84 @@
+//! Many ranks of long rows by lists and bins in device memory (`memory.cu`).
+
+use st_rank::{Choice, DType, MergeKind, Problem};
+
+use super::{bench_bytes, capacity, entry_bytes, vector_elements, wanted};
+use crate::gpu::sample::tail_rank;
+
+/// Threads of the block that takes a row's sample, and vectors of each.
+pub const MEMORY_THREADS: u32 = 1024;
+const SAMPLE: u32 = 8;
+/// Bytes of a row's state.
+pub const MEMORY_STATE_BYTES: u64 = 544;
+/// Launches, before those of the other way.
+pub(super) const LAUNCHES: u32 = 5;
+/// Candidates that a wave keeps before it writes them.
+const KEPT: u64 = 384;
+/// Candidates of a bin, as many as are expected.
+const OF_BIN: f64 = 4.0;
+/// Bins, by their logarithm: few enough to be counted in the second-level cache.
+const LEAST_BINS: u32 = 12;
+const MOST_BINS: u32 = 18;
+/// -ln of how often a sample may mislead: as for the filter.
+const MISLED: f64 = 16.118;
+
+/// Sizes and ranks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Memory {
+    /// Ranks in the sample of the key that the list begins with (0: with the row's first), and of the last.
+    pub first_rank: u32,
+    /// See `first_rank`.
+    pub last_rank: u32,
+    /// Candidates of a row's list, as expected, and hardly ever more.
+    pub expected: u32,
+    /// See `expected`.
+    pub room: u32,
+    /// Bins of a row, by their logarithm.
+    pub bins_log: u32,
+}
+
+/// Whether a choice works with lists in device memory.
+#[must_use]
+pub const fn is_memory(choice: &Choice) -> bool {
+    matches!(choice.mk, MergeKind::Filter) && choice.use_2ce
+}
+
+/// What the lists of a problem are like; none if its rows are too short for a sample.
+#[must_use]
+pub fn memory(problem: &Problem) -> Option<Memory> {
+    let sampled = f64::from(SAMPLE * vector_elements(problem.dtype) * MEMORY_THREADS);
+    let n = problem.cols as f64;
+    if n < 4.0 * sampled {
+        return None;
+    }
+    let ranks = problem.kind.ranks(problem.cols, problem.k);
+    let before = ranks.start as f64 * sampled / n;
+    // As many sampled keys fewer as hardly ever matter.
+    let first = before - (2.0 * MISLED * before).sqrt() - 1.0;
+    let first = if ranks.start > 0 && first >= 1.0 { first.floor() } else { 0.0 };
+    let last = tail_rank(wanted(problem).max(1) as f64 * sampled / n).min(sampled + 1.0);
+    let between = (last - first).max(1.0);
+    let expected = (between * n / sampled).min(n);
+    let room = ((between + 6.0 * between.sqrt()) * n / sampled).min(n);
+    let bins = (expected / OF_BIN).max(1.0).log2().ceil() as u32;
+    Some(Memory {
+        first_rank: first as u32,
+        last_rank: last as u32,
+        expected: expected as u32,
+        room: room as u32,
+        bins_log: bins.clamp(LEAST_BINS, MOST_BINS),
+    })
+}
+
+/// The greatest shared memory of these kernels.
+pub(super) const fn shared_bytes(choice: &Choice, dtype: DType) -> u64 {
+    let sample = bench_bytes(capacity(choice), MEMORY_THREADS, dtype);
+    let kept = filter_bytes(choice, dtype);
+    if sample > kept { sample } else { kept }
+}
+
+/// Shared memory of the kernel that fills the lists.
+#[must_use]
+pub const fn filter_bytes(choice: &Choice, dtype: DType) -> u64 {
+    choice.wg as u64 / 32 * KEPT * entry_bytes(dtype)
+}
