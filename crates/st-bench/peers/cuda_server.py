@@ -1,4 +1,4 @@
-"""The CUDA peers of `wgpu_compare.py`, timed a cell at a time in one process.
+"""The CUDA peers of `gpu_compare.py`, timed a cell at a time in one process.
 
 usage: cuda_server.py DIR     DIR holds lib{raft,fi,cub}_peer.so and what they need
 

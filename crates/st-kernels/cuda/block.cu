@@ -6,6 +6,7 @@
 //   3  as 1, of a row that the block's registers hold, which is its own sample.
 // Of several parts the last to be done merges the lists, which lie in device memory.
 #include "exact.cuh"
+#include "test.cuh"
 
 // Vectors of a thread in flight; of its sample.
 #ifndef FLIGHT
@@ -25,29 +26,6 @@ struct Params {
     // The rank in the sample of a row of all columns.
     u32 sample_rank;
 };
-
-struct Guess {
-    Key bound, first;
-};
-// A key that at least `rank` threads' `best` reach, and the first of all.
-DEVICE Guess guess(Key best, u32 rank, Small& s) {
-    // Each wave has `own` lanes whose best reach its threshold, so that all waves together have as many.
-    const u32 own = ceil_div(rank, WAVES);
-    const Key sorted = wave_sort(best);
-    const Key of_wave = shuffle(sorted, 0);
-    barrier();
-    if (lane() == own - 1) s.keys[wave()] = sorted;
-    if (lane() == 0) s.low[wave()] = of_wave;
-    if (thread() == 0) s.count = 0;
-    barrier();
-    Guess g = {s.keys[0], Key(s.low[0])};
-#pragma unroll
-    for (u32 w = 1; w < WAVES; w++) {
-        g.bound = most(g.bound, s.keys[w]);
-        g.first = least(g.first, Key(s.low[w]));
-    }
-    return g;
-}
 
 // A key that at least `rank` of the keys reach that all threads hold; `best` is the first of this thread's. Of the keys
 // that reach a first guess, it is the one of that rank.
@@ -144,62 +122,6 @@ typedef u32 Hits;
 DEVICE u32 first_hit(Hits h) { return first_bit(h); }
 #endif
 
-#if WIDTH <= 32
-DEVICE float as_float(u32 bits) {
-    union {
-        u32 bits;
-        float x;
-    } both;
-    both.bits = bits;
-    return both.x;
-}
-#endif
-// Whether any element of a vector may have a raw key of `limit` at most; every NaN may. Floats are compared as such
-// where they are: one operation instead of five.
-struct Test {
-    Key limit;
-    float bound;
-    u32 quick;
-};
-DEVICE Test test_of(const Problem& p, Key limit) {
-#if WIDTH == 32
-    return {limit, as_float(u32(bits_of(p.map, limit))), p.quick};
-#elif WIDTH == 16
-    return {limit, as_float(u32(bits_of(p.map, limit)) << 16), p.quick};
-#else
-    return {limit, 0.0f, 0};
-#endif
-}
-DEVICE bool may_hit(const Problem& p, const Vector& x, const Test& t) {
-    bool hit = false;
-#if WIDTH == 32 || WIDTH == 16
-    if (t.quick) {
-        float f[EACH];
-#pragma unroll
-        for (u32 w = 0; w < 4; w++) {
-            const u32 word = w == 0 ? x.x : w == 1 ? x.y : w == 2 ? x.z : x.w;
-#if WIDTH == 32
-            f[w] = as_float(word);
-#else
-            f[2 * w] = as_float(word << 16);
-            f[2 * w + 1] = as_float(word & 0xffff0000u);
-#endif
-        }
-        if (t.quick & QUICK_LEAST) {
-#pragma unroll
-            for (u32 j = 0; j < EACH; j++) hit |= !(f[j] > t.bound);
-        } else {
-#pragma unroll
-            for (u32 j = 0; j < EACH; j++) hit |= !(f[j] < t.bound);
-        }
-        return hit;
-    }
-#endif
-#pragma unroll
-    for (u32 j = 0; j < EACH; j++) hit |= raw_key(p.map, element(x, j)) <= t.limit;
-    return hit;
-}
-
 // Adds the elements of [from, to), from the vector `start` on, whose raw key is `limit` at most to the list; ends
 // soon after it is full.
 DEVICE void sweep(const Problem& p, const Row& r, u32 from, u32 to, u32 start, Key limit, const Bench& b) {
@@ -245,10 +167,7 @@ DEVICE void sweep(const Problem& p, const Row& r, u32 from, u32 to, u32 start, K
                 x[u] = load_stream(r.vectors + (v < whole_to ? v : whole_to - 1));
             }
         }
-        bool hit = false;
-#pragma unroll
-        for (u32 u = 0; u < FLIGHT; u++) hit |= may_hit(p, x[u], test);
-        if (!any(hit)) continue;
+        if (!any(may_hit(p, x, test))) continue;
         Hits hits = 0;
 #pragma unroll
         for (u32 u = 0; u < FLIGHT; u++) {
@@ -350,6 +269,7 @@ DEVICE void hold(const Problem& p, const Row& r, const Bench& b) {
 RARE void prune(const Entry* lists, u32 total, u32 wanted, const Bench b) {
     Small& s = *b.s;
     Entry low = NO_ENTRY, high = 0;
+#pragma unroll 4
     for (u32 i = thread(); i < total; i += THREADS) {
         const Entry e = load_entry(lists + i);
         low = least(low, e);
@@ -363,6 +283,7 @@ RARE void prune(const Entry* lists, u32 total, u32 wanted, const Bench b) {
         barrier();
         clear_bins(b);
         barrier();
+#pragma unroll 4
         for (u32 i = thread(); i < total; i += THREADS) {
             const Entry e = load_entry(lists + i);
             if (e >= low && e <= high) atomic_add(&b.bins[u32((e - low) >> shift)], 1);
@@ -398,6 +319,7 @@ RARE void prune(const Entry* lists, u32 total, u32 wanted, const Bench b) {
     }
     if (thread() == 0) s.count = 0;
     barrier();
+#pragma unroll 4
     for (u32 i = thread(); i < total; i += THREADS) {
         const Entry e = load_entry(lists + i);
         if (e <= limit) b.list[atomic_add(&s.count, 1)] = e;

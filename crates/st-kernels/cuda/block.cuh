@@ -74,6 +74,28 @@ DEVICE Key wave_sort(Key x) {
     }
     return x;
 }
+struct Guess {
+    Key bound, first;
+};
+// A key that at least `rank` threads' `best` reach, and the first of all.
+DEVICE Guess guess(Key best, u32 rank, Small& s) {
+    // Each wave has `own` lanes whose best reach its threshold, so that all waves together have as many.
+    const u32 own = ceil_div(rank, WAVES);
+    const Key sorted = wave_sort(best);
+    const Key of_wave = shuffle(sorted, 0);
+    barrier();
+    if (lane() == own - 1) s.keys[wave()] = sorted;
+    if (lane() == 0) s.low[wave()] = of_wave;
+    if (thread() == 0) s.count = 0;
+    barrier();
+    Guess g = {s.keys[0], Key(s.low[0])};
+#pragma unroll
+    for (u32 w = 1; w < WAVES; w++) {
+        g.bound = most(g.bound, s.keys[w]);
+        g.first = least(g.first, Key(s.low[w]));
+    }
+    return g;
+}
 // Room for `mine` entries in a list whose length is *count: where this thread's begin.
 DEVICE u32 reserve(u32 mine, u32* count) {
     const u32 through = wave_scan(mine);

@@ -9,6 +9,7 @@
 //   memory_scatter  to the bins
 //   memory_rank     results
 #include "order.cuh"
+#include "test.cuh"
 
 #ifndef SAMPLE
 #define SAMPLE 8
@@ -47,8 +48,9 @@ struct Params {
     u32 first_rank, last_rank;
 };
 
-// The key of a rank (from 1) of the keys that all threads hold; `known` bits are as `prefix` has them.
-DEVICE Key sampled_rank(const Key* keys, u32 rank, const Bench& b) {
+// The key of a rank (from 1) of the keys that all threads hold, which is `bound` at most: what comes after that is not
+// counted, because keys that many share are counted slowly.
+DEVICE Key sampled_rank(const Key* keys, u32 rank, Key bound, const Bench& b) {
     Small& s = *b.s;
     Key prefix = 0;
     u32 shift = WIDTH;
@@ -61,7 +63,7 @@ DEVICE Key sampled_rank(const Key* keys, u32 rank, const Bench& b) {
 #pragma unroll
         for (u32 i = 0; i < SAMPLE * EACH; i++) {
             const bool same = above == WIDTH || keys[i] >> (above % WIDTH) == prefix >> (above % WIDTH);
-            if (same) atomic_add(&b.bins[u32(keys[i] >> shift) & ((1u << (above - shift)) - 1)], 1);
+            if (same && keys[i] <= bound) atomic_add(&b.bins[u32(keys[i] >> shift) & ((1u << (above - shift)) - 1)], 1);
         }
         barrier();
         constexpr u32 OWN = BINS / THREADS;
@@ -112,8 +114,15 @@ KERNEL(memory_sample, Params) {
 #pragma unroll
         for (u32 i = 0; i < EACH; i++) keys[j * EACH + i] = in >> i & 1 ? key_of(p.p.map, element(x, i)) : ~Key(0);
     }
-    const Key last = p.last_rank <= SAMPLED ? sampled_rank(keys, p.last_rank, b) : ~Key(0);
-    const Key first = p.first_rank > 0 ? sampled_rank(keys, p.first_rank, b) : 0;
+    Key bound = ~Key(0);
+    if (p.last_rank <= THREADS) {
+        Key best = keys[0];
+#pragma unroll
+        for (u32 i = 1; i < SAMPLE * EACH; i++) best = least(best, keys[i]);
+        bound = guess(best, p.last_rank, s).bound;
+    }
+    const Key last = p.last_rank <= SAMPLED ? sampled_rank(keys, p.last_rank, bound, b) : ~Key(0);
+    const Key first = p.first_rank > 0 ? sampled_rank(keys, p.first_rank, last, b) : 0;
     // Knots: of the sampled keys between the two, as many as fit the list.
     const u32 between = least(p.last_rank, u32(SAMPLED)) - p.first_rank;
     const u32 step = ceil_div(between * 2 + 1, CAPACITY);
@@ -177,6 +186,7 @@ KERNEL(memory_filter, Params) {
     State& state = p.states[row];
     const Key first = Key(state.first), last = reach(p.p.map, Key(state.last));
     const bool two = first > 0;
+    const Test test = test_of(p.p, last);
     const u32 from = part * p.part_columns, to = r.n - from > p.part_columns ? from + p.part_columns : r.n;
     Entry* const list = p.list + u64(row) * p.room;
     u32* const bins = p.bins + (u64(row) << p.bins_log);
@@ -208,18 +218,19 @@ KERNEL(memory_filter, Params) {
 #pragma unroll
             for (u32 u = 0; u < FLIGHT; u++) x[u] = load_part(r, least(base + u * THREADS + thread(), stop - 1), from, to);
         }
-        bool hit = false;
+        bool hit = !whole;
+        if (two) {
 #pragma unroll
-        for (u32 u = 0; u < FLIGHT; u++) {
+            for (u32 u = 0; u < FLIGHT; u++) {
 #pragma unroll
-            for (u32 j = 0; j < EACH; j++) {
-                const Key raw = raw_key(p.p.map, element(x[u], j));
-                hit |= raw <= last && raw >= first;
-                if (two && whole) before += raw < first;
+                for (u32 j = 0; j < EACH; j++) {
+                    const Key raw = raw_key(p.p.map, element(x[u], j));
+                    hit |= raw <= last && raw >= first;
+                    if (whole) before += raw < first;
+                }
             }
-        }
-        if (!whole) {
-            hit = true;
+        } else {
+            hit |= may_hit(p.p, x, test);
         }
         if (!any(hit)) continue;
 #pragma unroll

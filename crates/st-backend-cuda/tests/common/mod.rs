@@ -19,16 +19,20 @@ pub(crate) struct Cuda {
     executors: Vec<Executor<CudaExecutor>>,
 }
 
-/// The libraries to test with: the emulator's, or with `SPIRAL_CUDA=device` the real ones (`SPIRAL_NVRTC` names
-/// NVRTC's file, if it is not where the system looks).
+/// The libraries to test with: the emulator's, or with `SPIRAL_CUDA=device` the real ones (`SPIRAL_CUDA_DRIVER` and
+/// `SPIRAL_NVRTC` name their files, if they are not where the system looks, `SPIRAL_CUDA_CACHE` a folder for kernels).
 pub(crate) fn libraries() -> &'static Libraries {
     static LIBRARIES: LazyLock<Libraries> =
         LazyLock::new(|| match std::env::var("SPIRAL_CUDA").as_deref() {
-            Ok("device") => Libraries {
-                driver: None,
-                nvrtc: std::env::var_os("SPIRAL_NVRTC").map(PathBuf::from),
-                cache: Some(std::env::temp_dir().join("spiral-cuda-tests")),
-            },
+            Ok("device") => {
+                let path = |name| std::env::var_os(name).map(PathBuf::from);
+                let kept = std::env::temp_dir().join("spiral-cuda-tests");
+                Libraries {
+                    driver: path("SPIRAL_CUDA_DRIVER"),
+                    nvrtc: path("SPIRAL_NVRTC"),
+                    cache: Some(path("SPIRAL_CUDA_CACHE").unwrap_or(kept)),
+                }
+            }
             Ok("emulator") | Err(_) => {
                 let emulator =
                     st_conformance::emulator::build(Path::new(env!("CARGO_TARGET_TMPDIR")));

@@ -39,6 +39,7 @@ pub const SOURCES: &[(&str, &str)] = &[
     ("ranks.cu", include_str!("../../cuda/ranks.cu")),
     ("ranks.cuh", include_str!("../../cuda/ranks.cuh")),
     ("sort.cu", include_str!("../../cuda/sort.cu")),
+    ("test.cuh", include_str!("../../cuda/test.cuh")),
 ];
 
 /// Bytes of a vector load.
@@ -351,6 +352,8 @@ const HELD_SPREAD: f64 = 1.4;
 pub fn sample(choice: &Choice, problem: &Problem) -> Option<Sample> {
     /// How many standard deviations more than expected a list has room for.
     const SPREAD: f64 = 6.0;
+    /// Lists that one block prunes, beside one that it holds.
+    const MOST_PRUNED: f64 = 2.0;
     let (n, b) = (problem.cols as f64, wanted(problem).max(1) as f64);
     if is_held(choice, problem) {
         // Each wave finds its share of what is wanted among its lanes' best: so many more reach its threshold.
@@ -361,12 +364,21 @@ pub fn sample(choice: &Choice, problem: &Problem) -> Option<Sample> {
     if problem.cols <= capacity(choice) as usize {
         return Some(Sample { vectors: 1, rank: 1, expected: n });
     }
-    [1, 2, 4].into_iter().find_map(|vectors| {
+    let parts = parts(choice, problem.cols) as f64;
+    [1, 2, 4, 8].into_iter().find_map(|vectors| {
         let size = f64::from(choice.wg * vectors * vector_elements(problem.dtype));
         let rank = tail_rank(b * size / n);
+        let expected = rank * n / size;
+        // Of a part its share, as random as it may be; all parts together are pruned if they are more than a
+        // list, which is worth a greater sample.
+        let share = expected / parts;
         let most = (rank + SPREAD * rank.sqrt()) * n / size;
-        let fits = size <= n && rank <= f64::from(choice.wg) && most <= f64::from(capacity(choice));
-        fits.then(|| Sample { vectors, rank: rank as u32, expected: rank * n / size })
+        let held =
+            if parts > 1.0 { share + SPREAD * share.sqrt() + b.min(most / parts) } else { most };
+        let few =
+            parts <= 1.0 || vectors == 8 || expected <= MOST_PRUNED * f64::from(capacity(choice));
+        let fits = size <= n && rank <= f64::from(choice.wg) && held <= f64::from(capacity(choice));
+        (fits && few).then(|| Sample { vectors, rank: rank as u32, expected })
     })
 }
 

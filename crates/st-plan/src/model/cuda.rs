@@ -35,7 +35,18 @@ const MERGE_EACH_NS: f64 = 60.0;
 const FEW: f64 = 256.0;
 const FEW_NS: f64 = 1_500.0;
 const BINS_NS: f64 = 3_000.0;
-const EACH_NS: f64 = 250.0;
+const EACH_NS: f64 = 900.0;
+/// Comparing a candidate with another, where they are few.
+const PAIR_NS: f64 = 4.0;
+/// Finding the threshold of a row in registers; a digit of a row in one command.
+const HELD_NS: f64 = 700.0;
+/// More for each vector that a thread holds.
+const HELD_EACH_NS: f64 = 100.0;
+const DIGIT_NS: f64 = 1_500.0;
+/// How much blocks that share a multiprocessor hold each other up.
+const SHARED_CORE: f64 = 0.3;
+/// Bytes per nanosecond of one multiprocessor.
+const CORE_RATE: f64 = 45.0;
 /// Bytes per nanosecond of sorting in device memory, each candidate being moved once for each digit.
 const SORT_RATE: f64 = 400.0;
 
@@ -51,8 +62,8 @@ const GROUP_EXACT_OPS: f64 = 30_000.0;
 /// each candidate takes.
 const MEMORY_LAUNCHES: u32 = 5;
 const IDLE_NS: f64 = 1_000.0;
-const MEMORY_SAMPLE_NS: f64 = 12_000.0;
-const MEMORY_EACH_NS: f64 = 0.04;
+const MEMORY_SAMPLE_NS: f64 = 25_000.0;
+const MEMORY_EACH_NS: f64 = 0.12;
 
 /// What the model needs to know of the problem and the device.
 pub(crate) struct Model<'a> {
@@ -97,6 +108,11 @@ impl<'a> Model<'a> {
         };
         let active = blocks.min(places) * wg * flight;
         let bandwidth = self.bandwidth * (active / (self.bandwidth * LATENCY_NS)).tanh();
+        // With eight vectors a thread lacks registers.
+        let bandwidth = if flight > 64.0 { bandwidth * 0.98 } else { bandwidth };
+        // One multiprocessor takes no more than this.
+        let bandwidth = bandwidth.min(blocks.min(cores) * CORE_RATE);
+        let on_core = (blocks / cores).clamp(1.0, resident);
         let input = rows * n * size;
         let output = rows * p.k as f64 * (size + 4.0);
         let again =
@@ -133,10 +149,27 @@ impl<'a> Model<'a> {
                 Some(true) => rows * p.k as f64 * size * 16.0 / SORT_RATE,
             },
             _ => {
-                let drawn =
-                    if choice.mk == MergeKind::Filter && listed < n { SAMPLE_NS } else { 0.0 };
-                let merged = if parts > 1.0 { MERGE_NS + listed / wg * MERGE_EACH_NS } else { 0.0 };
-                waves * (drawn + Self::order(listed, wg)) + merged
+                let found = match choice.mk {
+                    MergeKind::Filter if is_held(choice, p) => {
+                        HELD_NS + HELD_EACH_NS * flight / 16.0
+                    }
+                    MergeKind::Filter if listed < n => {
+                        let vectors = sample(choice, p).map_or(1.0, |s| f64::from(s.vectors));
+                        SAMPLE_NS * (0.6 + 0.4 * vectors)
+                    }
+                    MergeKind::Radix => DIGIT_NS * f64::from(needs.reads),
+                    _ => 0.0,
+                };
+                // More than a list holds is read four times.
+                let held = f64::from(capacity(choice));
+                let passes = if listed > held { 4.0 } else { 1.0 };
+                let merged =
+                    if parts > 1.0 { MERGE_NS + listed / wg * MERGE_EACH_NS * passes } else { 0.0 };
+                let listed = listed.min(held);
+                // Blocks of one multiprocessor are in one another's way, and greater ones wait longer at barriers.
+                let shared = 1.0 + SHARED_CORE * (on_core - 1.0);
+                let barriers = 0.7 + 0.3 * wg / 512.0;
+                waves * (found + Self::order(listed, wg)) * shared * barriers + merged
             }
         };
         launches + memory_ns.max(compute) + tail
@@ -163,7 +196,12 @@ impl<'a> Model<'a> {
 
     /// Ordering `m` candidates in a block.
     fn order(m: f64, wg: f64) -> f64 {
-        if m <= FEW { FEW_NS } else { BINS_NS + EACH_NS * (m / wg).ceil() }
+        let each = (m / wg).ceil();
+        if m <= FEW {
+            FEW_NS + PAIR_NS * m * each
+        } else {
+            BINS_NS * (512.0 / wg).max(1.0) + EACH_NS * each
+        }
     }
 
     /// Offers the choices worth predicting: for each kernel its sensible settings, and those with the wanted
@@ -188,6 +226,14 @@ impl<'a> Model<'a> {
 
     /// Offers a choice with each part, tile and list.
     fn settings(&self, choice: Choice, want: &Wanted, offer: &mut dyn FnMut(Choice)) {
+        if choice.mk == MergeKind::Warp {
+            for wg in want.values(Field::Wg, &[choice.wg, 32, 64, 128]) {
+                for &kl in want.values(Field::Kl, &[1, 2, 4, 8]).as_slice() {
+                    offer(Choice { wg, kl, ch: want.fixed(Field::Ch).unwrap_or(0), ..choice });
+                }
+            }
+            return;
+        }
         let uses = uses(choice.mk, choice.mkd);
         let vectors = choice.wg.saturating_mul(vector_elements(self.problem.dtype));
         let tiles = [8, 4, 2, 1].map(|n: u32| vectors.saturating_mul(n.min(MOST_FLIGHT)));

@@ -1,8 +1,8 @@
-"""Tests of what `wgpu_compare.py` says of its numbers: python3 -m unittest discover -s <here>."""
+"""Tests of what `gpu_compare.py` says of its numbers: python3 -m unittest discover -s <here>."""
 
 import unittest
 
-from wgpu_compare import columns, failures, geometric_mean, judge, table
+from gpu_compare import Cuda, columns, failures, geometric_mean, judge, table
 
 
 def row(cell, ours, floor=1.0, **peers):
@@ -43,6 +43,17 @@ class Limits(unittest.TestCase):
         deep = [1024, 65536, 2048, "normal", "f32"]
         self.assertFalse(limit(deep, 220.0))
         self.assertTrue(limit(deep, 221.0))
+
+    def test_cuda_has_limits_of_its_own(self):
+        limit = lambda cell, ours, peer: failures(row(cell, ours, 100.0, cub=peer), None, Cuda)
+        self.assertFalse(limit([1, 4096, 64, "normal", "f32"], 12.0, 12.0))
+        self.assertTrue(limit([1, 4096, 64, "normal", "f32"], 11.0, 10.9))
+        self.assertFalse(limit(MIDDLE, 112.0, 1e6))
+        self.assertTrue(limit(MIDDLE, 112.1, 1e6))
+        for cell, most in [(LARGE, 125.0), ([1024, 65536, 2048, "normal", "f32"], 180.0),
+                           ([1, 1 << 28, 262144, "normal", "f32"], 140.0)]:
+            self.assertFalse(limit(cell, most, 1e6))
+            self.assertTrue(limit(cell, most + 1, 1e6))
 
     def test_hostile_inputs_stand_beside_the_normal_one(self):
         hostile = [*MIDDLE[:3], "equal", "f32"]
