@@ -2,7 +2,8 @@
 // threshold that enough elements reach, and at most LIST, is found by counting; what reaches it is packed into
 // words, (key - first key) x 256 + column, which are in order where keys lie less than 2^24 apart.
 //   NETWORK 0: the lanes count for each candidate how many come before it;
-//   NETWORK 1: 32 rows are parked in shared memory, and each lane orders one by a network in its registers.
+//   NETWORK 1: 32 rows are parked in shared memory, and each lane orders one by a network in its registers. Where keys
+//     lie further apart, words lack their lowest bits, and a row in which that matters is done exactly.
 // Rows for which this does not do (many ties, NaN and zeros among the first, keys far apart) are done exactly, a
 // wave for each. Each row is read once.
 #include "block.cuh"
@@ -27,6 +28,8 @@
 #define NONE 0xffffffffu
 // Elements that a wave's lane has of a row that is done exactly: up to 256 and what a vector may begin early.
 #define EXACT (256 / WAVE)
+// Keys of two numbers of which one is four times the other.
+#define FAR (1u << 24)
 // Steps of the search for a threshold.
 #define STEPS 7
 
@@ -176,16 +179,22 @@ DEVICE void take_row(const Problem& p, const Vector* x, u32* keys) {
 // A threshold for the group's row, that `needed` elements reach and at most LIST; false if none was found. `first`
 // is the row's first key, `reached` how many elements of this lane do, `all` of the group.
 DEVICE bool find(const u32* keys, u32 needed, u32& threshold, u32& first, u32& reached, u32& all) {
-    u32 worst = 0, mean = 0;
+    u32 minima[MINIMA], worst = 0, mean = 0;
     first = NONE;
 #pragma unroll
     for (u32 g = 0; g < MINIMA; g++) {
         u32 own = keys[g * (OWN / MINIMA)];
 #pragma unroll
         for (u32 j = 1; j < OWN / MINIMA; j++) own = least(own, keys[g * (OWN / MINIMA) + j]);
+        minima[g] = own;
         worst = most(worst, own);
         first = least(first, own);
-        mean += own / (LANES * MINIMA);
+    }
+    // What lies very far from the lane's first, as where floats turn their sign, would spoil the mean.
+#pragma unroll
+    for (u32 g = 0; g < MINIMA; g++) {
+        const u32 apart = least(minima[g] - first, FAR);
+        mean += first / (LANES * MINIMA) + apart / (LANES * MINIMA);
     }
     if (MINIMA == 1) {
         // Of four, pairs of lanes will do.
@@ -226,7 +235,9 @@ DEVICE bool find(const u32* keys, u32 needed, u32& threshold, u32& first, u32& r
             // Counts grow as those of normal numbers do: about by their logarithm.
             const u32 range = most(log16(many) - least(log16(many), log16(few)), 1u);
             const u32 wanted = log16((needed + LIST) / 2);
-            const u32 share = (wanted - least(wanted, log16(few))) * 256 / range;
+            u32 share = (wanted - least(wanted, log16(few))) * 256 / range;
+            // Where it falls into a gap, by larger steps.
+            if (step >= 2 && many > LIST + LIST / 2) share = least(share, 40u);
             if (!done) at = lower + ((most(upper, lower) - lower) >> 8) * least(most(share, 24u), 232u);
         }
         if (!any(!done)) break;
@@ -234,12 +245,17 @@ DEVICE bool find(const u32* keys, u32 needed, u32& threshold, u32& first, u32& r
     return done;
 }
 
-// Whether raw keys tell the order of a row whose keys from `first` to the threshold are looked at, and fit words.
+// Bits that the keys from `first` to the threshold have too many for a word.
+DEVICE u32 excess(u32 first, u32 threshold) {
+    const u32 bits = 32 - leading_zeros((threshold - first + 1) | 1);
+    return bits > 24 ? bits - 24 : 0;
+}
+// Whether raw keys tell the order of a row whose keys from `first` to the threshold are looked at.
 DEVICE bool is_plain(const Map& m, u32 first, u32 threshold) {
     const bool nan = first - u32(m.nan_first) <= u32(m.nan_span) ||
                      threshold - u32(m.nan_first) <= u32(m.nan_span);
     const bool zeros = m.zero_first != m.zero_twin && first <= u32(m.zero_twin) && threshold >= u32(m.zero_first);
-    return !(m.nan_span && nan) && !zeros && threshold - first < (1u << 24) - 1;
+    return !(m.nan_span && nan) && !zeros;
 }
 
 #if NETWORK
@@ -275,8 +291,9 @@ template <u32 D = 16> DEVICE void merge32(u32* v) {
 
 KERNEL(select_group, Params) {
     // Of each wave: slots by rows, then what each row's words are counted from, then room for an exact row.
-    u32* const slots = reinterpret_cast<u32*>(shared()) + wave() * (LIST * PARKED + WAVE);
+    u32* const slots = reinterpret_cast<u32*>(shared()) + wave() * (LIST * PARKED + 2 * WAVE);
     u32* const firsts = slots + LIST * PARKED;
+    u32* const lost = firsts + WAVE;
     const u32 row0 = (group() * WAVES + wave()) * WAVE;
     if (row0 >= p.p.rows) return;
     for (u32 i = lane(); i < LIST * PARKED; i += WAVE) slots[i] = NONE;
@@ -322,22 +339,24 @@ KERNEL(select_group, Params) {
             first = NONE;
         }
         u32* slot = slots + group_before(reached) * PARKED + here;
-        const u32 off = first == NONE ? 0 : (first << 8) - lane() % LANES * EACH;
+        const u32 cut = first == NONE ? 0 : excess(first, threshold);
+        u32 column = lane() % LANES * EACH;
 #if !FULL
-        const u32 shift = r.off;
-#else
-        const u32 shift = 0;
+        column -= r.off;
 #endif
         if (good && !skip) {
 #pragma unroll
             for (u32 j = 0; j < OWN; j++) {
                 if (keys[j] <= threshold) {
-                    *slot = (keys[j] << 8) - off + (j / EACH * LANES * EACH + j % EACH) - shift;
+                    *slot = ((keys[j] - first) >> cut << 8) + column + (j / EACH * LANES * EACH + j % EACH);
                     slot += PARKED;
                 }
             }
         }
-        if (lane() % LANES == 0) firsts[here] = first;
+        if (lane() % LANES == 0) {
+            firsts[here] = first;
+            lost[here] = cut;
+        }
     }
     wave_barrier();
     u32 v[32];
@@ -354,6 +373,11 @@ KERNEL(select_group, Params) {
         for (u32 s = 0; s < 32; s++) v[s] = least(v[s], z[31 - s]);
     }
     merge32(v);
+    // Words whose keys have become alike.
+    bool alike = false;
+#pragma unroll
+    for (u32 s = 0; s + 1 < 32; s++) alike |= (v[s] ^ v[s + 1]) < 256 && v[s] != NONE;
+    bad |= ballot(alike && lost[lane()] > 0);
     wave_barrier();
 #pragma unroll
     for (u32 s = 0; s < 32; s++) slots[s * PARKED + lane()] = v[s];
@@ -377,8 +401,10 @@ KERNEL(select_group, Params) {
 #endif
         if (wanted) {
             const u64 at = u64(row) * p.p.k + slot;
-            p.p.values[at] = bits_of(p.p.map, first + (word >> 8));
-            p.p.indices[at] = word & 255;
+            const u32 column = word & 255;
+            p.p.values[at] = lost[q] ? p.p.x[u64(row) * p.p.row_stride + column]
+                                     : bits_of(p.p.map, first + (word >> 8));
+            p.p.indices[at] = column;
         }
     }
     wave_barrier();
@@ -410,7 +436,7 @@ KERNEL(select_group, Params) {
     skip |= r.bad || r.first >= r.end;
     u32 threshold, first, reached, all;
     bool good = find(keys, r.end, threshold, first, reached, all);
-    good = good && !skip && is_plain(p.p.map, first, threshold);
+    good = good && !skip && is_plain(p.p.map, first, threshold) && excess(first, threshold) == 0;
     u32 at = group_before(good ? reached : 0);
     const u32 many = good ? all : 0;
     if (good) {

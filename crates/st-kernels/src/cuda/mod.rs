@@ -306,7 +306,7 @@ pub const fn group_rows(choice: &Choice) -> u64 {
 pub const fn group_bytes(choice: &Choice) -> u64 {
     let (waves, list) = ((choice.wg / 32) as u64, (GROUP * choice.kl) as u64);
     match choice.mkd {
-        MergeDetail::GroupNetwork => waves * (list * 33 + 32) * 4,
+        MergeDetail::GroupNetwork => waves * (list * 33 + 64) * 4,
         _ => waves * ((list + 4) * (32 / GROUP) as u64 / 2 + 256) * 8,
     }
 }
@@ -352,8 +352,6 @@ const HELD_SPREAD: f64 = 1.4;
 pub fn sample(choice: &Choice, problem: &Problem) -> Option<Sample> {
     /// How many standard deviations more than expected a list has room for.
     const SPREAD: f64 = 6.0;
-    /// Lists that one block prunes, beside one that it holds.
-    const MOST_PRUNED: f64 = 2.0;
     let (n, b) = (problem.cols as f64, wanted(problem).max(1) as f64);
     if is_held(choice, problem) {
         // Each wave finds its share of what is wanted among its lanes' best: so many more reach its threshold.
@@ -365,21 +363,23 @@ pub fn sample(choice: &Choice, problem: &Problem) -> Option<Sample> {
         return Some(Sample { vectors: 1, rank: 1, expected: n });
     }
     let parts = parts(choice, problem.cols) as f64;
-    [1, 2, 4, 8].into_iter().find_map(|vectors| {
+    let room = f64::from(capacity(choice));
+    let of = |vectors: u32| {
         let size = f64::from(choice.wg * vectors * vector_elements(problem.dtype));
         let rank = tail_rank(b * size / n);
-        let expected = rank * n / size;
-        // Of a part its share, as random as it may be; all parts together are pruned if they are more than a
-        // list, which is worth a greater sample.
-        let share = expected / parts;
+        let sample = Sample { vectors, rank: rank as u32, expected: rank * n / size };
         let most = (rank + SPREAD * rank.sqrt()) * n / size;
-        let held =
-            if parts > 1.0 { share + SPREAD * share.sqrt() + b.min(most / parts) } else { most };
-        let few =
-            parts <= 1.0 || vectors == 8 || expected <= MOST_PRUNED * f64::from(capacity(choice));
-        let fits = size <= n && rank <= f64::from(choice.wg) && held <= f64::from(capacity(choice));
-        (fits && few).then(|| Sample { vectors, rank: rank as u32, expected })
-    })
+        (size <= n && rank <= f64::from(choice.wg)).then_some((sample, most))
+    };
+    // One list should hold all, wherever they are; of a long row that are too many, and its parts hold their shares:
+    // there rows in order take longer.
+    let whole = [1, 2, 4].into_iter().filter_map(of).find(|(_, most)| *most <= room);
+    let shared = || {
+        let (sample, most) = of(8).filter(|_| parts > 1.0)?;
+        let share = sample.expected / parts;
+        (share + SPREAD * share.sqrt() + b.min(most / parts) <= room).then_some((sample, most))
+    };
+    whole.or_else(shared).map(|(sample, _)| sample)
 }
 
 /// The sub-strategies of a merge kind.

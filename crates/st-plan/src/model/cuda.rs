@@ -168,7 +168,7 @@ impl<'a> Model<'a> {
                 let listed = listed.min(held);
                 // Blocks of one multiprocessor are in one another's way, and greater ones wait longer at barriers.
                 let shared = 1.0 + SHARED_CORE * (on_core - 1.0);
-                let barriers = 0.7 + 0.3 * wg / 512.0;
+                let barriers = (0.4 + 0.6 * wg / 512.0).max(0.7);
                 waves * (found + Self::order(listed, wg)) * shared * barriers + merged
             }
         };
@@ -200,7 +200,7 @@ impl<'a> Model<'a> {
         if m <= FEW {
             FEW_NS + PAIR_NS * m * each
         } else {
-            BINS_NS * (512.0 / wg).max(1.0) + EACH_NS * each
+            BINS_NS * (256.0 / wg).max(1.0) + EACH_NS * each
         }
     }
 
