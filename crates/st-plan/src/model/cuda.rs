@@ -5,7 +5,7 @@
 
 use st_kernels::cuda::{
     GROUP, MAX_BLOCK, MAX_LIST, MAX_PARTS, MOST_FLIGHT, capacity, details, footprint, in_memory,
-    is_held, is_memory, memory, parts, sample, uses, vector_elements, wanted,
+    is_held, is_memory, memory, part_columns, parts, sample, uses, vector_elements, wanted,
 };
 use st_rank::{Choice, CompactProblem, DeviceCaps, Field, MergeDetail, MergeKind, Problem};
 
@@ -28,6 +28,8 @@ const LIST_OPS: f64 = 60.0;
 const DIGIT_OPS: f64 = 24.0;
 /// Drawing a sample and finding the threshold.
 const SAMPLE_NS: f64 = 3_000.0;
+/// More for one whose list holds no more than a part's share.
+const SHARED_SAMPLE_NS: f64 = 10_000.0;
 /// A list to device memory, and the last block's reading all; for each candidate of a thread.
 const MERGE_NS: f64 = 2_500.0;
 const MERGE_EACH_NS: f64 = 60.0;
@@ -38,15 +40,17 @@ const BINS_NS: f64 = 3_000.0;
 const EACH_NS: f64 = 900.0;
 /// Comparing a candidate with another, where they are few.
 const PAIR_NS: f64 = 4.0;
+/// A longer list, for each candidate of a thread.
+const LIST_NS: f64 = 80.0;
 /// Finding the threshold of a row in registers; a digit of a row in one command.
 const HELD_NS: f64 = 700.0;
 /// More for each vector that a thread holds.
 const HELD_EACH_NS: f64 = 100.0;
-const DIGIT_NS: f64 = 1_500.0;
+const DIGIT_NS: f64 = 3_500.0;
 /// How much blocks that share a multiprocessor hold each other up.
 const SHARED_CORE: f64 = 0.3;
 /// Bytes per nanosecond of one multiprocessor.
-const CORE_RATE: f64 = 45.0;
+const CORE_RATE: f64 = 33.0;
 /// Bytes per nanosecond of sorting in device memory, each candidate being moved once for each digit.
 const SORT_RATE: f64 = 400.0;
 
@@ -54,8 +58,10 @@ const SORT_RATE: f64 = 400.0;
 /// the network of a row, and for a row that is done exactly.
 const GROUP_NS: f64 = 3_000.0;
 const GROUP_OPS: f64 = 22.0;
-const RANK_OPS: f64 = 1.0;
-const NETWORK_OPS: f64 = 2_000.0;
+const RANK_OPS: f64 = 10.0;
+const NETWORK_OPS: f64 = 4_000.0;
+/// How much longer the network takes for each doubling of a block beyond one wave: fewer are resident.
+const NETWORK_WIDE: f64 = 0.3;
 const GROUP_EXACT_OPS: f64 = 30_000.0;
 
 /// Lists in device memory: their launches, one of the other way that finds nothing to do, the sample of a row, and what
@@ -103,7 +109,10 @@ impl<'a> Model<'a> {
 
         // Vectors in flight: of a filter as the choice says, of others one.
         let flight = match choice.mk {
-            MergeKind::Filter => f64::from(choice.tile) * size / wg,
+            MergeKind::Filter => {
+                let part = (part_columns(choice, p.cols) as f64).max(1.0);
+                f64::from(choice.tile).min(part) * size / wg
+            }
             _ => 16.0,
         };
         let active = blocks.min(places) * wg * flight;
@@ -151,11 +160,13 @@ impl<'a> Model<'a> {
             _ => {
                 let found = match choice.mk {
                     MergeKind::Filter if is_held(choice, p) => {
-                        HELD_NS + HELD_EACH_NS * flight / 16.0
+                        HELD_NS
+                            + HELD_EACH_NS * f64::from(st_kernels::cuda::flight(choice, p.dtype))
                     }
                     MergeKind::Filter if listed < n => {
                         let vectors = sample(choice, p).map_or(1.0, |s| f64::from(s.vectors));
-                        SAMPLE_NS * (0.6 + 0.4 * vectors)
+                        let shared = if vectors > 4.0 { SHARED_SAMPLE_NS } else { 0.0 };
+                        SAMPLE_NS * (0.6 + 0.4 * vectors) + shared
                     }
                     MergeKind::Radix => DIGIT_NS * f64::from(needs.reads),
                     _ => 0.0,
@@ -172,7 +183,8 @@ impl<'a> Model<'a> {
                 waves * (found + Self::order(listed, wg)) * shared * barriers + merged
             }
         };
-        launches + memory_ns.max(compute) + tail
+        // The less shared memory the better, where nothing else tells choices apart.
+        launches + memory_ns.max(compute) + tail + LIST_NS * f64::from(choice.kl)
     }
 
     /// Short rows: what is read and written, or what is done for each element and candidate.
@@ -186,7 +198,9 @@ impl<'a> Model<'a> {
         // Where a list is hardly longer than what is wanted, rows must be done exactly.
         let tight = if list < n && list < 1.9 * b { GROUP_EXACT_OPS } else { 0.0 };
         let ordered = match choice.mkd {
-            MergeDetail::GroupNetwork => NETWORK_OPS,
+            MergeDetail::GroupNetwork => {
+                NETWORK_OPS * (1.0 + NETWORK_WIDE * (f64::from(choice.wg) / 32.0).log2())
+            }
             _ => RANK_OPS * list * list / 2.0,
         };
         let ops = GROUP_OPS * n + ordered + tight;
