@@ -66,8 +66,7 @@ impl std::fmt::Debug for Nvrtc {
     }
 }
 
-/// Where NVRTC may be: there, or as the system names it, newest first, or in Python's wheels beside an
-/// interpreter.
+/// Where NVRTC may be: there, or as the system names it, newest first, or where its toolkit is put.
 fn places(path: Option<&Path>) -> Vec<PathBuf> {
     if let Some(path) = path {
         return vec![path.to_owned()];

@@ -197,3 +197,4 @@ DEVICE u32 leading_zeros(u64 x) { return x ? __builtin_clzll(x) : 64; }
 DEVICE u32 count_bits(u32 x) { return __builtin_popcount(x); }
 DEVICE u32 count_bits(u64 x) { return __builtin_popcountll(x); }
 DEVICE u32 first_bit(u32 x) { return __builtin_ffs(x) - 1; }
+DEVICE u32 first_bit(u64 x) { return __builtin_ffsll(i64(x)) - 1; }

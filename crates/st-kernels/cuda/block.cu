@@ -114,12 +114,11 @@ DEVICE Key sampled(const Problem& p, const Row& r, u32 rank, const Bench& b) {
     return nth(p, keys, best, rank, b);
 }
 
+// Bits of the elements that a thread has in flight.
 #if FLIGHT * EACH > 32
 typedef u64 Hits;
-DEVICE u32 first_hit(Hits h) { return u32(h) ? first_bit(u32(h)) : 32 + first_bit(u32(h >> 32)); }
 #else
 typedef u32 Hits;
-DEVICE u32 first_hit(Hits h) { return first_bit(h); }
 #endif
 
 // Adds the elements of [from, to), from the vector `start` on, whose raw key is `limit` at most to the list; ends
@@ -145,14 +144,7 @@ DEVICE void sweep(const Problem& p, const Row& r, u32 from, u32 to, u32 start, K
                 }
             }
         }
-        u32 at = reserve(count_bits(hits), &s.count);
-        while (hits) {
-            const u32 j = first_bit(hits);
-            hits &= hits - 1;
-            const u32 column = column_of(r, v, j);
-            if (at < CAPACITY) b.list[at] = entry_of(key_of(p.map, r.x[column]), column);
-            at++;
-        }
+        append(p, r, b, hits, [&](u32 j) { return column_of(r, v, j); });
     }
     for (u32 base = whole_from; base < whole_to; base += THREADS * FLIGHT) {
         Vector x[FLIGHT];
@@ -177,14 +169,9 @@ DEVICE void sweep(const Problem& p, const Row& r, u32 from, u32 to, u32 start, K
             if (!full && base + u * THREADS + thread() >= whole_to) own = 0;
             hits |= Hits(own) << (u * EACH);
         }
-        u32 at = reserve(count_bits(hits), &s.count);
-        while (hits) {
-            const u32 hit_at = first_hit(hits);
-            hits &= hits - 1;
-            const u32 column = column_of(r, base + hit_at / EACH * THREADS + thread(), hit_at % EACH);
-            if (at < CAPACITY) b.list[at] = entry_of(key_of(p.map, r.x[column]), column);
-            at++;
-        }
+        const u32 at = append(p, r, b, hits, [&](u32 hit) {
+            return column_of(r, base + hit / EACH * THREADS + thread(), hit % EACH);
+        });
         if (any(at > CAPACITY)) break;
     }
 }
@@ -251,14 +238,7 @@ DEVICE void hold(const Problem& p, const Row& r, const Bench& b) {
         for (u32 j = 0; j < EACH; j++) mask |= (keys[u * EACH + j] <= limit ? 1u : 0u) << j;
         hits |= Hits(mask & in[u]) << (u * EACH);
     }
-    u32 at = reserve(count_bits(hits), &s.count);
-    while (hits) {
-        const u32 hit = first_hit(hits);
-        hits &= hits - 1;
-        const u32 column = column_of(r, hit / EACH * THREADS + own, hit % EACH);
-        if (at < CAPACITY) b.list[at] = entry_of(key_of(p.map, r.x[column]), column);
-        at++;
-    }
+    append(p, r, b, hits, [&](u32 hit) { return column_of(r, hit / EACH * THREADS + own, hit % EACH); });
     barrier();
     if (s.count > CAPACITY) refill(p, r, 0, r.n, r.end, threshold, b);
 }
@@ -289,24 +269,7 @@ RARE void prune(const Entry* lists, u32 total, u32 wanted, const Bench b) {
             if (e >= low && e <= high) atomic_add(&b.bins[u32((e - low) >> shift)], 1);
         }
         barrier();
-        constexpr u32 OWN = BINS / THREADS;
-        u32 counts[OWN], sum = 0, all;
-#pragma unroll
-        for (u32 j = 0; j < OWN; j++) {
-            counts[j] = b.bins[thread() * OWN + j];
-            sum += counts[j];
-        }
-        u32 at = scan(sum, all, s);
-#pragma unroll
-        for (u32 j = 0; j < OWN; j++) {
-            if (at < need && at + counts[j] >= need) {
-                s.picked = thread() * OWN + j;
-                s.above = at;
-                s.upto = at + counts[j];
-            }
-            at += counts[j];
-        }
-        barrier();
+        pick_bin(need, s, [&](u32 bin) { return b.bins[bin]; });
         const Entry begin = low + (Entry(s.picked) << shift);
         const u32 through = wanted - need + s.upto;
         const Entry width = (Entry(1) << shift) - 1;

@@ -96,6 +96,32 @@ DEVICE Guess guess(Key best, u32 rank, Small& s) {
     }
     return g;
 }
+// Bins of a histogram.
+#define BINS 2048
+#define BINS_LOG 11
+
+// The bin that holds a rank, from 1, by counts that read(bin) gives: s.picked, with the ranks before it in s.above and
+// through it in s.upto. read is called once for each bin.
+template <typename Read> DEVICE void pick_bin(u32 rank, Small& s, Read read) {
+    constexpr u32 OWN = BINS / THREADS;
+    u32 counts[OWN], sum = 0, all;
+#pragma unroll
+    for (u32 j = 0; j < OWN; j++) {
+        counts[j] = read(thread() * OWN + j);
+        sum += counts[j];
+    }
+    u32 at = scan(sum, all, s);
+#pragma unroll
+    for (u32 j = 0; j < OWN; j++) {
+        if (at < rank && at + counts[j] >= rank) {
+            s.picked = thread() * OWN + j;
+            s.above = at;
+            s.upto = at + counts[j];
+        }
+        at += counts[j];
+    }
+    barrier();
+}
 // Room for `mine` entries in a list whose length is *count: where this thread's begin.
 DEVICE u32 reserve(u32 mine, u32* count) {
     const u32 through = wave_scan(mine);

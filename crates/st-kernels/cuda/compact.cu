@@ -28,7 +28,8 @@ KERNEL(compact_count, Params) {
     Small& s = *reinterpret_cast<Small*>(shared());
     const u32 row = group() / p.parts, part = group() % p.parts;
     const Row r = row_of(p.p, row);
-    const u32 from = least(part * p.part_columns, r.n), to = from + least(p.part_columns, r.n - from);
+    // Parts of equal columns may reach beyond the row, and beyond 32 bits.
+    const u32 from = u32(least(u64(part) * p.part_columns, u64(r.n))), to = from + least(p.part_columns, r.n - from);
     u32 own = 0, all;
     if (from < to) {
         const u32 stop = end_vector(r, to);
@@ -42,7 +43,8 @@ KERNEL(compact_apply, Params) {
     Small& s = *reinterpret_cast<Small*>(shared());
     const u32 row = group() / p.parts, part = group() % p.parts;
     const Row r = row_of(p.p, row);
-    const u32 from = least(part * p.part_columns, r.n), to = from + least(p.part_columns, r.n - from);
+    // Parts of equal columns may reach beyond the row, and beyond 32 bits.
+    const u32 from = u32(least(u64(part) * p.part_columns, u64(r.n))), to = from + least(p.part_columns, r.n - from);
     u64 at = p.begins ? p.begins[group()] : u64(row) * p.p.cols;
     u32 have = 0;
     const u32 stop = from < to ? end_vector(r, to) : 0;

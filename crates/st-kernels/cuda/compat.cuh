@@ -75,6 +75,7 @@ DEVICE u32 leading_zeros(u64 x) { return __clzll(x); }
 DEVICE u32 count_bits(u32 x) { return __popc(x); }
 DEVICE u32 count_bits(u64 x) { return __popcll(x); }
 DEVICE u32 first_bit(u32 x) { return __ffs(x) - 1; }
+DEVICE u32 first_bit(u64 x) { return __ffsll(x) - 1; }
 
 #endif
 

@@ -6,6 +6,20 @@
 #define DIGIT 11
 #define DIGITS ((WIDTH + DIGIT - 1) / DIGIT)
 
+// Adds the elements whose bits are set to the list, as far as it has room; column(bit) is where each is. Gives the
+// place after this thread's last, which is beyond CAPACITY if there was too little.
+template <typename Hits, typename Column>
+DEVICE u32 append(const Problem& p, const Row& r, const Bench& b, Hits hits, Column column) {
+    u32 at = reserve(count_bits(hits), &b.s->count);
+    while (hits) {
+        const u32 own = column(first_bit(hits));
+        hits &= hits - 1;
+        if (at < CAPACITY) b.list[at] = entry_of(key_of(p.map, r.x[own]), own);
+        at++;
+    }
+    return at;
+}
+
 // Adds the elements of [from, to), from the vector `start` on, for which take(raw key) to the list.
 template <typename Take>
 DEVICE void gather(const Problem& p, const Row& r, u32 from, u32 to, u32 start, const Bench& b, Take take) {
@@ -22,14 +36,7 @@ DEVICE void gather(const Problem& p, const Row& r, u32 from, u32 to, u32 start, 
             }
         }
         if (!any(hits != 0)) continue;
-        u32 at = reserve(count_bits(hits), &b.s->count);
-        while (hits) {
-            const u32 j = first_bit(hits);
-            hits &= hits - 1;
-            const u32 column = column_of(r, v, j);
-            if (at < CAPACITY) b.list[at] = entry_of(key_of(p.map, r.x[column]), column);
-            at++;
-        }
+        append(p, r, b, hits, [&](u32 j) { return column_of(r, v, j); });
     }
 }
 
@@ -62,14 +69,7 @@ DEVICE u32 gather_ties(const Problem& p, const Row& r, u32 from, u32 to, u32 sta
             if (tie++ < wanted) taken |= 1u << j;
         }
         if (!any(taken != 0)) continue;
-        u32 at = reserve(count_bits(taken), &b.s->count);
-        while (taken) {
-            const u32 j = first_bit(taken);
-            taken &= taken - 1;
-            const u32 column = column_of(r, v, j);
-            if (at < CAPACITY) b.list[at] = entry_of(better >> j & 1 ? key_of(p.map, r.x[column]) : t, column);
-            at++;
-        }
+        append(p, r, b, taken, [&](u32 j) { return column_of(r, v, j); });
     }
     return base;
 }
@@ -98,24 +98,7 @@ RARE void exact_list(const Problem& p, const Row r, u32 from, u32 to, u32 wanted
             }
         }
         barrier();
-        constexpr u32 OWN = BINS / THREADS;
-        u32 counts[OWN], sum = 0, all;
-#pragma unroll
-        for (u32 j = 0; j < OWN; j++) {
-            counts[j] = b.bins[thread() * OWN + j];
-            sum += counts[j];
-        }
-        u32 at = scan(sum, all, s);
-#pragma unroll
-        for (u32 j = 0; j < OWN; j++) {
-            if (at < need && at + counts[j] >= need) {
-                s.picked = thread() * OWN + j;
-                s.above = at;
-                s.upto = at + counts[j];
-            }
-            at += counts[j];
-        }
-        barrier();
+        pick_bin(need, s, [&](u32 bin) { return b.bins[bin]; });
         prefix |= Key(s.picked) << shift;
         const u32 through = wanted - need + s.upto;
         need -= s.above;

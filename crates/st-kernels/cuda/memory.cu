@@ -66,23 +66,7 @@ DEVICE Key sampled_rank(const Key* keys, u32 rank, Key bound, const Bench& b) {
             if (same && keys[i] <= bound) atomic_add(&b.bins[u32(keys[i] >> shift) & ((1u << (above - shift)) - 1)], 1);
         }
         barrier();
-        constexpr u32 OWN = BINS / THREADS;
-        u32 counts[OWN], sum = 0, all;
-#pragma unroll
-        for (u32 j = 0; j < OWN; j++) {
-            counts[j] = b.bins[thread() * OWN + j];
-            sum += counts[j];
-        }
-        u32 at = scan(sum, all, s);
-#pragma unroll
-        for (u32 j = 0; j < OWN; j++) {
-            if (at < rank && at + counts[j] >= rank) {
-                s.picked = thread() * OWN + j;
-                s.above = at;
-            }
-            at += counts[j];
-        }
-        barrier();
+        pick_bin(rank, s, [&](u32 bin) { return b.bins[bin]; });
         prefix |= Key(s.picked) << shift;
         rank -= s.above;
     }

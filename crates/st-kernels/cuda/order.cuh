@@ -4,8 +4,6 @@
 #pragma once
 #include "block.cuh"
 
-#define BINS 2048
-#define BINS_LOG 11
 // Candidates for which comparing all with all takes less time than bins do.
 #define FEW 256
 // Candidates of a bin that are compared with one another.

@@ -1,27 +1,14 @@
 // See ranks.cuh.
 #include "ranks.cuh"
 
-// The digit of the rank `need` (from 0) by the counts of a row's bins, which are cleared: s.picked, and the ranks
-// before it, s.above.
-DEVICE void pick(u32* bins, u32 need, Small& s) {
-    constexpr u32 OWN = BINS / THREADS;
-    u32 counts[OWN], sum = 0, all;
-#pragma unroll
-    for (u32 j = 0; j < OWN; j++) {
-        counts[j] = load_fresh(bins + thread() * OWN + j);
-        bins[thread() * OWN + j] = 0;
-        sum += counts[j];
-    }
-    u32 at = scan(sum, all, s);
-#pragma unroll
-    for (u32 j = 0; j < OWN; j++) {
-        if (at <= need && need < at + counts[j]) {
-            s.picked = thread() * OWN + j;
-            s.above = at;
-        }
-        at += counts[j];
-    }
-    barrier();
+// The digit of a rank (from 0) by the counts of a row's bins, which are cleared: s.picked, and the ranks before it,
+// s.above.
+DEVICE void pick(u32* bins, u32 rank, Small& s) {
+    pick_bin(rank + 1, s, [&](u32 bin) {
+        const u32 count = load_fresh(bins + bin);
+        bins[bin] = 0;
+        return count;
+    });
 }
 
 KERNEL(rank_digit, Params) {
