@@ -121,6 +121,22 @@ fn threads_may_share_an_executor() {
 }
 
 #[test]
+fn a_device_newer_than_the_compiler_is_compiled_for_by_the_driver() {
+    // The emulator's second.
+    if std::env::var_os("SPIRAL_CUDA").is_some() {
+        return;
+    }
+    let exec = CudaExecutor::new(1).with_libraries(libraries());
+    let report = exec.report().expect("the emulator has two");
+    assert_eq!(report.capability, (99, 0));
+    let x = numbers(3 * 500);
+    let problem = Problem::new(RankKind::MidK, 3, 500, 9);
+    let got = exec.on(&x).execute(&planned(&exec, &problem)).expect("PTX will do");
+    let want = executor().on(&x).execute(&planned(executor(), &problem)).expect("it runs");
+    assert_eq!(got, want, "{report:?}");
+}
+
+#[test]
 fn what_does_not_fit_is_refused() {
     let exec = executor();
     let x = numbers(200);

@@ -67,7 +67,8 @@ Result cuDeviceGetName(char* name, int room, int device) {
     return OK;
 }
 Result cuDeviceTotalMem_v2(size_t* bytes, int) { return *bytes = TOTAL, OK; }
-Result cuDeviceGetAttribute(int* value, int attribute, int) {
+// The second device is newer than the compiler.
+Result cuDeviceGetAttribute(int* value, int attribute, int device) {
     switch (attribute) {
         case 1: *value = 1024; break;          // threads of a block
         case 10: *value = 32; break;           // lanes of a warp
@@ -75,7 +76,7 @@ Result cuDeviceGetAttribute(int* value, int attribute, int) {
         case 36: *value = 1000000; break;      // memory clock, kHz
         case 37: *value = 256; break;          // memory bus, bits
         case 38: *value = 4 << 20; break;      // second-level cache
-        case 75: *value = 9; break;            // compute capability
+        case 75: *value = device ? 99 : 9; break;  // compute capability
         case 76: *value = 0; break;
         case 97: *value = 227 << 10; break;    // shared memory of a block, opted in
         default: return INVALID;
