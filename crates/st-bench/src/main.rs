@@ -20,6 +20,8 @@ mod cpu;
 mod cuda;
 mod data;
 mod markdown;
+#[cfg(any(feature = "cuda", feature = "wgpu"))]
+mod numbers;
 mod ours;
 #[cfg(any(feature = "cuda", feature = "wgpu"))]
 mod patterns;

@@ -187,11 +187,6 @@ DEVICE u32 atomic_add(u32* at, u32 by) {
     *at += by;
     return was;
 }
-DEVICE u32 atomic_or(u32* at, u32 bits) {
-    const u32 was = *at;
-    *at |= bits;
-    return was;
-}
 DEVICE u32 leading_zeros(u32 x) { return x ? __builtin_clz(x) : 32; }
 DEVICE u32 leading_zeros(u64 x) { return x ? __builtin_clzll(x) : 64; }
 DEVICE u32 count_bits(u32 x) { return __builtin_popcount(x); }

@@ -69,7 +69,6 @@ template <typename T> DEVICE T load_fresh(const T* at) { return __ldcg(at); }
 
 DEVICE void fence() { __threadfence(); }
 DEVICE u32 atomic_add(u32* at, u32 by) { return atomicAdd(at, by); }
-DEVICE u32 atomic_or(u32* at, u32 bits) { return atomicOr(at, bits); }
 DEVICE u32 leading_zeros(u32 x) { return __clz(x); }
 DEVICE u32 leading_zeros(u64 x) { return __clzll(x); }
 DEVICE u32 count_bits(u32 x) { return __popc(x); }
@@ -93,6 +92,16 @@ DEVICE u32 wave() { return thread() / WAVE; }
 DEVICE bool any(bool x) { return ballot(x) != 0; }
 // The lanes before this one.
 DEVICE LaneMask before() { return (LaneMask(1) << lane()) - 1; }
+
+// The float with those bits.
+DEVICE float as_float(u32 bits) {
+    union {
+        u32 bits;
+        float x;
+    } both;
+    both.bits = bits;
+    return both.x;
+}
 
 template <typename T> DEVICE T least(T a, T b) { return a < b ? a : b; }
 template <typename T> DEVICE T most(T a, T b) { return a < b ? b : a; }

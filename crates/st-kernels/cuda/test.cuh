@@ -3,15 +3,6 @@
 #pragma once
 #include "element.cuh"
 
-DEVICE float as_float(u32 bits) {
-    union {
-        u32 bits;
-        float x;
-    } both;
-    both.bits = bits;
-    return both.x;
-}
-
 struct Test {
     Key limit;
     float bound;

@@ -31,14 +31,6 @@ DEVICE float normal(u64 element, u32 copy) {
     const float radius = sqrtf(fmaxf(-2.0f * logf(unit(element, 0, copy)), 0.0f));
     return radius * cosf(6.2831853f * unit(element, 1, copy));
 }
-DEVICE float as_float(u32 bits) {
-    union {
-        u32 bits;
-        float x;
-    } both;
-    both.bits = bits;
-    return both.x;
-}
 DEVICE u32 as_bits(float x) {
     union {
         u32 bits;

@@ -13,8 +13,9 @@ use st_core::ops::rank_entry::{
 };
 use st_rank::order::Lane;
 
-use super::{Args, CellReport, Contender, Spread};
+use super::{Args, CellReport, Contender};
 use crate::cells::Cell;
+use crate::numbers::Spread;
 use crate::patterns::constants;
 use crate::stats::median;
 use crate::tournament::{Arena, Entrant, Outcome, tournament};
@@ -264,14 +265,6 @@ fn check<T: Element>(place: &Resident<'_, T>, plan: &RankPlan, rows: &[usize]) -
         }
     }
     Ok(())
-}
-
-impl Spread {
-    fn of(us: Vec<f64>) -> Option<Self> {
-        let min = us.iter().copied().reduce(f64::min)?;
-        let max = us.iter().copied().reduce(f64::max)?;
-        Some(Self { min, median: median(us)?, max })
-    }
 }
 
 impl Contender {

@@ -5,7 +5,6 @@ mod measure;
 
 use std::path::PathBuf;
 
-use clap::ValueEnum;
 use serde::Serialize;
 use st_core::backend::cuda_exec::CudaExecutor;
 use st_core::backend::device_caps::DeviceCaps;
@@ -15,6 +14,7 @@ use st_core::{DType, bf16, f16};
 
 use crate::cells::{Cell, given};
 use crate::markdown::short;
+use crate::numbers::{Kind, Spread};
 use crate::stats::geometric_mean;
 use crate::tournament::Outcome;
 use crate::{Result, answer, note, system};
@@ -62,13 +62,6 @@ pub(crate) struct Args {
     /// Write everything found into this file as JSON.
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum Kind {
-    Topk,
-    Bottomk,
-    Midk,
 }
 
 /// Everything a run found.
@@ -119,14 +112,6 @@ struct Contender {
     calls: u32,
 }
 
-/// Of samples.
-#[derive(Clone, Copy, Debug, Serialize)]
-struct Spread {
-    min: f64,
-    median: f64,
-    max: f64,
-}
-
 /// Runs the benchmark; false if a result was wrong.
 pub(crate) fn run(args: &Args) -> Result<bool> {
     let cells = given(args.cells.as_deref(), &args.cell)?;
@@ -142,11 +127,7 @@ pub(crate) fn run(args: &Args) -> Result<bool> {
         adapter: found.name.clone(),
         driver: format!("driver for CUDA {}, NVRTC {major}.{minor}", found.driver),
         caps: found.caps,
-        kind: match args.kind {
-            Kind::Topk => RankKind::TopK,
-            Kind::Bottomk => RankKind::BottomK,
-            Kind::Midk => RankKind::MidK,
-        },
+        kind: args.kind.rank(),
         bandwidth,
         cells: Vec::new(),
     };

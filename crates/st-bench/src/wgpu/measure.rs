@@ -13,10 +13,11 @@ use st_core::ops::rank_entry::{
 };
 use st_rank::order::Lane;
 
-use super::report::{CellReport, Contender, Numbers, Spread};
+use super::report::{CellReport, Contender, Numbers};
 use super::{Args, ahead, fill, passes};
 use crate::bounds::least_bytes;
 use crate::cells::Cell;
+use crate::numbers::Spread;
 use crate::stats::median;
 use crate::{Result, bounds, choices};
 

@@ -12,13 +12,12 @@ mod sweep;
 
 use std::path::PathBuf;
 
-use clap::ValueEnum;
 use st_core::backend::device_caps::Backend;
 use st_core::backend::wgpu_exec::{WgpuExecutor, adapters};
-use st_core::ops::rank_entry::RankKind;
 use st_core::{DType, bf16, f16};
 
 use crate::cells::{Cell, given};
+use crate::numbers::Kind;
 use crate::{Result, answer, note, system};
 use measure::Bench;
 use report::{CellReport, Report};
@@ -74,23 +73,6 @@ pub(crate) struct Args {
     /// Write everything found into this file as JSON.
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum Kind {
-    Topk,
-    Bottomk,
-    Midk,
-}
-
-impl Kind {
-    const fn rank(self) -> RankKind {
-        match self {
-            Self::Topk => RankKind::TopK,
-            Self::Bottomk => RankKind::BottomK,
-            Self::Midk => RankKind::MidK,
-        }
-    }
 }
 
 /// Runs the benchmark; false if a result was wrong.

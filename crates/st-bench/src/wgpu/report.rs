@@ -9,7 +9,8 @@ use st_core::ops::rank_entry::{Choice, RankKind, RankPlan};
 use super::measure::WRONG;
 use crate::cells::Cell;
 use crate::markdown::short;
-use crate::stats::{geometric_mean, median};
+use crate::numbers::Spread;
+use crate::stats::geometric_mean;
 use crate::tournament::Outcome;
 
 /// Everything a run found.
@@ -83,22 +84,6 @@ pub(super) struct Numbers {
     pub(super) discarded: u32,
     /// False: nor was this one.
     pub(super) steady: bool,
-}
-
-/// Of samples.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
-pub(super) struct Spread {
-    pub(super) min: f64,
-    pub(super) median: f64,
-    pub(super) max: f64,
-}
-
-impl Spread {
-    pub(super) fn of(us: Vec<f64>) -> Option<Self> {
-        let min = us.iter().copied().reduce(f64::min)?;
-        let max = us.iter().copied().reduce(f64::max)?;
-        Some(Self { min, median: median(us)?, max })
-    }
 }
 
 impl Contender {
@@ -255,17 +240,5 @@ impl Report {
             ));
         }
         lines.join("\n")
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn spreads_are_of_their_samples() {
-        assert_eq!(Spread::of(vec![]), None);
-        let spread = Spread::of(vec![3.0, 1.0, 2.0]);
-        assert_eq!(spread, Some(Spread { min: 1.0, median: 2.0, max: 3.0 }));
     }
 }

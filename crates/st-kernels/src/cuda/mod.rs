@@ -23,6 +23,8 @@ pub use check::{check, check_compact};
 pub use memory::{MEMORY_STATE_BYTES, MEMORY_THREADS, Memory, filter_bytes, is_memory, memory};
 
 use crate::gpu::sample::tail_rank;
+// What parts, vectors and aligned rows are does not depend on the kernels.
+pub use crate::gpu::{is_aligned, part_columns, parts, vector_elements};
 
 /// Kernels' files, by name: those to be compiled, and what they include.
 pub const SOURCES: &[(&str, &str)] = &[
@@ -42,8 +44,6 @@ pub const SOURCES: &[(&str, &str)] = &[
     ("test.cuh", include_str!("../../cuda/test.cuh")),
 ];
 
-/// Bytes of a vector load.
-const VECTOR_BYTES: usize = 16;
 /// Bins of the histograms in shared memory.
 pub const BINS: u32 = 2048;
 /// Bits of a digit of keys, where histograms find a rank.
@@ -229,12 +229,6 @@ pub const fn entry_bytes(dtype: DType) -> u64 {
     if dtype.size() == 8 { 16 } else { 8 }
 }
 
-/// Elements of a vector.
-#[must_use]
-pub const fn vector_elements(dtype: DType) -> u32 {
-    (VECTOR_BYTES / dtype.size()) as u32
-}
-
 /// Shared memory of what blocks add up by: no less than the kernels' `Small`.
 #[must_use]
 pub const fn small_bytes(threads: u32) -> u64 {
@@ -250,29 +244,11 @@ pub const fn bench_bytes(capacity: u32, threads: u32, dtype: DType) -> u64 {
     small_bytes(threads) + list + BINS as u64 * 4 + waiting + capacity as u64 * 4
 }
 
-/// Columns of a part.
-#[must_use]
-pub const fn part_columns(choice: &Choice, cols: usize) -> usize {
-    if choice.ch == 0 || choice.ch as usize > cols { cols } else { choice.ch as usize }
-}
-
-/// Parts of a row of `cols` columns.
-#[must_use]
-pub const fn parts(choice: &Choice, cols: usize) -> usize {
-    if choice.ch == 0 || cols == 0 { 1 } else { cols.div_ceil(choice.ch as usize) }
-}
-
 /// Vectors that each thread has in flight.
 #[must_use]
 pub fn flight(choice: &Choice, dtype: DType) -> u32 {
     let step = choice.wg.saturating_mul(vector_elements(dtype));
     choice.tile.checked_div(step).unwrap_or(1)
-}
-
-/// Whether every row begins with a vector if the first one does.
-#[must_use]
-pub const fn is_aligned(problem: &Problem) -> bool {
-    problem.rows <= 1 || problem.row_stride.is_multiple_of(vector_elements(problem.dtype) as usize)
 }
 
 /// Vectors of a row that each lane of a group holds.
