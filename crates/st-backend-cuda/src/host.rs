@@ -131,7 +131,7 @@ impl<T: Element> OnCuda<'_, T> {
     ) -> Result<()> {
         let gpu = self.exec.gpu()?;
         let stream = gpu.stream;
-        let layout = Layout::new(problem, &plan.choice);
+        let layout = Layout::new(problem, &plan.choice, plan.caps.cores_or_assumed());
         let bytes = bytemuck::cast_slice(input.values);
         memory.input.reserve(gpu, bytes.len() as u64, "input")?;
         memory.values.reserve(gpu, size_of_val(values) as u64, "values")?;

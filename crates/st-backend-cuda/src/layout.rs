@@ -4,7 +4,8 @@ use bytemuck::Pod;
 use st_kernels::cuda::{
     BINS, DIGIT, Lists, MEMORY_STATE_BYTES, MEMORY_THREADS, Memory, SORT_DIGIT, Unit, bench_bytes,
     capacity, entry_bytes, filter_bytes, flight, group_bytes, group_rows, in_memory, is_held,
-    is_memory, memory, part_columns, parts, sample, small_bytes, wanted,
+    is_memory, knots_bytes, memory, memory_sample, part_columns, parts, sample, small_bytes,
+    wanted,
 };
 use st_rank::{Choice, MergeKind, Problem};
 
@@ -22,6 +23,8 @@ const SORT_PART: usize = 1 << 14;
 const ROUND_BYTES: u64 = 256 << 20;
 /// Blocks of a launch, at most.
 const MOST_BLOCKS: u64 = 1 << 30;
+/// The greatest block with registers for loading ahead.
+const MOST_AHEAD: u32 = 512;
 /// Every array of a workspace begins at a multiple of this.
 const ALIGN: u64 = 256;
 
@@ -83,6 +86,7 @@ impl Step {
 pub(crate) struct Layout {
     problem: Problem,
     choice: Choice,
+    cores: u32,
     map: Map,
     /// Rows of a round.
     rows_each: usize,
@@ -110,8 +114,8 @@ struct Arrays {
 }
 
 impl Layout {
-    /// Of a feasible plan.
-    pub(crate) fn new(problem: &Problem, choice: &Choice) -> Self {
+    /// Of a feasible plan, for a device of so many multiprocessors.
+    pub(crate) fn new(problem: &Problem, choice: &Choice, cores: u32) -> Self {
         let parts = parts(choice, problem.cols) as u64;
         let entry = entry_bytes(problem.dtype);
         let k = problem.k as u64;
@@ -172,6 +176,7 @@ impl Layout {
         Self {
             problem: *problem,
             choice: *choice,
+            cores,
             map,
             rows_each: rows_each as usize,
             zeroed,
@@ -230,6 +235,8 @@ impl Layout {
                 _ => Lists::Whole,
             };
             if choice.mk == MergeKind::Filter {
+                let alone = rows * u64::from(parts) <= u64::from(self.cores);
+                unit.ahead = unit.lists == Lists::Sampled && alone && wg <= MOST_AHEAD;
                 unit.flight = flight(choice, dtype);
                 unit.sample = sampled.map_or(1, |s| s.vectors);
             }
@@ -282,7 +289,7 @@ impl Layout {
         };
         let unit = Unit {
             flight: flight(choice, dtype),
-            sample: 8,
+            sample: memory_sample(dtype),
             ..Unit::listing("memory.cu", dtype, choice)
         };
         let sampling = Unit { threads: MEMORY_THREADS, flight: 1, ..unit };
@@ -294,8 +301,9 @@ impl Layout {
         steps.push(Step::new(unit, "memory_scan", rows * scanned, small_bytes(wg), &params));
         // A few candidates for each thread.
         let ranking = u64::from(own.expected).div_ceil(2 * u64::from(wg)).clamp(1, 1024);
-        steps.push(Step::new(unit, "memory_scatter", rows * ranking, 0, &params));
-        steps.push(Step::new(unit, "memory_rank", rows * ranking, 0, &params));
+        let knots = knots_bytes(dtype);
+        steps.push(Step::new(unit, "memory_scatter", rows * ranking, knots, &params));
+        steps.push(Step::new(unit, "memory_rank", rows * ranking, knots, &params));
         params.flags
     }
 
@@ -374,7 +382,7 @@ impl Layout {
 
     /// Rows whose buffers and workspace take no more than `bytes`, for calls that copy rows there and back.
     pub(crate) fn rows_in(problem: &Problem, choice: &Choice, bytes: u64) -> usize {
-        let own = Self::new(&Problem { rows: 1, ..*problem }, choice);
+        let own = Self::new(&Problem { rows: 1, ..*problem }, choice, 1);
         let size = problem.dtype.size() as u64;
         let each = problem.row_stride as u64 * size + problem.k as u64 * (size + 4) + 4;
         let workspace = (own.zeroed + own.scratch).max(ROUND_BYTES);
@@ -412,7 +420,7 @@ mod tests {
             ch: 0,
         };
         let problem = Problem::new(RankKind::MidK, 1 << 20, 1 << 14, 100);
-        let layout = Layout::new(&problem, &choice);
+        let layout = Layout::new(&problem, &choice, 132);
         assert!(layout.zeroed + layout.scratch <= ROUND_BYTES + 10 * ALIGN);
         let steps = layout.steps(&Addresses::default());
         let rounds = (1usize << 20).div_ceil(layout.rows_each);

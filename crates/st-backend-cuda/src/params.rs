@@ -128,9 +128,11 @@ pub(crate) struct CompactParams {
     pub(crate) part_columns: u32,
 }
 
-/// Elements may be compared as floats; the least are looked for.
+/// Elements may be compared as floats of 32 bits or the leading 16 of them; the least are looked for; elements are
+/// floats of 16 bits of their own kind.
 const QUICK: u32 = 1;
 const QUICK_LEAST: u32 = 2;
+const QUICK_HALF: u32 = 4;
 
 /// The greatest block of parameters.
 pub(crate) const MOST_PARAMS: usize = 256;
@@ -145,6 +147,10 @@ pub(crate) fn problem_params(
     let start = match problem.kind {
         RankKind::Range { start } => start,
         _ => 0,
+    };
+    let least = match problem.kind.direction() {
+        Direction::Descending => 0,
+        Direction::Ascending => QUICK_LEAST,
     };
     ProblemParams {
         x: at.input,
@@ -161,9 +167,9 @@ pub(crate) fn problem_params(
         middle: u32::from(problem.kind == RankKind::MidK),
         sorted: u32::from(problem.sorted),
         padded: u32::from(problem.lengths == Lengths::Padded),
-        quick: match (problem.dtype, problem.kind.direction()) {
-            (DType::F32 | DType::Bf16, Direction::Descending) => QUICK,
-            (DType::F32 | DType::Bf16, Direction::Ascending) => QUICK | QUICK_LEAST,
+        quick: match problem.dtype {
+            DType::F32 | DType::Bf16 => QUICK | least,
+            DType::F16 => QUICK_HALF | least,
             _ => 0,
         },
     }

@@ -40,7 +40,8 @@ std::map<Address, size_t> memory;
 size_t used = 0;
 // Little enough that a test can ask for more.
 const size_t TOTAL = size_t(2) << 30;
-bool capturing = false;
+// A capture in the mode of one thread, the only one there is here, forbids others nothing.
+thread_local bool capturing = false;
 
 Stream* of(void* stream) { return stream ? static_cast<Stream*>(stream) : &default_stream; }
 Result work(void* stream, std::function<void()> step) {
@@ -166,7 +167,8 @@ Result cuEventDestroy_v2(void* event) { return free(event), OK; }
 Result cuEventRecord(void*, void*) { return OK; }
 Result cuEventSynchronize(void*) { return OK; }
 Result cuEventElapsedTime(float* ms, void*, void*) { return *ms = 1, OK; }
-Result cuStreamBeginCapture_v2(void* stream, int) {
+Result cuStreamBeginCapture_v2(void* stream, int mode) {
+    if (mode != 1) return INVALID;
     of(stream)->capture = new Graph;
     return capturing = true, OK;
 }

@@ -8,12 +8,16 @@
 #include "exact.cuh"
 #include "test.cuh"
 
-// Vectors of a thread in flight; of its sample.
+// Vectors of a thread in flight; of its sample. AHEAD: there are registers to load the next vectors before the last
+// are looked at, the first of all while the sample is.
 #ifndef FLIGHT
 #define FLIGHT 1
 #endif
 #ifndef SAMPLE
 #define SAMPLE 1
+#endif
+#ifndef AHEAD
+#define AHEAD 0
 #endif
 
 struct Params {
@@ -28,73 +32,34 @@ struct Params {
 };
 
 // A key that at least `rank` of the keys reach that all threads hold; `best` is the first of this thread's. Of the keys
-// that reach a first guess, it is the one of that rank.
+// that reach a first guess, it is the one of that rank, or little after it.
 template <u32 MANY> DEVICE Key nth(const Problem& p, const Key (&keys)[MANY], Key best, u32 rank, const Bench& b) {
     Small& s = *b.s;
-    const Guess g = guess(best, rank, s);
-    const Key bound = g.bound, top = g.first;
-    // The keys better than that bound, of which the one of the rank is the threshold.
-    Key* const found = reinterpret_cast<Key*>(b.list);
-    constexpr u32 ROOM = CAPACITY * u32(sizeof(Entry) / sizeof(Key));
-    u32 mine = 0;
-#pragma unroll
-    for (u32 i = 0; i < MANY; i++) mine += keys[i] < bound;
-    if (any(mine != 0)) {
-        u32 at = reserve(mine, &s.count);
-#pragma unroll
-        for (u32 i = 0; i < MANY; i++) {
-            if (keys[i] < bound) {
-                if (at < ROOM) found[at] = keys[i];
-                at++;
-            }
-        }
-    }
-    barrier();
-    const u32 count = s.count;
-    if (count < rank || count > ROOM) {
-        barrier();
-        return bound;
-    }
-    if (count <= FEW) {
-        for (u32 i = thread(); i < count; i += THREADS) {
-            const Key key = found[i];
-            u32 less = 0, reached = 0;
-            for (u32 j = 0; j < count; j++) {
-                less += found[j] < key;
-                reached += found[j] <= key;
-            }
-            // All that satisfy this are the same key.
-            if (less < rank && rank <= reached) s.keys[0] = key;
-        }
-        barrier();
-        const Key threshold = s.keys[0];
-        barrier();
-        return threshold;
-    }
     clear_bins(b);
-    barrier();
-    const u32 bits = u32(sizeof(Key) * 8) - leading_zeros((bound - top) | 1);
-    const u32 shift = bits > BINS_LOG ? bits - BINS_LOG : 0;
-    for (u32 i = thread(); i < count; i += THREADS) atomic_add(&b.bins[u32((found[i] - top) >> shift)], 1);
-    barrier();
-    begin_bins(b);
-    for (u32 i = thread(); i < BINS; i += THREADS) {
-        const u32 start = b.bins[i], stop = i + 1 < BINS ? b.bins[i + 1] : count;
-        // The last key of the bin that holds the rank.
-        if (start < rank && rank <= stop) {
-            const Key width = (Key(i) << shift) + ((Key(1) << shift) - 1);
-            s.keys[0] = bound - top > width ? top + width : bound;
-        }
+    if (thread() == 0) s.picked = BINS;
+    const Guess g = guess(best, rank, s);
+    const u32 shift = bin_shift(Key(g.bound - g.first));
+#pragma unroll
+    for (u32 i = 0; i < MANY; i++) {
+        if (keys[i] < g.bound) atomic_add(&b.bins[u32((keys[i] - g.first) >> shift)], 1);
     }
     barrier();
-    const Key threshold = canon(p.map, s.keys[0]);
+    pick_own_bin(rank, b);
+    const u32 bin = s.picked;
     barrier();
-    return threshold;
+    // The last key of the bin that holds the rank; the bound itself where fewer come before it.
+    if (bin == BINS) return g.bound;
+    const Key end = (Key(bin) << shift) + ((Key(1) << shift) - 1);
+    return canon(p.map, g.bound - g.first > end ? g.first + end : g.bound);
 }
 
-// The threshold: a key that at least `rank` of the sampled keys reach.
-DEVICE Key sampled(const Problem& p, const Row& r, u32 rank, const Bench& b) {
-    Key keys[SAMPLE * EACH], best = ~Key(0);
+// A thread's share of the sample.
+struct Sampled {
+    Vector x[SAMPLE];
+    u32 in[SAMPLE];
+};
+DEVICE Sampled draw(const Row& r) {
+    Sampled s;
     const u32 all = end_vector(r, r.n);
 #pragma unroll
     for (u32 j = 0; j < SAMPLE; j++) {
@@ -102,11 +67,19 @@ DEVICE Key sampled(const Problem& p, const Row& r, u32 rank, const Bench& b) {
         const u32 at = j * THREADS + lane() * WAVES + wave();
         const u32 v = u32(u64(at) * all / (SAMPLE * THREADS));
         const bool whole = v > 0 && v + 1 < all;
-        const Vector x = whole ? load_stream(r.vectors + v) : load_part(r, v, 0, r.n);
-        const u32 in = whole ? ~0u : inside(r, v, 0, r.n);
+        s.x[j] = whole ? load_stream(r.vectors + v) : load_part(r, v, 0, r.n);
+        s.in[j] = whole ? ~0u : inside(r, v, 0, r.n);
+    }
+    return s;
+}
+// The threshold: a key that at least `rank` of the sampled keys reach.
+DEVICE Key threshold_of(const Problem& p, const Sampled& s, u32 rank, const Bench& b) {
+    Key keys[SAMPLE * EACH], best = ~Key(0);
+#pragma unroll
+    for (u32 j = 0; j < SAMPLE; j++) {
 #pragma unroll
         for (u32 i = 0; i < EACH; i++) {
-            const Key key = in >> i & 1 ? key_of(p.map, element(x, i)) : ~Key(0);
+            const Key key = s.in[j] >> i & 1 ? key_of(p.map, element(s.x[j], i)) : ~Key(0);
             keys[j * EACH + i] = key;
             best = least(best, key);
         }
@@ -114,29 +87,66 @@ DEVICE Key sampled(const Problem& p, const Row& r, u32 rank, const Bench& b) {
     return nth(p, keys, best, rank, b);
 }
 
-// Bits of the elements that a thread has in flight.
-#if FLIGHT * EACH > 32
-typedef u64 Hits;
-#else
-typedef u32 Hits;
-#endif
+// Adds a thread's hits to the list, with what of(vector, element) gives for a key: nothing of a wave for which there is
+// no room. Gives whether there was.
+template <u32 MANY, typename Of, typename Column>
+DEVICE bool add(const Bench& b, const Hits<MANY>& hits, Of of, Column column) {
+    const Room room = reserve(count_hits(hits), &b.s->count);
+    if (room.end > CAPACITY) return false;
+    u32 at = room.at;
+#pragma unroll
+    for (u32 u = 0; u < MANY; u++) {
+        if (!any(hits_of_vector(hits, u) != 0)) continue;
+#pragma unroll
+        for (u32 j = 0; j < EACH; j++) {
+            if (is_hit(hits, u, j)) put(b, at++, of(u, j), column(u, j));
+        }
+    }
+    return true;
+}
+// The list's elements from `begin` on are bits: makes them keys.
+DEVICE void settle(const Problem& p, const Bench& b, u32 begin, u32 count) {
+    for (u32 i = begin + thread(); i < count; i += THREADS) b.keys[i] = key_of(p.map, Bits(b.keys[i]));
+}
+
+// Vectors that lie wholly in a part, from `start` on: at most two more do not.
+struct Span {
+    u32 from, to;
+};
+DEVICE Span whole_vectors(const Row& r, u32 from, u32 to, u32 start) {
+    const u32 first = most(start, u32((u64(r.off) + from + EACH - 1) / EACH));
+    return {first, most(first, u32((u64(r.off) + to) / EACH))};
+}
+// The vectors of one step; beyond the span the last again.
+DEVICE void load_step(const Row& r, const Span& span, u32 base, Vector (&x)[FLIGHT]) {
+    if (base + THREADS * FLIGHT <= span.to) {
+#pragma unroll
+        for (u32 u = 0; u < FLIGHT; u++) x[u] = load_stream(r.vectors + base + u * THREADS + thread());
+    } else {
+#pragma unroll
+        for (u32 u = 0; u < FLIGHT; u++) {
+            const u32 v = base + u * THREADS + thread();
+            x[u] = load_stream(r.vectors + (v < span.to ? v : span.to - 1));
+        }
+    }
+}
 
 // Adds the elements of [from, to), from the vector `start` on, whose raw key is `limit` at most to the list; ends
-// soon after it is full.
-DEVICE void sweep(const Problem& p, const Row& r, u32 from, u32 to, u32 start, Key limit, const Bench& b) {
+// soon after it is full. All threads' earlier additions are done, and all are done afterwards. `next` has the first
+// step where there is one and `loaded` says so.
+DEVICE void sweep(const Problem& p, const Row& r, u32 from, u32 to, u32 start, Key limit, const Bench& b,
+                  Vector (&next)[FLIGHT], bool loaded) {
     Small& s = *b.s;
     const Test test = test_of(p, limit);
-    // Vectors that lie wholly in the row need no questions; at most two do not.
     const u32 stop = end_vector(r, to);
-    const u32 whole_from = most(start, u32((u64(r.off) + from + EACH - 1) / EACH));
-    const u32 whole_to = most(whole_from, u32((u64(r.off) + to) / EACH));
+    const Span span = whole_vectors(r, from, to, start);
     if (wave() == 0) {
         const u32 ends[2] = {start, stop - 1};
         u32 hits = 0, v = 0;
         if (lane() < 2 && start < stop) {
             v = ends[lane()];
             const bool twice = lane() == 1 && stop - 1 == start;
-            if ((v < whole_from || v >= whole_to) && !twice) {
+            if ((v < span.from || v >= span.to) && !twice) {
                 const Vector x = load_part(r, v, from, to);
                 const u32 in = inside(r, v, from, to);
                 for (u32 j = 0; j < EACH; j++) {
@@ -146,34 +156,36 @@ DEVICE void sweep(const Problem& p, const Row& r, u32 from, u32 to, u32 start, K
         }
         append(p, r, b, hits, [&](u32 j) { return column_of(r, v, j); });
     }
-    for (u32 base = whole_from; base < whole_to; base += THREADS * FLIGHT) {
+    barrier();
+    const u32 begin = s.count;
+    barrier();
+    constexpr u32 STEP = THREADS * FLIGHT;
+    if (AHEAD && !loaded && span.from < span.to) load_step(r, span, span.from, next);
+    for (u32 base = span.from; base < span.to; base += STEP) {
         Vector x[FLIGHT];
-        const bool full = base + THREADS * FLIGHT <= whole_to;
-        if (full) {
+        if (AHEAD) {
 #pragma unroll
-            for (u32 u = 0; u < FLIGHT; u++) x[u] = load_stream(r.vectors + base + u * THREADS + thread());
+            for (u32 u = 0; u < FLIGHT; u++) x[u] = next[u];
+            if (base + STEP < span.to) load_step(r, span, base + STEP, next);
         } else {
+            load_step(r, span, base, x);
+        }
+        Hits<FLIGHT> hits = hits_of(p, x, test);
+        if (base + STEP > span.to) {
 #pragma unroll
             for (u32 u = 0; u < FLIGHT; u++) {
-                const u32 v = base + u * THREADS + thread();
-                x[u] = load_stream(r.vectors + (v < whole_to ? v : whole_to - 1));
+                if (base + u * THREADS + thread() >= span.to) drop_vector(hits, u);
             }
         }
-        if (!any(may_hit(p, x, test))) continue;
-        Hits hits = 0;
-#pragma unroll
-        for (u32 u = 0; u < FLIGHT; u++) {
-            u32 own = 0;
-#pragma unroll
-            for (u32 j = 0; j < EACH; j++) own |= (raw_key(p.map, element(x[u], j)) <= limit ? 1u : 0u) << j;
-            if (!full && base + u * THREADS + thread() >= whole_to) own = 0;
-            hits |= Hits(own) << (u * EACH);
-        }
-        const u32 at = append(p, r, b, hits, [&](u32 hit) {
-            return column_of(r, base + hit / EACH * THREADS + thread(), hit % EACH);
-        });
-        if (any(at > CAPACITY)) break;
+        if (!any(has_hits(hits))) continue;
+        const u32 first = column_of(r, base + thread(), 0);
+        const bool room = add(b, hits, [&](u32 u, u32 j) { return Key(element(x[u], j)); },
+                              [&](u32 u, u32 j) { return first + (u * THREADS * EACH + j); });
+        if (!room) break;
     }
+    barrier();
+    settle(p, b, begin, least(s.count, u32(CAPACITY)));
+    barrier();
 }
 
 // What a list is filled with where it does not hold all that reach the threshold: the first ties in the order of their
@@ -185,24 +197,40 @@ RARE void refill(const Problem& p, const Row r, u32 from, u32 to, u32 wanted, Ke
     if (thread() == 0) s.count = 0;
     barrier();
     const u32 next = gather_ties(p, r, from, to, start, threshold, wanted, b);
-    if (threshold > 0 && next < end_vector(r, to)) sweep(p, r, from, to, next, threshold - 1, b);
+    barrier();
+    Vector x[FLIGHT];
+    if (threshold > 0 && next < end_vector(r, to)) sweep(p, r, from, to, next, threshold - 1, b, x, false);
     barrier();
     if (s.count > CAPACITY) exact_list(p, r, from, to, wanted, b);
 }
 
 // The leading `wanted` of the columns [from, to) that reach the threshold, in one read. Where the list does not
 // hold all that do, most of them are ties as a rule, and the sweep begins anew.
-DEVICE void filter(const Problem& p, const Row& r, u32 from, u32 to, u32 wanted, Key threshold, const Bench& b) {
+DEVICE void filter(const Problem& p, const Row& r, u32 from, u32 to, u32 wanted, Key threshold, const Bench& b,
+                   Vector (&next)[FLIGHT], bool loaded) {
     Small& s = *b.s;
     if (thread() == 0) s.count = 0;
     barrier();
     const u32 start = first_vector(r, from);
-    sweep(p, r, from, to, start, reach(p.map, threshold), b);
-    barrier();
+    sweep(p, r, from, to, start, reach(p.map, threshold), b, next, loaded);
     if (s.count > CAPACITY) refill(p, r, from, to, wanted, threshold, b);
 }
 
 #if MODE == 3
+// Adds few hits of a held row to the list, by reading them again; column(vector, element) is where each is.
+template <typename Column>
+DEVICE void add_again(const Problem& p, const Row& r, const Bench& b, Hits<FLIGHT> hits, Column column) {
+    const Room room = reserve(count_hits(hits), &b.s->count);
+    if (room.end > CAPACITY) return;
+    u32 at = room.at;
+#pragma unroll
+    for (u32 w = 0; w < HIT_WORDS(FLIGHT); w++) {
+        for (u32 bits = hits.word[w]; bits; bits &= bits - 1) {
+            const u32 bit = first_bit(bits), own = column(vector_of_bit(w, bit), element_of_bit(bit));
+            put(b, at++, key_of(p.map, r.x[own]), own);
+        }
+    }
+}
 // The same of a row that is read into registers.
 DEVICE void hold(const Problem& p, const Row& r, const Bench& b) {
     Small& s = *b.s;
@@ -210,35 +238,25 @@ DEVICE void hold(const Problem& p, const Row& r, const Bench& b) {
     constexpr u32 LINE = 8;
     const u32 own = lane() / LINE * (THREADS / (WAVE / LINE)) + wave() * LINE + lane() % LINE;
     const u32 all = end_vector(r, r.n);
+    // Whether every thread has whole vectors.
+    const bool full = r.off == 0 && r.n == THREADS * FLIGHT * EACH;
     Vector x[FLIGHT];
     u32 in[FLIGHT];
 #pragma unroll
     for (u32 u = 0; u < FLIGHT; u++) {
         const u32 v = u * THREADS + own;
-        const bool whole = v + 1 < all && (v > 0 || r.off == 0);
+        const bool whole = full || (v + 1 < all && (v > 0 || r.off == 0));
         in[u] = whole ? (1u << EACH) - 1 : v < all ? inside(r, v, 0, r.n) : 0;
         x[u] = whole ? load_stream(r.vectors + v) : load_part(r, v, 0, r.n);
     }
-    Key keys[FLIGHT * EACH], best = ~Key(0);
-#pragma unroll
-    for (u32 u = 0; u < FLIGHT; u++) {
-#pragma unroll
-        for (u32 j = 0; j < EACH; j++) {
-            const Key key = in[u] >> j & 1 ? raw_key(p.map, element(x[u], j)) : ~Key(0);
-            keys[u * EACH + j] = key;
-            best = least(best, key);
-        }
-    }
+    const Key best = best_of(p, x, in, full);
     const Key threshold = canon(p.map, guess(best, r.end, s).bound), limit = reach(p.map, threshold);
-    Hits hits = 0;
+    Hits<FLIGHT> hits = hits_of(p, x, test_of(p, limit));
+    if (!full) {
 #pragma unroll
-    for (u32 u = 0; u < FLIGHT; u++) {
-        u32 mask = 0;
-#pragma unroll
-        for (u32 j = 0; j < EACH; j++) mask |= (keys[u * EACH + j] <= limit ? 1u : 0u) << j;
-        hits |= Hits(mask & in[u]) << (u * EACH);
+        for (u32 u = 0; u < FLIGHT; u++) hits = hits_within(hits, u, in[u]);
     }
-    append(p, r, b, hits, [&](u32 hit) { return column_of(r, hit / EACH * THREADS + own, hit % EACH); });
+    add_again(p, r, b, hits, [&](u32 u, u32 j) { return column_of(r, u * THREADS + own, j); });
     barrier();
     if (s.count > CAPACITY) refill(p, r, 0, r.n, r.end, threshold, b);
 }
@@ -269,7 +287,7 @@ RARE void prune(const Entry* lists, u32 total, u32 wanted, const Bench b) {
             if (e >= low && e <= high) atomic_add(&b.bins[u32((e - low) >> shift)], 1);
         }
         barrier();
-        pick_bin(need, s, [&](u32 bin) { return b.bins[bin]; });
+        pick_own_bin(need, b);
         const Entry begin = low + (Entry(s.picked) << shift);
         const u32 through = wanted - need + s.upto;
         const Entry width = (Entry(1) << shift) - 1;
@@ -285,7 +303,7 @@ RARE void prune(const Entry* lists, u32 total, u32 wanted, const Bench b) {
 #pragma unroll 4
     for (u32 i = thread(); i < total; i += THREADS) {
         const Entry e = load_entry(lists + i);
-        if (e <= limit) b.list[atomic_add(&s.count, 1)] = e;
+        if (e <= limit) put(b, atomic_add(&s.count, 1), e);
     }
     barrier();
 }
@@ -306,7 +324,7 @@ KERNEL(select_block, Params) {
 #pragma unroll
         for (u32 j = 0; j < EACH; j++) {
             const u32 column = column_of(r, v, j);
-            if (in >> j & 1) b.list[column] = entry_of(key_of(p.p.map, element(x, j)), column);
+            if (in >> j & 1) put(b, column, key_of(p.p.map, element(x, j)), column);
         }
     }
     finish(p.p, r, row, b, r.n, 0);
@@ -329,7 +347,11 @@ KERNEL(select_block, Params) {
             const float mean = float(wanted) * float(SAMPLE * EACH * THREADS) / float(r.n);
             rank = least(u32(mean + 5.4f + sqrtf(28.9f + 32.3f * mean)) + 1, u32(THREADS));
         }
-        filter(p.p, r, from, to, wanted, sampled(p.p, r, rank, b), b);
+        const Sampled sample = draw(r);
+        Vector next[FLIGHT];
+        const Span span = whole_vectors(r, from, to, first_vector(r, from));
+        if (AHEAD && span.from < span.to) load_step(r, span, span.from, next);
+        filter(p.p, r, from, to, wanted, threshold_of(p.p, sample, rank, b), b, next, true);
     }
 #elif MODE == 2
     exact_list(p.p, r, from, to, wanted, b);
@@ -343,13 +365,16 @@ KERNEL(select_block, Params) {
         if (thread() == 0) s.picked = atomic_add(&p.counts[row], count);
         barrier();
         const u32 at = s.picked;
-        for (u32 i = thread(); i < count; i += THREADS) lists[at + i] = b.list[i];
-        fence();
+        for (u32 i = thread(); i < count; i += THREADS) lists[at + i] = entry_at(b, i);
         barrier();
-        if (thread() == 0) s.flag = atomic_add(&p.done[row], 1) + 1;
+        // One thread's fence is for what all wrote before the barrier.
+        if (thread() == 0) {
+            fence();
+            s.flag = atomic_add(&p.done[row], 1) + 1;
+            fence();
+        }
         barrier();
         if (s.flag < parts) return;
-        fence();
         if (thread() == 0) {
             s.picked = load_fresh(&p.counts[row]);
             p.counts[row] = 0;
@@ -361,7 +386,8 @@ KERNEL(select_block, Params) {
             prune(lists, count, wanted, b);
             count = s.count;
         } else {
-            for (u32 i = thread(); i < count; i += THREADS) b.list[i] = load_entry(lists + i);
+#pragma unroll 4
+            for (u32 i = thread(); i < count; i += THREADS) put(b, i, load_entry(lists + i));
             barrier();
         }
     }

@@ -8,7 +8,6 @@ struct Small {
     u32 count, picked, above, upto, flag;
     Key keys[WAVES];
     Entry low[WAVES], high[WAVES];
-    Entry lowest, highest;
 };
 
 DEVICE u32 wave_scan(u32 x) {
@@ -18,21 +17,6 @@ DEVICE u32 wave_scan(u32 x) {
         if (lane() >= d) x += other;
     }
     return x;
-}
-// The sum of x over the threads before this one, and over all.
-DEVICE u32 scan(u32 x, u32& all, Small& s) {
-    const u32 through = wave_scan(x);
-    barrier();
-    if (lane() == WAVE - 1) s.sums[wave()] = through;
-    barrier();
-    u32 before_wave = 0, total = 0;
-#pragma unroll
-    for (u32 w = 0; w < WAVES; w++) {
-        if (w < wave()) before_wave += s.sums[w];
-        total += s.sums[w];
-    }
-    all = total;
-    return before_wave + through - x;
 }
 template <typename T> DEVICE T wave_least(T x) {
 #pragma unroll
@@ -44,22 +28,39 @@ template <typename T> DEVICE T wave_most(T x) {
     for (u32 d = WAVE / 2; d; d /= 2) x = most(x, shuffle_xor(x, d));
     return x;
 }
+#ifdef REDUCES
+DEVICE u32 wave_least(u32 x) { return reduce_least(x); }
+DEVICE u32 wave_most(u32 x) { return reduce_most(x); }
+DEVICE u32 wave_sum(u32 x) { return reduce_sum(x); }
+#else
+DEVICE u32 wave_sum(u32 x) {
+#pragma unroll
+    for (u32 d = WAVE / 2; d; d /= 2) x += shuffle_xor(x, d);
+    return x;
+}
+#endif
+// The sum of x over the threads before this one, and over all.
+DEVICE u32 scan(u32 x, u32& all, Small& s) {
+    const u32 through = wave_scan(x);
+    barrier();
+    if (lane() == WAVE - 1) s.sums[wave()] = through;
+    barrier();
+    // Each lane looks at one wave: there are no more waves than lanes.
+    const u32 of_wave = lane() < WAVES ? s.sums[lane()] : 0;
+    all = wave_sum(of_wave);
+    return wave_sum(lane() < wave() ? of_wave : 0) + through - x;
+}
 // The least and the greatest over a block.
-DEVICE void extremes(Entry& low, Entry& high, Small& s) {
-    const Entry a = wave_least(low), b = wave_most(high);
+template <typename T> DEVICE void extremes(T& low, T& high, Small& s) {
+    const T a = wave_least(low), b = wave_most(high);
     barrier();
     if (lane() == 0) {
         s.low[wave()] = a;
         s.high[wave()] = b;
     }
     barrier();
-    low = s.low[0];
-    high = s.high[0];
-#pragma unroll
-    for (u32 w = 1; w < WAVES; w++) {
-        low = least(low, s.low[w]);
-        high = most(high, s.high[w]);
-    }
+    low = wave_least(lane() < WAVES ? T(s.low[lane()]) : a);
+    high = wave_most(lane() < WAVES ? T(s.high[lane()]) : b);
 }
 // One key of each lane in ascending order.
 DEVICE Key wave_sort(Key x) {
@@ -88,33 +89,26 @@ DEVICE Guess guess(Key best, u32 rank, Small& s) {
     if (lane() == 0) s.low[wave()] = of_wave;
     if (thread() == 0) s.count = 0;
     barrier();
-    Guess g = {s.keys[0], Key(s.low[0])};
-#pragma unroll
-    for (u32 w = 1; w < WAVES; w++) {
-        g.bound = most(g.bound, s.keys[w]);
-        g.first = least(g.first, Key(s.low[w]));
-    }
-    return g;
+    return {wave_most(lane() < WAVES ? s.keys[lane()] : Key(0)), wave_least(lane() < WAVES ? Key(s.low[lane()]) : of_wave)};
 }
 // Bins of a histogram.
 #define BINS 2048
 #define BINS_LOG 11
 
-// The bin that holds a rank, from 1, by counts that read(bin) gives: s.picked, with the ranks before it in s.above and
-// through it in s.upto. read is called once for each bin.
-template <typename Read> DEVICE void pick_bin(u32 rank, Small& s, Read read) {
-    constexpr u32 OWN = BINS / THREADS;
-    u32 counts[OWN], sum = 0, all;
+// Bins of each thread, side by side.
+#define OWN_BINS (BINS / THREADS)
+
+// The bin that holds a rank, from 1, by the counts of each thread's bins: s.picked, with the ranks before it in s.above
+// and through it in s.upto. Nothing is changed where there are not so many.
+DEVICE void pick_bin(u32 rank, Small& s, const u32 (&counts)[OWN_BINS]) {
+    u32 sum = 0, all;
 #pragma unroll
-    for (u32 j = 0; j < OWN; j++) {
-        counts[j] = read(thread() * OWN + j);
-        sum += counts[j];
-    }
+    for (u32 j = 0; j < OWN_BINS; j++) sum += counts[j];
     u32 at = scan(sum, all, s);
 #pragma unroll
-    for (u32 j = 0; j < OWN; j++) {
+    for (u32 j = 0; j < OWN_BINS; j++) {
         if (at < rank && at + counts[j] >= rank) {
-            s.picked = thread() * OWN + j;
+            s.picked = thread() * OWN_BINS + j;
             s.above = at;
             s.upto = at + counts[j];
         }
@@ -122,10 +116,14 @@ template <typename Read> DEVICE void pick_bin(u32 rank, Small& s, Read read) {
     }
     barrier();
 }
-// Room for `mine` entries in a list whose length is *count: where this thread's begin.
-DEVICE u32 reserve(u32 mine, u32* count) {
+// Room for `mine` entries in a list whose length is *count: where this thread's begin, and where its wave's end.
+struct Room {
+    u32 at, end;
+};
+DEVICE Room reserve(u32 mine, u32* count) {
     const u32 through = wave_scan(mine);
     u32 base = 0;
     if (lane() == WAVE - 1 && through) base = atomic_add(count, through);
-    return shuffle(base, WAVE - 1) + through - mine;
+    base = shuffle(base, WAVE - 1);
+    return {base + through - mine, base + shuffle(through, WAVE - 1)};
 }

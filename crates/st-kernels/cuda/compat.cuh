@@ -65,6 +65,29 @@ DEVICE Vector load_stream(const Vector* at) {
 }
 // What another block has written: from the second-level cache, where blocks meet.
 template <typename T> DEVICE T load_fresh(const T* at) { return __ldcg(at); }
+#if __CUDA_ARCH__ >= 800
+// One operation instead of a shuffle for each halving.
+#define REDUCES
+DEVICE u32 reduce_least(u32 x) { return __reduce_min_sync(ALL_LANES, x); }
+DEVICE u32 reduce_most(u32 x) { return __reduce_max_sync(ALL_LANES, x); }
+DEVICE u32 reduce_sum(u32 x) { return __reduce_add_sync(ALL_LANES, x); }
+#endif
+#if __CUDA_ARCH__ >= 900
+// Pairs of 16-bit floats compared with one number: all bits of a half are set, or none.
+#define COMPARES_PAIRS
+#define PAIRS(name, how, type)                                                   \
+    DEVICE u32 name(u32 a, u32 b) {                                              \
+        u32 mask;                                                                \
+        asm("set." how ".u32." type " %0,%1,%2;" : "=r"(mask) : "r"(a), "r"(b)); \
+        return mask;                                                             \
+    }
+PAIRS(brains_reach_or_nan, "geu", "bf16x2")
+PAIRS(brains_reach, "ge", "bf16x2")
+PAIRS(brains_stay, "le", "bf16x2")
+PAIRS(halves_reach_or_nan, "geu", "f16x2")
+PAIRS(halves_reach, "ge", "f16x2")
+PAIRS(halves_stay, "le", "f16x2")
+#endif
 #endif
 
 DEVICE void fence() { __threadfence(); }
@@ -93,14 +116,20 @@ DEVICE bool any(bool x) { return ballot(x) != 0; }
 // The lanes before this one.
 DEVICE LaneMask before() { return (LaneMask(1) << lane()) - 1; }
 
-// The float with those bits.
+// The float with those bits, and the other way.
+union FloatBits {
+    u32 bits;
+    float x;
+};
 DEVICE float as_float(u32 bits) {
-    union {
-        u32 bits;
-        float x;
-    } both;
+    FloatBits both;
     both.bits = bits;
     return both.x;
+}
+DEVICE u32 as_bits(float x) {
+    FloatBits both;
+    both.x = x;
+    return both.bits;
 }
 
 template <typename T> DEVICE T least(T a, T b) { return a < b ? a : b; }

@@ -59,9 +59,10 @@ struct Problem {
     u32 middle, sorted, padded, quick;
 };
 
-// Bits of Problem::quick: elements are f32 or bf16; the least are looked for.
+// Bits of Problem::quick: elements are f32 or bf16; the least are looked for; elements are f16.
 #define QUICK 1
 #define QUICK_LEAST 2
+#define QUICK_HALF 4
 
 DEVICE Key raw_key(const Map& m, Bits bits) {
     const Signed x = Signed(bits);
@@ -171,13 +172,12 @@ DEVICE u32 inside(const Row& r, u32 vector, u32 from, u32 to) {
 }
 
 // Writes a candidate's element as the row's result at `slot`: made of its key, unless others share it.
-DEVICE void write_entry(const Problem& p, const Row& r, u32 row, u32 slot, Entry e) {
+DEVICE void write_key(const Problem& p, const Row& r, u32 row, u32 slot, Key key, u32 index) {
     const u64 at = u64(row) * p.k + slot;
-    const Key key = entry_key(e);
     const bool shared_key = (p.map.nan_span && key == Key(p.map.nan_first)) ||
                             (p.map.zero_twin != p.map.zero_first && key == Key(p.map.zero_first));
-    p.values[at] = shared_key ? r.x[entry_index(e)] : bits_of(p.map, key);
-    p.indices[at] = entry_index(e);
+    p.values[at] = shared_key ? r.x[index] : bits_of(p.map, key);
+    p.indices[at] = index;
 }
 // The same by its column alone.
 DEVICE void write_slot(const Problem& p, const Row& r, u32 row, u32 slot, u32 index) {

@@ -6,18 +6,16 @@
 #define DIGIT 11
 #define DIGITS ((WIDTH + DIGIT - 1) / DIGIT)
 
-// Adds the elements whose bits are set to the list, as far as it has room; column(bit) is where each is. Gives the
-// place after this thread's last, which is beyond CAPACITY if there was too little.
-template <typename Hits, typename Column>
-DEVICE u32 append(const Problem& p, const Row& r, const Bench& b, Hits hits, Column column) {
-    u32 at = reserve(count_bits(hits), &b.s->count);
+// Adds the elements whose bits are set to the list, as far as it has room; column(bit) is where each is.
+template <typename Column>
+DEVICE void append(const Problem& p, const Row& r, const Bench& b, u32 hits, Column column) {
+    u32 at = reserve(count_bits(hits), &b.s->count).at;
     while (hits) {
         const u32 own = column(first_bit(hits));
         hits &= hits - 1;
-        if (at < CAPACITY) b.list[at] = entry_of(key_of(p.map, r.x[own]), own);
+        if (at < CAPACITY) put(b, at, key_of(p.map, r.x[own]), own);
         at++;
     }
-    return at;
 }
 
 // Adds the elements of [from, to), from the vector `start` on, for which take(raw key) to the list.
@@ -98,7 +96,7 @@ RARE void exact_list(const Problem& p, const Row r, u32 from, u32 to, u32 wanted
             }
         }
         barrier();
-        pick_bin(need, s, [&](u32 bin) { return b.bins[bin]; });
+        pick_own_bin(need, b);
         prefix |= Key(s.picked) << shift;
         const u32 through = wanted - need + s.upto;
         need -= s.above;

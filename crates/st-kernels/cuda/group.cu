@@ -1,37 +1,13 @@
 // Short rows: eight lanes hold a row of up to 256 elements in their registers, a wave four rows at a time. A
-// threshold that enough elements reach, and at most LIST, is found by counting; what reaches it is packed into
-// words, (key - first key) x 256 + column, which are in order where keys lie less than 2^24 apart.
+// threshold that enough elements reach, and at most LIST, is guessed from the first keys of parts of the row, which does
+// not depend on how elements are distributed, and confirmed by counting; what reaches it is packed into words,
+// (key - first key) x 256 + column, which are in order where keys lie less than 2^24 apart.
 //   NETWORK 0: the lanes count for each candidate how many come before it;
 //   NETWORK 1: 32 rows are parked in shared memory, and each lane orders one by a network in its registers. Where keys
 //     lie further apart, words lack their lowest bits, and a row in which that matters is done exactly.
 // Rows for which this does not do (many ties, NaN and zeros among the first, keys far apart) are done exactly, a
 // wave for each. Each row is read once.
-#include "block.cuh"
-
-// Lanes of a row, vectors of a lane, minima of a lane: 8 x MINIMA elements reach the greatest of the minima.
-#define LANES 8
-#ifndef VECTORS
-#define VECTORS 1
-#endif
-#ifndef MINIMA
-#define MINIMA 1
-#endif
-#ifndef NETWORK
-#define NETWORK 0
-#endif
-#define LIST CAPACITY
-#define OWN (VECTORS * EACH)
-#define AT_ONCE (WAVE / LANES)
-// Words between the slots of a row that is parked, and between rows that are counted.
-#define PARKED 33
-#define COUNTED (LIST + 4)
-#define NONE 0xffffffffu
-// Elements that a wave's lane has of a row that is done exactly: up to 256 and what a vector may begin early.
-#define EXACT (256 / WAVE)
-// Keys of two numbers of which one is four times the other.
-#define FAR (1u << 24)
-// Steps of the search for a threshold.
-#define STEPS 7
+#include "group.cuh"
 
 struct Params {
     Problem p;
@@ -39,231 +15,7 @@ struct Params {
     u32 wanted, unused;
 };
 
-DEVICE u32 group_least(u32 x) {
-    x = least(x, shuffle_xor(x, 1));
-    x = least(x, shuffle_xor(x, 2));
-    return least(x, shuffle_xor(x, 4));
-}
-DEVICE u32 group_most(u32 x) {
-    x = most(x, shuffle_xor(x, 1));
-    x = most(x, shuffle_xor(x, 2));
-    return most(x, shuffle_xor(x, 4));
-}
-DEVICE u32 group_sum(u32 x) {
-    x += shuffle_xor(x, 1);
-    x += shuffle_xor(x, 2);
-    return x + shuffle_xor(x, 4);
-}
-// Of the lanes of the group before this one.
-DEVICE u32 group_before(u32 x) {
-    const u32 own = lane() % LANES;
-    u32 sum = x;
-#pragma unroll
-    for (u32 d = 1; d < LANES; d *= 2) {
-        const u32 other = shuffle_up(sum, d);
-        if (own >= d) sum += other;
-    }
-    return sum - x;
-}
-// About 16 log2(x).
-DEVICE u32 log16(u32 x) {
-    x = most(x, 1u);
-    const u32 whole = 31 - leading_zeros(x);
-    return 16 * whole + ((x << 4 >> whole) & 15);
-}
-
-// A row, by all lanes of a wave: the key of the last rank bit by bit, its first ties by column, and each counted.
-RARE void exact_row(const Problem& p, const Row r, u32 row, u64* room) {
-    u32 keys[EXACT];
-    bool live[EXACT];
-    u32 first = NONE, varies = 0;
-#pragma unroll
-    for (u32 j = 0; j < EXACT; j++) {
-        const u32 column = j * WAVE + lane();
-        live[j] = column < r.n;
-        keys[j] = live[j] ? u32(key_of(p.map, r.x[column])) : NONE;
-        if (live[j]) first = least(first, keys[j]);
-    }
-    first = wave_least(first);
-#pragma unroll
-    for (u32 j = 0; j < EXACT; j++) {
-        if (live[j]) varies |= keys[j] ^ first;
-    }
-#pragma unroll
-    for (u32 d = WAVE / 2; d; d /= 2) varies |= shuffle_xor(varies, d);
-    // The greatest key that fewer than r.end keys are below: bits that all keys share stay as they are.
-    u32 last = first & ~varies;
-    for (u32 rest = varies; rest;) {
-        const u32 bit = 0x80000000u >> leading_zeros(rest);
-        rest ^= bit;
-        const u32 tried = last | bit;
-        u32 below = 0;
-#pragma unroll
-        for (u32 j = 0; j < EXACT; j++) below += count_bits(ballot(live[j] && keys[j] < tried));
-        if (below < r.end) last = tried;
-    }
-    u32 before_ties = 0;
-#pragma unroll
-    for (u32 j = 0; j < EXACT; j++) before_ties += count_bits(ballot(live[j] && keys[j] < last));
-    u32 have = 0, ties = 0;
-    wave_barrier();
-#pragma unroll
-    for (u32 j = 0; j < EXACT; j++) {
-        const LaneMask equal = ballot(live[j] && keys[j] == last);
-        const bool tie = live[j] && keys[j] == last && before_ties + ties + count_bits(equal & before()) < r.end;
-        ties += count_bits(equal);
-        const bool take = (live[j] && keys[j] < last) || tie;
-        const LaneMask all = ballot(take);
-        if (take) room[have + count_bits(all & before())] = u64(keys[j]) << 32 | (j * WAVE + lane());
-        have += count_bits(all);
-    }
-    wave_barrier();
-    // They came in the order of columns: by index, the ranks wanted need only be counted.
-    for (u32 base = 0; base < have; base += WAVE) {
-        const u32 i = base + lane();
-        const u64 own = i < have ? room[i] : 0;
-        u32 rank = 0;
-        for (u32 j = 0; j < have; j++) rank += room[j] < own;
-        bool wanted = i < have && rank >= r.first;
-        u32 slot = rank - r.first;
-        if (!p.sorted) {
-            // All before r.first are left out: of those wanted, how many come earlier.
-            slot = 0;
-            for (u32 j = 0; j < i && j < have; j++) {
-                u32 other = 0;
-                if (r.first > 0) {
-                    for (u32 q = 0; q < have; q++) other += room[q] < room[j];
-                }
-                slot += other >= r.first;
-            }
-        }
-        if (wanted) write_slot(p, r, row, slot, u32(own));
-    }
-    wave_barrier();
-}
-
-// What a short row lacks, by the lanes of its group.
-DEVICE void write_rest_of(const Problem& p, const Row& r, u32 row) {
-    if (r.bad && p.status && lane() % LANES == 0) *p.status = 1;
-    const u32 have = r.bad ? 0 : r.end - r.first;
-    for (u32 slot = have + lane() % LANES; slot < p.k; slot += LANES) {
-        const u64 at = u64(row) * p.k + slot;
-        p.values[at] = Bits(0);
-        p.indices[at] = ~0u;
-    }
-}
-
-// Reads a row: raw keys, and NONE for what is not there.
-DEVICE void read_row(const Problem& p, const Row& r, u32* keys) {
-    const u32 own = lane() % LANES;
-#pragma unroll
-    for (u32 j = 0; j < VECTORS; j++) {
-        const u32 v = j * LANES + own;
-        const u32 in = inside(r, v, 0, r.n);
-        const Vector x = load_part(r, v, 0, r.n);
-#pragma unroll
-        for (u32 i = 0; i < EACH; i++) {
-            keys[j * EACH + i] = in >> i & 1 ? u32(raw_key(p.map, element(x, i))) : NONE;
-        }
-    }
-}
-// The same of rows of which every vector is whole and every lane has as many.
-DEVICE void take_row(const Problem& p, const Vector* x, u32* keys) {
-#pragma unroll
-    for (u32 j = 0; j < VECTORS; j++) {
-#pragma unroll
-        for (u32 i = 0; i < EACH; i++) keys[j * EACH + i] = u32(raw_key(p.map, element(x[j], i)));
-    }
-}
-
-// A threshold for the group's row, that `needed` elements reach and at most LIST; false if none was found. `first`
-// is the row's first key, `reached` how many elements of this lane do, `all` of the group.
-DEVICE bool find(const u32* keys, u32 needed, u32& threshold, u32& first, u32& reached, u32& all) {
-    u32 minima[MINIMA], worst = 0, mean = 0;
-    first = NONE;
-#pragma unroll
-    for (u32 g = 0; g < MINIMA; g++) {
-        u32 own = keys[g * (OWN / MINIMA)];
-#pragma unroll
-        for (u32 j = 1; j < OWN / MINIMA; j++) own = least(own, keys[g * (OWN / MINIMA) + j]);
-        minima[g] = own;
-        worst = most(worst, own);
-        first = least(first, own);
-    }
-    // What lies very far from the lane's first, as where floats turn their sign, would spoil the mean.
-#pragma unroll
-    for (u32 g = 0; g < MINIMA; g++) {
-        const u32 apart = least(minima[g] - first, FAR);
-        mean += first / (LANES * MINIMA) + apart / (LANES * MINIMA);
-    }
-    if (MINIMA == 1) {
-        // Of four, pairs of lanes will do.
-        const u32 other = shuffle_xor(worst, 1);
-        worst = needed <= LANES / 2 ? least(worst, other) : most(worst, other);
-        worst = most(worst, shuffle_xor(worst, 2));
-        worst = most(worst, shuffle_xor(worst, 4));
-    } else {
-        worst = group_most(worst);
-    }
-    first = group_least(first);
-    mean = group_sum(mean);
-    u32 at = worst;
-    // About as many as LIST / 2 of normal numbers reach this.
-    if (MINIMA == 4 && mean < worst) at = mean + (worst - mean) / 3;
-    u32 upper = worst, lower = first, many = LANES * MINIMA * 4, few = 1;
-    bool done = false;
-    threshold = NONE;
-    reached = all = 0;
-#pragma unroll 1
-    for (u32 step = 0; step < STEPS; step++) {
-        u32 own = 0;
-#pragma unroll
-        for (u32 j = 0; j < OWN; j++) own += keys[j] <= at;
-        const u32 count = group_sum(own);
-        if (!done) {
-            done = count >= needed && count <= LIST && at != NONE;
-            threshold = at;
-            reached = own;
-            all = count;
-            if (count > LIST) {
-                upper = at;
-                many = count;
-            } else {
-                lower = at;
-                few = count;
-            }
-            // Counts grow as those of normal numbers do: about by their logarithm.
-            const u32 range = most(log16(many) - least(log16(many), log16(few)), 1u);
-            const u32 wanted = log16((needed + LIST) / 2);
-            u32 share = (wanted - least(wanted, log16(few))) * 256 / range;
-            // Where it falls into a gap, by larger steps.
-            if (step >= 2 && many > LIST + LIST / 2) share = least(share, 40u);
-            if (!done) at = lower + ((most(upper, lower) - lower) >> 8) * least(most(share, 24u), 232u);
-        }
-        if (!any(!done)) break;
-    }
-    return done;
-}
-
-// Bits that the keys from `first` to the threshold have too many for a word.
-DEVICE u32 excess(u32 first, u32 threshold) {
-    const u32 bits = 32 - leading_zeros((threshold - first + 1) | 1);
-    return bits > 24 ? bits - 24 : 0;
-}
-// Whether raw keys tell the order of a row whose keys from `first` to the threshold are looked at.
-DEVICE bool is_plain(const Map& m, u32 first, u32 threshold) {
-    const bool nan = first - u32(m.nan_first) <= u32(m.nan_span) ||
-                     threshold - u32(m.nan_first) <= u32(m.nan_span);
-    const bool zeros = m.zero_first != m.zero_twin && first <= u32(m.zero_twin) && threshold >= u32(m.zero_first);
-    return !(m.nan_span && nan) && !zeros;
-}
-
 #if NETWORK
-DEVICE void exchange(u32& a, u32& b) {
-    const u32 x = least(a, b), y = most(a, b);
-    a = x;
-    b = y;
-}
 // Batcher's odd-even merge sort (1968) of 32: the step of merging runs of P that compares over K places. Templates
 // and one loop, because nested loops are not unrolled for certain.
 template <u32 P, u32 K> DEVICE void compare(u32* v) {
@@ -289,11 +41,22 @@ template <u32 D = 16> DEVICE void merge32(u32* v) {
     if constexpr (D > 1) merge32<D / 2>(v);
 }
 
+// A lane's words for the keys that reach the threshold, from a slot on; word_of knows all but the place in the lane.
+template <typename WordOf> DEVICE void park(u32* slot, const u32* keys, u32 threshold, WordOf word_of) {
+#pragma unroll
+    for (u32 j = 0; j < OWN; j++) {
+        if (keys[j] <= threshold) {
+            *slot = word_of(keys[j]) + (j / EACH * LANES * EACH + j % EACH);
+            slot += PARKED;
+        }
+    }
+}
+
 KERNEL(select_group, Params) {
     // Of each wave: slots by rows, then what each row's words are counted from, then room for an exact row.
     u32* const slots = reinterpret_cast<u32*>(shared()) + wave() * (LIST * PARKED + 2 * WAVE);
     u32* const firsts = slots + LIST * PARKED;
-    u32* const lost = firsts + WAVE;
+    u32* const cuts = firsts + WAVE;
     const u32 row0 = (group() * WAVES + wave()) * WAVE;
     if (row0 >= p.p.rows) return;
     for (u32 i = lane(); i < LIST * PARKED; i += WAVE) slots[i] = NONE;
@@ -311,7 +74,7 @@ KERNEL(select_group, Params) {
     for (u32 turn = 0; turn < LANES; turn++) {
         const u32 here = turn * AT_ONCE + lane() / LANES, row = row0 + here;
         u32 keys[OWN];
-        u32 needed = p.wanted;
+        u32 needed = p.wanted, n = OWN * LANES;
         bool skip = row >= p.p.rows;
 #if FULL
         take_row(p.p, next, keys);
@@ -324,38 +87,30 @@ KERNEL(select_group, Params) {
         const Row r = row_of(p.p, least(row, p.p.rows - 1));
         read_row(p.p, r, keys);
         needed = r.end;
+        n = r.n;
         if (!skip) write_rest_of(p.p, r, row);
         skip |= r.bad || r.first >= r.end;
 #endif
-        u32 threshold, first, reached, all;
-        bool good = find(keys, needed, threshold, first, reached, all);
-        good = good && is_plain(p.p.map, first, threshold);
+        const Found f = find(p.p.map, keys, n, needed);
+        const bool good = f.good && !skip && is_plain(p.p.map, f.first, f.threshold);
         const LaneMask failed = ballot(!good && !skip);
 #pragma unroll
         for (u32 g = 0; g < AT_ONCE; g++) bad |= (failed >> (g * LANES) & 1) << (turn * AT_ONCE + g);
-        if (!good || skip) {
-            threshold = 0;
-            reached = 0;
-            first = NONE;
-        }
-        u32* slot = slots + group_before(reached) * PARKED + here;
-        const u32 cut = first == NONE ? 0 : excess(first, threshold);
+        u32* slot = slots + group_before(good ? f.reached : 0) * PARKED + here;
+        const u32 cut = good ? excess(f.first, f.threshold) : 0;
         u32 column = lane() % LANES * EACH;
 #if !FULL
         column -= r.off;
 #endif
-        if (good && !skip) {
-#pragma unroll
-            for (u32 j = 0; j < OWN; j++) {
-                if (keys[j] <= threshold) {
-                    *slot = ((keys[j] - first) >> cut << 8) + column + (j / EACH * LANES * EACH + j % EACH);
-                    slot += PARKED;
-                }
-            }
+        if (any(cut > 0)) {
+            if (good) park(slot, keys, f.threshold, [&](u32 key) { return ((key - f.first) >> cut << 8) + column; });
+        } else {
+            const u32 off = column - (f.first << 8);
+            if (good) park(slot, keys, f.threshold, [&](u32 key) { return (key << 8) + off; });
         }
         if (lane() % LANES == 0) {
-            firsts[here] = first;
-            lost[here] = cut;
+            firsts[here] = good ? f.first : NONE;
+            cuts[here] = cut;
         }
     }
     wave_barrier();
@@ -377,34 +132,40 @@ KERNEL(select_group, Params) {
     bool alike = false;
 #pragma unroll
     for (u32 s = 0; s + 1 < 32; s++) alike |= (v[s] ^ v[s + 1]) < 256 && v[s] != NONE;
-    bad |= ballot(alike && lost[lane()] > 0);
+    const LaneMask cut = ballot(cuts[lane()] > 0);
+    bad |= ballot(alike) & cut;
     wave_barrier();
 #pragma unroll
     for (u32 s = 0; s < 32; s++) slots[s * PARKED + lane()] = v[s];
     wave_barrier();
 #if FULL
     const u32 begin = p.p.middle ? (p.p.cols - p.p.k) / 2 : p.p.start;
+    const u64 at0 = u64(row0) * p.p.k + (lane() - begin);
+    Bits* const values = p.p.values + at0;
+    u32* const indices = p.p.indices + at0;
+    const bool wanted_here = lane() >= begin && lane() < begin + p.p.k;
 #endif
+    const u32 here = least(p.p.rows - row0, u32(WAVE));
 #pragma unroll 4
-    for (u32 q = 0; q < WAVE; q++) {
-        const u32 row = row0 + q;
-        if (row >= p.p.rows || (bad >> q & 1)) continue;
+    for (u32 q = 0; q < here; q++) {
+        if (bad >> q & 1) continue;
         const u32 word = slots[lane() * PARKED + q];
-        const u32 first = firsts[q];
+        const u32 first = firsts[q], column = word & 255;
 #if FULL
-        const bool wanted = lane() >= begin && lane() < begin + p.p.k;
-        const u32 slot = lane() - begin;
+        const bool wanted = wanted_here;
+        Bits* const value = values + q * p.p.k;
+        u32* const index = indices + q * p.p.k;
 #else
-        const Row r = row_of(p.p, row);
+        const Row r = row_of(p.p, row0 + q);
         const bool wanted = first != NONE && lane() >= r.first && lane() < r.end;
-        const u32 slot = lane() - r.first;
+        const u64 at = u64(row0 + q) * p.p.k + (lane() - r.first);
+        Bits* const value = p.p.values + at;
+        u32* const index = p.p.indices + at;
 #endif
         if (wanted) {
-            const u64 at = u64(row) * p.p.k + slot;
-            const u32 column = word & 255;
-            p.p.values[at] = lost[q] ? p.p.x[u64(row) * p.p.row_stride + column]
-                                     : bits_of(p.p.map, first + (word >> 8));
-            p.p.indices[at] = column;
+            *value = cut >> q & 1 ? p.p.x[u64(row0 + q) * p.p.row_stride + column]
+                                  : bits_of(p.p.map, first + (word >> 8));
+            *index = column;
         }
     }
     wave_barrier();
@@ -413,6 +174,17 @@ KERNEL(select_group, Params) {
     }
 }
 #else
+// Adds to ranks how many of a list's words come before each of this lane's.
+DEVICE void count_before(const u32* slots, u32 many, const u32 (&words)[LIST / LANES], u32 (&ranks)[LIST / LANES]) {
+    for (u32 i = 0; i < many; i += 4) {
+        const Vector four = *reinterpret_cast<const Vector*>(slots + i);
+#pragma unroll
+        for (u32 q = 0; q < LIST / LANES; q++) {
+            ranks[q] += (four.x < words[q]) + (four.y < words[q]) + (four.z < words[q]) + (four.w < words[q]);
+        }
+    }
+}
+
 KERNEL(select_group, Params) {
     // Of each wave: candidates by rows, then room for an exact row.
     u64* const room = reinterpret_cast<u64*>(shared()) + wave() * (COUNTED * AT_ONCE / 2 + 256);
@@ -434,18 +206,27 @@ KERNEL(select_group, Params) {
     if (!skip) write_rest_of(p.p, r, row);
 #endif
     skip |= r.bad || r.first >= r.end;
-    u32 threshold, first, reached, all;
-    bool good = find(keys, r.end, threshold, first, reached, all);
-    good = good && !skip && is_plain(p.p.map, first, threshold) && excess(first, threshold) == 0;
-    u32 at = group_before(good ? reached : 0);
-    const u32 many = good ? all : 0;
+    const Found f = find(p.p.map, keys, FULL ? OWN * LANES : r.n, r.end);
+    const u32 first = f.first;
+    const bool good = f.good && !skip && is_plain(p.p.map, first, f.threshold) && excess(first, f.threshold) == 0;
+    u32 at = group_before(good ? f.reached : 0);
+    const u32 many = good ? f.all : 0;
     if (good) {
-        const u32 off = (first << 8) - lane() % LANES * EACH + r.off;
+        const u32 own = lane() % LANES * EACH - r.off, off = own - (first << 8);
+#if MASKED
+        for (u32 mask = f.mask; mask; mask &= mask - 1) {
+            const u32 j = first_bit(mask), place = j / EACH * LANES * EACH + j % EACH;
+            slots[at++] = (u32(raw_key(p.p.map, r.x[own + place])) << 8) + off + place;
+        }
+#else
 #pragma unroll
         for (u32 j = 0; j < OWN; j++) {
-            if (keys[j] <= threshold) slots[at++] = (keys[j] << 8) - off + (j / EACH * LANES * EACH + j % EACH);
+            if (keys[j] <= f.threshold) slots[at++] = (keys[j] << 8) + off + (j / EACH * LANES * EACH + j % EACH);
         }
+#endif
     }
+    // Four are read at a time; the last may be none.
+    if (lane() % LANES < 4) slots[many + lane() % LANES] = NONE;
     wave_barrier();
     u32 mine[LIST / LANES], ranks[LIST / LANES];
 #pragma unroll
@@ -454,13 +235,10 @@ KERNEL(select_group, Params) {
         mine[q] = i < many ? slots[i] : NONE;
         ranks[q] = 0;
     }
-    for (u32 i = 0; i < many; i++) {
-        const u32 other = slots[i];
-#pragma unroll
-        for (u32 q = 0; q < LIST / LANES; q++) ranks[q] += other < mine[q];
-    }
+    count_before(slots, many, mine, ranks);
     if (!p.p.sorted) {
         // Only what is wanted remains, as columns, and is counted again.
+        u32 columns[LIST / LANES];
         wave_barrier();
 #pragma unroll
         for (u32 q = 0; q < LIST / LANES; q++) {
@@ -468,14 +246,11 @@ KERNEL(select_group, Params) {
             const bool wanted = mine[q] != NONE && ranks[q] >= r.first && ranks[q] < r.end;
             if (i < many) slots[i] = wanted ? mine[q] & 255 : NONE;
             if (!wanted) mine[q] = NONE;
+            columns[q] = mine[q] & 255;
             ranks[q] = r.first;
         }
         wave_barrier();
-        for (u32 i = 0; i < many; i++) {
-            const u32 other = slots[i];
-#pragma unroll
-            for (u32 q = 0; q < LIST / LANES; q++) ranks[q] += other < (mine[q] & 255);
-        }
+        count_before(slots, many, columns, ranks);
     }
 #pragma unroll
     for (u32 q = 0; q < LIST / LANES; q++) {

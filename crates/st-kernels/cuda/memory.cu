@@ -23,9 +23,14 @@
 #define SCANNED (4 * THREADS)
 // Candidates of a bin that are ranked by comparing all with all.
 #define MOST_OF_BIN 4096
-// Candidates that a wave keeps until it writes them, and those of one vector of each lane.
-#define KEPT 384
-#define OF_VECTOR (WAVE * EACH)
+// Vectors of each lane that are written together; candidates that a wave keeps until it writes them.
+#define PIECE (EACH <= 4 ? 2 : 1)
+#define OF_PIECE (PIECE * WAVE * EACH)
+#define KEPT (2 * OF_PIECE)
+// Keys for which shared memory has room before all else: the knots.
+#define KNOTS_ROOM (KNOTS + 8)
+// Candidates that a thread moves at a time.
+#define MOVED 4
 
 struct State {
     u64 first, last;
@@ -66,12 +71,36 @@ DEVICE Key sampled_rank(const Key* keys, u32 rank, Key bound, const Bench& b) {
             if (same && keys[i] <= bound) atomic_add(&b.bins[u32(keys[i] >> shift) & ((1u << (above - shift)) - 1)], 1);
         }
         barrier();
-        pick_bin(rank, s, [&](u32 bin) { return b.bins[bin]; });
+        pick_own_bin(rank, b);
         prefix |= Key(s.picked) << shift;
         rank -= s.above;
     }
     barrier();
     return prefix;
+}
+
+// Puts the keys from `first` to `last` into the list, of one of `step` threads, and gives how many there are.
+DEVICE u32 collect(const Key* keys, Key first, Key last, u32 step, const Bench& b) {
+    Small& s = *b.s;
+    barrier();
+    if (thread() == 0) s.count = 0;
+    barrier();
+    u32 mine = 0;
+#pragma unroll
+    for (u32 i = 0; i < SAMPLE * EACH; i++) mine += keys[i] >= first && keys[i] <= last;
+    if (thread() % step != 0) mine = 0;
+    u32 at = reserve(mine, &s.count).at;
+    if (mine) {
+#pragma unroll
+        for (u32 i = 0; i < SAMPLE * EACH; i++) {
+            if (keys[i] >= first && keys[i] <= last) {
+                if (at < CAPACITY) put(b, at, keys[i], i * THREADS + thread());
+                at++;
+            }
+        }
+    }
+    barrier();
+    return s.count;
 }
 
 KERNEL(memory_sample, Params) {
@@ -98,53 +127,58 @@ KERNEL(memory_sample, Params) {
 #pragma unroll
         for (u32 i = 0; i < EACH; i++) keys[j * EACH + i] = in >> i & 1 ? key_of(p.p.map, element(x, i)) : ~Key(0);
     }
-    Key bound = ~Key(0);
-    if (p.last_rank <= THREADS) {
+    // Those from the first to a bound that enough reach, all of them; else those between two ranks, as many as fit.
+    Key first = 0, last = ~Key(0);
+    u32 many = CAPACITY + 1;
+    if (p.first_rank == 0 && p.last_rank <= THREADS) {
         Key best = keys[0];
 #pragma unroll
         for (u32 i = 1; i < SAMPLE * EACH; i++) best = least(best, keys[i]);
-        bound = guess(best, p.last_rank, s).bound;
+        last = guess(best, p.last_rank, s).bound;
+        many = collect(keys, first, last, 1, b);
     }
-    const Key last = p.last_rank <= SAMPLED ? sampled_rank(keys, p.last_rank, bound, b) : ~Key(0);
-    const Key first = p.first_rank > 0 ? sampled_rank(keys, p.first_rank, last, b) : 0;
-    // Knots: of the sampled keys between the two, as many as fit the list.
-    const u32 between = least(p.last_rank, u32(SAMPLED)) - p.first_rank;
-    const u32 step = ceil_div(between * 2 + 1, CAPACITY);
-    if (thread() == 0) s.count = 0;
-    barrier();
-#pragma unroll
-    for (u32 i = 0; i < SAMPLE * EACH; i++) {
-        const bool take = keys[i] >= first && keys[i] <= last && (step == 1 || thread() % step == 0);
-        if (!any(take)) continue;
-        const u32 at = reserve(take, &s.count);
-        if (take && at < CAPACITY) b.list[at] = Entry(keys[i]) << 32 | (i * THREADS + thread());
+    const bool all_there = many <= CAPACITY;
+    if (!all_there) {
+        if (p.last_rank <= SAMPLED) last = sampled_rank(keys, p.last_rank, last, b);
+        if (p.first_rank > 0) first = sampled_rank(keys, p.first_rank, last, b);
+        const u32 between = least(p.last_rank, u32(SAMPLED)) - p.first_rank;
+        many = least(collect(keys, first, last, ceil_div(between * 2 + 1, CAPACITY), b), u32(CAPACITY));
     }
-    barrier();
-    const u32 many = least(s.count, u32(CAPACITY));
+    // Of all from the first, some come after the rank that ends the list.
+    const u32 used = all_there ? least(p.last_rank, many) : many;
     if (thread() == 0) {
         state.first = first;
-        state.last = last;
-        state.knots[KNOTS] = last;
+        if (!all_there) state.last = state.knots[KNOTS] = last;
     }
-    for (u32 i = thread(); i < KNOTS; i += THREADS) state.knots[i] = last;
-    barrier();
-    order(b, many, 0, many, [&](u32 rank, Entry e) {
+    if (!all_there) {
+        for (u32 i = thread(); i < KNOTS; i += THREADS) state.knots[i] = last;
+        barrier();
+    }
+    order(b, many, SAMPLED, 0, used, [&](u32 rank, Key key, u32) {
         // The first of each share; of few keys each has several.
-        const u32 from = ceil_div(rank * KNOTS, many), to = ceil_div((rank + 1) * KNOTS, many);
-        for (u32 knot = from; knot < to; knot++) state.knots[knot] = u64(entry_key(e));
+        const u32 from = ceil_div(rank * KNOTS, used), to = ceil_div((rank + 1) * KNOTS, used);
+        for (u32 knot = from; knot < to; knot++) state.knots[knot] = u64(key);
+        if (all_there && rank + 1 == used) state.last = state.knots[KNOTS] = u64(key);
     });
 }
 
+// The knots to shared memory.
+DEVICE const Key* take_knots(const State& state) {
+    Key* const knots = reinterpret_cast<Key*>(shared());
+    for (u32 i = thread(); i <= KNOTS; i += THREADS) knots[i] = Key(state.knots[i]);
+    barrier();
+    return knots;
+}
 // The bin of a key. Between knots bins have equal widths. What comes before the first knot, if the list begins with
 // the row's first ranks, may lie anywhere: there bins are the wider, the further they are from it.
-DEVICE u32 bin_of(const State& state, Key key, u32 bins_log) {
+DEVICE u32 bin_of(const Key* knots, Key key, u32 bins_log) {
     const u32 own_log = bins_log - 6;
     u32 at = 0;
 #pragma unroll
     for (u32 d = KNOTS / 2; d; d /= 2) {
-        if (Key(state.knots[at + d]) <= key) at += d;
+        if (knots[at + d] <= key) at += d;
     }
-    const Key low = Key(state.knots[at]);
+    const Key low = knots[at];
     if (key < low) {
         // at is 0: half of the first share's bins, 64 widths of as many each.
         const Key far = low - key, sized = far | 1;
@@ -154,7 +188,7 @@ DEVICE u32 bin_of(const State& state, Key key, u32 bins_log) {
         const u32 place = least((width << fine) + sub, (1u << (own_log - 1)) - 1);
         return (1u << (own_log - 1)) - 1 - place;
     }
-    const Key range = Key(state.knots[at + 1]) - low;
+    const Key range = knots[at + 1] - low;
     const u32 half = at == 0 ? 1 : 0, log = own_log - half;
     const u32 bits = u32(sizeof(Key) * 8) - leading_zeros(range | 1);
     const u32 shift = bits > log ? bits - log : 0;
@@ -163,11 +197,12 @@ DEVICE u32 bin_of(const State& state, Key key, u32 bins_log) {
 }
 
 KERNEL(memory_filter, Params) {
-    Entry* const kept = reinterpret_cast<Entry*>(shared()) + wave() * KEPT;
     const u32 row = group() / p.parts, part = group() % p.parts;
     const Row r = row_of(p.p, row);
     if (r.bad || r.first >= r.end || p.flags[row]) return;
     State& state = p.states[row];
+    const Key* const knots = take_knots(state);
+    Entry* const kept = reinterpret_cast<Entry*>(shared() + KNOTS_ROOM * sizeof(Key)) + wave() * KEPT;
     const Key first = Key(state.first), last = reach(p.p.map, Key(state.last));
     const bool two = first > 0;
     const Test test = test_of(p.p, last);
@@ -181,10 +216,11 @@ KERNEL(memory_filter, Params) {
         if (lane() == 0) at = atomic_add(&state.count, have);
         at = shuffle(at, 0);
         for (u32 i = lane(); i < have; i += WAVE) {
-            const Entry e = kept[i];
+            // They are bits until now.
+            const Key key = key_of(p.p.map, Bits(entry_key(kept[i])));
             if (at + i < p.room) {
-                list[at + i] = e;
-                atomic_add(&bins[bin_of(state, entry_key(e), p.bins_log)], 1);
+                list[at + i] = entry_of(key, entry_index(kept[i]));
+                atomic_add(&bins[bin_of(knots, key, p.bins_log)], 1);
             }
         }
         have = 0;
@@ -202,43 +238,45 @@ KERNEL(memory_filter, Params) {
 #pragma unroll
             for (u32 u = 0; u < FLIGHT; u++) x[u] = load_part(r, least(base + u * THREADS + thread(), stop - 1), from, to);
         }
-        bool hit = !whole;
+        Hits<FLIGHT> hits = two ? hits_where<FLIGHT>([&](u32 u, u32 j) {
+            const Key raw = raw_key(p.p.map, element(x[u], j));
+            return raw <= last && raw >= first;
+        }) : hits_of(p.p, x, test);
         if (two) {
 #pragma unroll
             for (u32 u = 0; u < FLIGHT; u++) {
+                const u32 v = base + u * THREADS + thread();
+                const u32 in = whole ? (1u << EACH) - 1 : v < stop ? inside(r, v, from, to) : 0;
 #pragma unroll
-                for (u32 j = 0; j < EACH; j++) {
-                    const Key raw = raw_key(p.p.map, element(x[u], j));
-                    hit |= raw <= last && raw >= first;
-                    if (whole) before += raw < first;
-                }
+                for (u32 j = 0; j < EACH; j++) before += (in >> j & 1) && raw_key(p.p.map, element(x[u], j)) < first;
             }
-        } else {
-            hit |= may_hit(p.p, x, test);
         }
-        if (!any(hit)) continue;
+        if (!whole) {
 #pragma unroll
-        for (u32 u = 0; u < FLIGHT; u++) {
-            const u32 v = base + u * THREADS + thread();
-            u32 in = (1u << EACH) - 1, hits = 0;
-            if (!whole) in = v < stop ? inside(r, v, from, to) : 0;
-#pragma unroll
-            for (u32 j = 0; j < EACH; j++) {
-                const Key raw = raw_key(p.p.map, element(x[u], j));
-                hits |= (raw <= last && raw >= first ? 1u : 0u) << j;
-                if (two && !whole) before += (in >> j & 1) && raw < first;
+            for (u32 u = 0; u < FLIGHT; u++) {
+                const u32 v = base + u * THREADS + thread();
+                const u32 in = v < stop ? inside(r, v, from, to) : 0;
+                hits = hits_within(hits, u, in);
             }
-            hits &= in;
-            if (!any(hits != 0)) continue;
-            if (have + OF_VECTOR > KEPT) flush();
-            const u32 own = count_bits(hits), through = wave_scan(own);
+        }
+        if (!any(has_hits(hits))) continue;
+#pragma unroll
+        for (u32 u = 0; u < FLIGHT; u += PIECE) {
+            u32 own = 0;
+#pragma unroll
+            for (u32 q = u; q < u + PIECE && q < FLIGHT; q++) own += count_bits(hits_of_vector(hits, q));
+            if (!any(own != 0)) continue;
+            if (have + OF_PIECE > KEPT) flush();
+            const u32 through = wave_scan(own);
             u32 at = have + through - own;
             have += shuffle(through, WAVE - 1);
-            while (hits) {
-                const u32 j = first_bit(hits);
-                hits &= hits - 1;
-                const u32 column = column_of(r, v, j);
-                kept[at++] = entry_of(key_of(p.p.map, r.x[column]), column);
+#pragma unroll
+            for (u32 q = u; q < u + PIECE && q < FLIGHT; q++) {
+                const u32 column = column_of(r, base + q * THREADS + thread(), 0);
+#pragma unroll
+                for (u32 j = 0; j < EACH; j++) {
+                    if (is_hit(hits, q, j)) kept[at++] = entry_of(Key(element(x[q], j)), column + j);
+                }
             }
         }
     }
@@ -261,7 +299,12 @@ KERNEL(memory_scan, Params) {
     u32* const starts = p.starts + (u64(row) << p.bins_log);
     const u32 from = block * SCANNED;
     u32 earlier = 0, all;
-    for (u32 i = thread(); i < from; i += THREADS) earlier += bins[i];
+    // Bins are as many as a power of two: vectors of them.
+#pragma unroll 4
+    for (u32 i = thread(); i < from / 4; i += THREADS) {
+        const Vector four = reinterpret_cast<const Vector*>(bins)[i];
+        earlier += four.x + four.y + four.z + four.w;
+    }
     scan(earlier, earlier, s);
     u32 own[4], sum = 0;
     bool crowded = false;
@@ -292,12 +335,24 @@ KERNEL(memory_scatter, Params) {
     for (u32 i = block * THREADS + thread(); i < (1u << p.bins_log); i += blocks * THREADS) bins[i] = 0;
     if (r.bad || r.first >= r.end || p.flags[row]) return;
     const State& state = p.states[row];
+    const Key* const knots = take_knots(state);
     u32* const starts = p.starts + (u64(row) << p.bins_log);
     const Entry* const list = p.list + u64(row) * p.room;
     Entry* const binned = p.binned + u64(row) * p.room;
-    for (u32 i = block * THREADS + thread(); i < state.count; i += blocks * THREADS) {
-        const Entry e = list[i];
-        binned[atomic_add(&starts[bin_of(state, entry_key(e), p.bins_log)], 1)] = e;
+    const u32 count = state.count, step = blocks * THREADS;
+    for (u32 from = block * THREADS + thread(); from < count; from += step * MOVED) {
+        Entry e[MOVED];
+        u32 at[MOVED];
+#pragma unroll
+        for (u32 q = 0; q < MOVED; q++) e[q] = from + q * step < count ? list[from + q * step] : 0;
+#pragma unroll
+        for (u32 q = 0; q < MOVED; q++) {
+            if (from + q * step < count) at[q] = atomic_add(&starts[bin_of(knots, entry_key(e[q]), p.bins_log)], 1);
+        }
+#pragma unroll
+        for (u32 q = 0; q < MOVED; q++) {
+            if (from + q * step < count) binned[at[q]] = e[q];
+        }
     }
 }
 
@@ -307,16 +362,17 @@ KERNEL(memory_rank, Params) {
     const Row r = row_of(p.p, row);
     if (r.bad || r.first >= r.end || p.flags[row]) return;
     const State& state = p.states[row];
+    const Key* const knots = take_knots(state);
     // Now each is where the next begins.
     const u32* const starts = p.starts + (u64(row) << p.bins_log);
     const Entry* const binned = p.binned + u64(row) * p.room;
     for (u32 i = block * THREADS + thread(); i < state.count; i += blocks * THREADS) {
         const Entry e = binned[i];
-        const u32 bin = bin_of(state, entry_key(e), p.bins_log);
+        const u32 bin = bin_of(knots, entry_key(e), p.bins_log);
         const u32 start = bin ? starts[bin - 1] : 0, stop = starts[bin];
         if (state.before + stop <= r.first || state.before + start >= r.end) continue;
         u32 rank = state.before + start;
         for (u32 j = start; j < stop; j++) rank += binned[j] < e;
-        if (rank >= r.first && rank < r.end) write_entry(p.p, r, row, rank - r.first, e);
+        if (rank >= r.first && rank < r.end) write_key(p.p, r, row, rank - r.first, entry_key(e), entry_index(e));
     }
 }

@@ -15,6 +15,6 @@ KERNEL(order_block, Params) {
     if (r.bad || r.first >= r.end || (p.only && !p.only[group()])) return;
     const u32 count = r.end - r.first;
     const Entry* const list = p.lists + u64(group()) * p.p.k;
-    for (u32 i = thread(); i < count; i += THREADS) b.list[i] = list[i];
+    for (u32 i = thread(); i < count; i += THREADS) put(b, i, list[i]);
     finish(p.p, r, group(), b, count, r.first);
 }

@@ -1,142 +1,280 @@
-// Ordering a list of distinct candidates in shared memory: by counting, if they are few, else by bins of equal
-// width between the least and the greatest, of which crowded ones are binned again on their own. Ranges shrink
-// by BINS each time, so that equal keys, which differ in their index alone, end too.
+// Ordering a list of distinct candidates in shared memory, by key and then by column: by counting, if they are few,
+// else by bins of equal width between the least and the greatest key, of which crowded ones are binned again on their
+// own, those that are the same by their columns. Ranges shrink by BINS each time, so that this ends.
 #pragma once
 #include "block.cuh"
 
 // Candidates for which comparing all with all takes less time than bins do.
 #define FEW 256
+// Keys that are compared with one at a time, as one vector; threads that share a candidate's comparisons, at most.
+#define AT_A_TIME (16 / sizeof(Key))
+#define MOST_SHARE 8
 // Candidates of a bin that are compared with one another.
 #define CROWD 128
+// Candidates of a thread from which those that matter are picked out before.
+#define TRIMMED 4
 // Crowded bins that wait: their candidates are not the same, so that they are no more than CAPACITY / CROWD.
 #define WAITING (CAPACITY / CROWD + 2)
 
 // What ordering needs of shared memory.
 struct Bench {
     Small* s;
-    // CAPACITY candidates, and one to make the number even.
-    Entry* list;
+    // CAPACITY candidates: keys, with room for what makes their number even, and columns.
+    Key* keys;
+    u32* columns;
+    // BINS counts, and a word before and after them.
     u32* bins;
     u16 *places, *again;
     uint2* waiting;
 };
 
-DEVICE u32 bench_bytes() {
-    const u32 list = (CAPACITY + 2) * sizeof(Entry), small = (sizeof(Small) + 15) / 16 * 16;
-    return small + list + BINS * 4 + CAPACITY * 4 + WAITING * 8;
-}
 DEVICE Bench bench() {
     Bench b;
     char* at = shared();
-    b.list = reinterpret_cast<Entry*>(at);
-    at += (CAPACITY + 2) * sizeof(Entry);
+    b.keys = reinterpret_cast<Key*>(at);
+    at += (CAPACITY + AT_A_TIME) * sizeof(Key);
+    b.columns = reinterpret_cast<u32*>(at);
+    at += CAPACITY * 4;
     b.s = reinterpret_cast<Small*>(at);
     at += (sizeof(Small) + 15) / 16 * 16;
-    b.bins = reinterpret_cast<u32*>(at);
-    at += BINS * 4;
+    b.bins = reinterpret_cast<u32*>(at) + 4;
+    at += (BINS + 8) * 4;
     b.waiting = reinterpret_cast<uint2*>(at);
     at += WAITING * 8;
     b.places = reinterpret_cast<u16*>(at);
     b.again = b.places + CAPACITY;
     return b;
 }
+DEVICE void put(const Bench& b, u32 at, Key key, u32 column) {
+    b.keys[at] = key;
+    b.columns[at] = column;
+}
+DEVICE void put(const Bench& b, u32 at, Entry e) { put(b, at, entry_key(e), entry_index(e)); }
+DEVICE Entry entry_at(const Bench& b, u32 at) { return entry_of(b.keys[at], b.columns[at]); }
 
-DEVICE u32 bin_shift(Entry range) {
-    const u32 bits = u32(sizeof(Entry) * 8) - leading_zeros(range | 1);
+// How many bits a number has.
+template <typename T> DEVICE u32 bits_in(T x) { return x ? u32(sizeof(T) * 8) - leading_zeros(x) : 0; }
+template <typename T> DEVICE u32 bin_shift(T range) {
+    const u32 bits = bits_in(range);
     return bits > BINS_LOG ? bits - BINS_LOG : 0;
+}
+DEVICE void own_bins(const Bench& b, u32 (&counts)[OWN_BINS]) {
+    if constexpr (OWN_BINS % 4 == 0) {
+        const Vector* const from = reinterpret_cast<const Vector*>(b.bins) + thread() * (OWN_BINS / 4);
+#pragma unroll
+        for (u32 j = 0; j < OWN_BINS / 4; j++) {
+            const Vector v = from[j];
+            counts[j * 4] = v.x;
+            counts[j * 4 + 1] = v.y;
+            counts[j * 4 + 2] = v.z;
+            counts[j * 4 + 3] = v.w;
+        }
+    } else {
+#pragma unroll
+        for (u32 j = 0; j < OWN_BINS; j++) counts[j] = b.bins[thread() * OWN_BINS + j];
+    }
+}
+// As pick_bin, by the counts in shared memory.
+DEVICE void pick_own_bin(u32 rank, const Bench& b) {
+    u32 counts[OWN_BINS];
+    own_bins(b, counts);
+    pick_bin(rank, *b.s, counts);
 }
 // Turns the bins' counts into where each begins.
 DEVICE void begin_bins(const Bench& b) {
-    constexpr u32 OWN = BINS / THREADS;
-    u32 counts[OWN], sum = 0, all;
+    u32 counts[OWN_BINS], sum = 0, all;
+    own_bins(b, counts);
 #pragma unroll
-    for (u32 j = 0; j < OWN; j++) {
-        counts[j] = b.bins[thread() * OWN + j];
-        sum += counts[j];
-    }
+    for (u32 j = 0; j < OWN_BINS; j++) sum += counts[j];
     u32 at = scan(sum, all, *b.s);
 #pragma unroll
-    for (u32 j = 0; j < OWN; j++) {
-        b.bins[thread() * OWN + j] = at;
+    for (u32 j = 0; j < OWN_BINS; j++) {
+        b.bins[thread() * OWN_BINS + j] = at;
         at += counts[j];
     }
     barrier();
 }
 DEVICE void clear_bins(const Bench& b) {
-    for (u32 i = thread(); i < BINS; i += THREADS) b.bins[i] = 0;
+    constexpr u32 VECTORS_OF_BINS = BINS / 4;
+    for (u32 i = thread(); i < VECTORS_OF_BINS; i += THREADS) reinterpret_cast<Vector*>(b.bins)[i] = Vector{0, 0, 0, 0};
 }
 
-struct alignas(sizeof(Entry) * 2 > 16 ? 16 : sizeof(Entry) * 2) Pair {
-    Entry a, b;
-};
-
-// Calls write(rank, candidate) for each of the ranks [first, end) of the list's `count` candidates.
-template <typename Write> DEVICE void order(const Bench& b, u32 count, u32 first, u32 end, Write write) {
+// Calls write(rank, key, column) for each of the ranks [first, end) of a list of FEW at most.
+template <typename Write> DEVICE void order_few(const Bench& b, u32 count, u32 first, u32 end, Write write) {
+    struct alignas(16) Keys {
+        Key key[AT_A_TIME];
+    };
+    if (thread() < AT_A_TIME) b.keys[count + thread()] = ~Key(0);
+    for (u32 i = thread(); i < count; i += THREADS) b.bins[i] = 0;
     barrier();
-    if (count <= FEW) {
-        // Two are read at a time; the last may be none.
-        if (thread() == 0) b.list[count] = NO_ENTRY;
-        barrier();
-        for (u32 i = thread(); i < count; i += THREADS) {
-            const Entry own = b.list[i];
-            u32 rank = 0;
+    u32 share = 1;
+    while (share < MOST_SHARE && count * share * 2 <= THREADS) share *= 2;
+    // How many keys are less; and how many have as many: more than one where keys are the same.
+    const u32 part = thread() % share;
+    for (u32 base = 0; base < count; base += THREADS / share) {
+        const u32 i = base + thread() / share;
+        const Key own = i < count ? b.keys[i] : Key(0);
+        u32 less = 0;
 #pragma unroll 4
-            for (u32 j = 0; j < count; j += 2) {
-                const Pair pair = *reinterpret_cast<const Pair*>(b.list + j);
-                rank += (pair.a < own) + (pair.b < own);
-            }
-            if (rank >= first && rank < end) write(rank, own);
+        for (u32 j = part * AT_A_TIME; j < count; j += share * AT_A_TIME) {
+            const Keys other = *reinterpret_cast<const Keys*>(b.keys + j);
+#pragma unroll
+            for (u32 q = 0; q < AT_A_TIME; q++) less += other.key[q] < own;
         }
-        barrier();
+        for (u32 d = 1; d < share; d *= 2) less += shuffle_xor(less, d);
+        if (i < count && part == 0) {
+            b.again[i] = u16(less);
+            atomic_add(&b.bins[less], 1);
+        }
+    }
+    barrier();
+    for (u32 i = thread(); i < count; i += THREADS) {
+        u32 rank = b.again[i];
+        const Key own = b.keys[i];
+        const u32 column = b.columns[i];
+        if (b.bins[rank] > 1) {
+            for (u32 j = 0; j < count; j++) rank += b.keys[j] == own && b.columns[j] < column;
+        }
+        if (rank >= first && rank < end) write(rank, own, column);
+    }
+    barrier();
+}
+
+// Leaves of the list what reaches a key that `end` candidates reach, and gives how many are left.
+DEVICE u32 trim(const Bench& b, u32 count, u32 end) {
+    Small& s = *b.s;
+    Key keys[TRIMMED], best = ~Key(0);
+    u32 columns[TRIMMED];
+#pragma unroll
+    for (u32 q = 0; q < TRIMMED; q++) {
+        const u32 i = q * THREADS + thread();
+        keys[q] = i < count ? b.keys[i] : ~Key(0);
+        columns[q] = i < count ? b.columns[i] : 0;
+        best = least(best, keys[q]);
+    }
+    const Key bound = guess(best, end, s).bound;
+    u32 mine = 0;
+#pragma unroll
+    for (u32 q = 0; q < TRIMMED; q++) mine += q * THREADS + thread() < count && keys[q] <= bound;
+    u32 at = reserve(mine, &s.count).at;
+#pragma unroll
+    for (u32 q = 0; q < TRIMMED; q++) {
+        if (q * THREADS + thread() < count && keys[q] <= bound) put(b, at++, keys[q], columns[q]);
+    }
+    barrier();
+    const u32 left = s.count;
+    barrier();
+    return left;
+}
+
+// Calls write(rank, key, column) for each of the ranks [first, end) of the list's `count` candidates, of columns below n.
+// The list's keys are not the same afterwards.
+template <typename Write> DEVICE void order(const Bench& b, u32 count, u32 n, u32 first, u32 end, Write write) {
+    barrier();
+    if (count > FEW && count <= TRIMMED * THREADS && end * 2 <= FEW && end <= THREADS) count = trim(b, count, end);
+    if (count <= FEW) {
+        order_few(b, count, first, end, write);
         return;
     }
-    if (thread() == 0) b.s->count = 0;
+    Small& s = *b.s;
+    if (thread() == 0) s.count = 0;
+    // Words that are in order as candidates are: keys counted from the least, and below them as much of the column as
+    // there is room for. Where that is not all of it, words may be the same.
+    Key least_key = 0;
+    u32 shift_key = 0, shift_column = 0;
     // At first all of the list as it stands, then what waits.
     for (bool whole = true;; whole = false) {
-        const u32 left = b.s->count;
+        const u32 left = whole ? 0 : s.count;
         if (!whole && left == 0) break;
         const uint2 item = whole ? uint2{0, count} : b.waiting[left - 1];
         const u32 from = item.x, many = item.y;
         u16* const places = b.places + from;
+        u16* const again = b.again + from;
         const auto place_of = [&](u32 i) { return whole ? u16(i) : places[i]; };
-        Entry low = NO_ENTRY, high = 0;
-        for (u32 i = thread(); i < many; i += THREADS) {
-            const Entry e = b.list[place_of(i)];
-            low = least(low, e);
-            high = most(high, e);
-        }
-        extremes(low, high, *b.s);
         clear_bins(b);
-        if (thread() == 0 && !whole) b.s->count = left - 1;
-        barrier();
-        const u32 shift = bin_shift(high - low);
+        Key low = ~Key(0), high = 0;
         for (u32 i = thread(); i < many; i += THREADS) {
-            atomic_add(&b.bins[u32((b.list[place_of(i)] - low) >> shift)], 1);
+            const Key key = b.keys[place_of(i)];
+            low = least(low, key);
+            high = most(high, key);
+        }
+        extremes(low, high, s);
+        const bool by_column = !whole && low == high;
+        if (whole) {
+            const u32 all = u32(sizeof(Key) * 8), used = bits_in(Key(high - low)), column_bits = bits_in(n - 1);
+            least_key = low;
+            shift_key = least(least(all - used, column_bits), all - 1);
+            shift_column = column_bits - shift_key;
+            high = (high - low) << shift_key | ((Key(1) << shift_key) - 1);
+            low = 0;
+        }
+        if (by_column) {
+            low = ~Key(0);
+            high = 0;
+            for (u32 i = thread(); i < many; i += THREADS) {
+                const Key column = b.columns[place_of(i)];
+                low = least(low, column);
+                high = most(high, column);
+            }
+            extremes(low, high, s);
+        }
+        if (thread() == 0 && !whole) s.count = left - 1;
+        const u32 shift = bin_shift(high - low);
+        const auto bin_of = [&](u16 place) {
+            return u32(((by_column ? Key(b.columns[place]) : b.keys[place]) - low) >> shift);
+        };
+        // The first time each candidate remembers its place in the bin, later they take places anew.
+        for (u32 i = thread(); i < many; i += THREADS) {
+            if (whole) {
+                const Key word = (b.keys[i] - least_key) << shift_key | b.columns[i] >> shift_column;
+                b.keys[i] = word;
+                places[i] = u16(atomic_add(&b.bins[u32(word >> shift)], 1));
+            } else {
+                atomic_add(&b.bins[bin_of(places[i])], 1);
+            }
         }
         barrier();
         begin_bins(b);
         for (u32 i = thread(); i < many; i += THREADS) {
             const u16 place = place_of(i);
-            const u32 at = atomic_add(&b.bins[u32((b.list[place] - low) >> shift)], 1);
-            b.again[from + at] = place;
+            u32* const bin = &b.bins[bin_of(place)];
+            again[whole ? *bin + places[i] : atomic_add(bin, 1)] = place;
+        }
+        // Where bins begin; those of which places were taken anew begin where the one before has come to.
+        const u32* const begins = whole ? b.bins : b.bins - 1;
+        if (thread() == 0) {
+            b.bins[BINS] = many;
+            b.bins[-1] = 0;
         }
         barrier();
         for (u32 i = thread(); i < many; i += THREADS) {
-            const u16 place = b.again[from + i];
-            const Entry own = b.list[place];
-            const u32 bin = u32((own - low) >> shift);
-            const u32 start = bin ? b.bins[bin - 1] : 0, stop = b.bins[bin];
+            const u16 place = again[i];
+            const Key own = b.keys[place];
+            const u32 column = b.columns[place];
+            const u32 bin = bin_of(place), start = begins[bin], stop = begins[bin + 1];
             if (stop - start > CROWD) {
                 places[i] = place;
                 if (i == start && from + start < end && from + stop > first) {
-                    b.waiting[atomic_add(&b.s->count, 1)] = uint2{from + start, stop - start};
+                    b.waiting[atomic_add(&s.count, 1)] = uint2{from + start, stop - start};
                 }
                 continue;
             }
             u32 rank = from + start;
             if (rank >= end || from + stop <= first) continue;
-            for (u32 j = start; j < stop; j++) rank += b.list[b.again[from + j]] < own;
-            if (rank >= first && rank < end) write(rank, own);
+            if (by_column) {
+                for (u32 j = start; j < stop; j++) rank += b.columns[again[j]] < column;
+            } else {
+                u32 same = 0;
+                for (u32 j = start; j < stop; j++) {
+                    const Key other = b.keys[again[j]];
+                    rank += other < own;
+                    same += other == own;
+                }
+                if (same > 1) {
+                    for (u32 j = start; j < stop; j++) rank += b.keys[again[j]] == own && b.columns[again[j]] < column;
+                }
+            }
+            if (rank >= first && rank < end) write(rank, (own >> shift_key) + least_key, column);
         }
         barrier();
     }
@@ -148,32 +286,19 @@ DEVICE void finish(const Problem& p, const Row& r, u32 row, const Bench& b, u32 
     const u32 first = r.first - skipped, end = r.end - skipped;
     barrier();
     if (p.sorted) {
-        order(b, count, first, end, [&](u32 rank, Entry e) {
-            write_entry(p, r, row, rank - first, e);
+        order(b, count, r.n, first, end, [&](u32 rank, Key key, u32 column) {
+            write_key(p, r, row, rank - first, key, column);
         });
         return;
     }
-    Small& s = *b.s;
     if (first > 0 || end < count) {
-        order(b, count, first, end, [&](u32 rank, Entry e) {
-            if (rank == first) s.lowest = e;
-            if (rank == end - 1) s.highest = e;
-        });
-        const Entry low = s.lowest, high = s.highest;
-        // Closed up in place: what a step writes it has read, or earlier steps have.
-        u32 kept = 0;
-        for (u32 from = 0; from < count; from += THREADS) {
-            const u32 i = from + thread();
-            const Entry e = i < count ? b.list[i] : NO_ENTRY;
-            const bool take = i < count && e >= low && e <= high;
-            u32 all;
-            const u32 at = scan(take, all, s);
-            if (take) b.list[kept + at] = e;
-            kept += all;
-            barrier();
-        }
-        count = kept;
+        // What is wanted goes to the results and comes back from there.
+        u32* const indices = p.indices + u64(row) * p.k;
+        order(b, count, r.n, first, end, [&](u32 rank, Key, u32 column) { indices[rank - first] = column; });
+        count = end - first;
+        for (u32 i = thread(); i < count; i += THREADS) b.columns[i] = indices[i];
+        barrier();
     }
-    for (u32 i = thread(); i < count; i += THREADS) b.list[i] = Entry(entry_index(b.list[i]));
-    order(b, count, 0, count, [&](u32 rank, Entry e) { write_slot(p, r, row, rank, u32(e)); });
+    for (u32 i = thread(); i < count; i += THREADS) b.keys[i] = Key(b.columns[i]);
+    order(b, count, r.n, 0, count, [&](u32 rank, Key, u32 column) { write_slot(p, r, row, rank, column); });
 }

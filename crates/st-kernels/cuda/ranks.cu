@@ -4,11 +4,13 @@
 // The digit of a rank (from 0) by the counts of a row's bins, which are cleared: s.picked, and the ranks before it,
 // s.above.
 DEVICE void pick(u32* bins, u32 rank, Small& s) {
-    pick_bin(rank + 1, s, [&](u32 bin) {
-        const u32 count = load_fresh(bins + bin);
-        bins[bin] = 0;
-        return count;
-    });
+    u32 counts[OWN_BINS];
+#pragma unroll
+    for (u32 j = 0; j < OWN_BINS; j++) {
+        counts[j] = load_fresh(bins + thread() * OWN_BINS + j);
+        bins[thread() * OWN_BINS + j] = 0;
+    }
+    pick_bin(rank + 1, s, counts);
 }
 
 KERNEL(rank_digit, Params) {

@@ -94,7 +94,7 @@ KERNEL(sort_scatter, Params) {
         if (live) {
             const u32 slot = waves[wave() * DIGIT_BINS + digit] + rank;
             if (p.last) {
-                write_entry(p.p, r, row, slot, e);
+                write_key(p.p, r, row, slot, entry_key(e), entry_index(e));
             } else {
                 out[slot] = e;
             }

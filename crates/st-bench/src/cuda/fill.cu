@@ -31,14 +31,6 @@ DEVICE float normal(u64 element, u32 copy) {
     const float radius = sqrtf(fmaxf(-2.0f * logf(unit(element, 0, copy)), 0.0f));
     return radius * cosf(6.2831853f * unit(element, 1, copy));
 }
-DEVICE u32 as_bits(float x) {
-    union {
-        u32 bits;
-        float x;
-    } both;
-    both.x = x;
-    return both.bits;
-}
 DEVICE float value(u64 element, u32 cols, u32 copy) {
     const u32 column = u32(element % cols);
     switch (PATTERN) {

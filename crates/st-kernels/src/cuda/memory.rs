@@ -5,15 +5,16 @@ use st_rank::{Choice, DType, MergeKind, Problem};
 use super::{bench_bytes, capacity, entry_bytes, vector_elements, wanted};
 use crate::gpu::sample::tail_rank;
 
-/// Threads of the block that takes a row's sample, and vectors of each.
+/// Threads of the block that takes a row's sample, and elements of each, in no more vectors than registers hold.
 pub const MEMORY_THREADS: u32 = 1024;
-const SAMPLE: u32 = 8;
+const SAMPLED: u32 = 32;
+const MOST_VECTORS: u32 = 8;
 /// Bytes of a row's state.
 pub const MEMORY_STATE_BYTES: u64 = 544;
 /// Launches, before those of the other way.
 pub(super) const LAUNCHES: u32 = 5;
-/// Candidates that a wave keeps before it writes them.
-const KEPT: u64 = 384;
+/// Keys for which those kernels have room before all else.
+const KNOTS: u64 = 72;
 /// Candidates of a bin, as many as are expected.
 const OF_BIN: f64 = 4.0;
 /// Bins, by their logarithm: few enough to be counted in the second-level cache.
@@ -43,10 +44,17 @@ pub const fn is_memory(choice: &Choice) -> bool {
     matches!(choice.mk, MergeKind::Filter) && choice.use_2ce
 }
 
+/// Vectors of the sample, of each thread.
+#[must_use]
+pub fn memory_sample(dtype: DType) -> u32 {
+    (SAMPLED / vector_elements(dtype)).min(MOST_VECTORS)
+}
+
 /// What the lists of a problem are like; none if its rows are too short for a sample.
 #[must_use]
 pub fn memory(problem: &Problem) -> Option<Memory> {
-    let sampled = f64::from(SAMPLE * vector_elements(problem.dtype) * MEMORY_THREADS);
+    let sampled =
+        f64::from(memory_sample(problem.dtype) * vector_elements(problem.dtype) * MEMORY_THREADS);
     let n = problem.cols as f64;
     if n < 4.0 * sampled {
         return None;
@@ -77,8 +85,17 @@ pub(super) const fn shared_bytes(choice: &Choice, dtype: DType) -> u64 {
     if sample > kept { sample } else { kept }
 }
 
+/// Shared memory of the kernels that read knots.
+#[must_use]
+pub const fn knots_bytes(dtype: DType) -> u64 {
+    KNOTS * entry_bytes(dtype) / 2
+}
+
 /// Shared memory of the kernel that fills the lists.
 #[must_use]
 pub const fn filter_bytes(choice: &Choice, dtype: DType) -> u64 {
-    choice.wg as u64 / 32 * KEPT * entry_bytes(dtype)
+    // What each wave keeps: two pieces of one vector of each lane, of two vectors where they have few elements.
+    let each = vector_elements(dtype) as u64;
+    let kept = 2 * 32 * each * if each <= 4 { 2 } else { 1 };
+    knots_bytes(dtype) + choice.wg as u64 / 32 * kept * entry_bytes(dtype)
 }

@@ -15,12 +15,17 @@
 //! `kl` is the candidates of a lane: 8 x `kl` of a row. There are no kernels of networks alone (`mk` 0).
 
 mod check;
+mod guess;
 mod memory;
 
 use st_rank::{Choice, DType, DeviceCaps, Field, Fields, MergeDetail, MergeKind, Problem};
 
 pub use check::{check, check_compact};
-pub use memory::{MEMORY_STATE_BYTES, MEMORY_THREADS, Memory, filter_bytes, is_memory, memory};
+pub use guess::Guess;
+pub use memory::{
+    MEMORY_STATE_BYTES, MEMORY_THREADS, Memory, filter_bytes, is_memory, knots_bytes, memory,
+    memory_sample,
+};
 
 use crate::gpu::sample::tail_rank;
 // What parts, vectors and aligned rows are does not depend on the kernels.
@@ -35,6 +40,7 @@ pub const SOURCES: &[(&str, &str)] = &[
     ("element.cuh", include_str!("../../cuda/element.cuh")),
     ("exact.cuh", include_str!("../../cuda/exact.cuh")),
     ("group.cu", include_str!("../../cuda/group.cu")),
+    ("group.cuh", include_str!("../../cuda/group.cuh")),
     ("memory.cu", include_str!("../../cuda/memory.cu")),
     ("order.cu", include_str!("../../cuda/order.cu")),
     ("order.cuh", include_str!("../../cuda/order.cuh")),
@@ -65,6 +71,8 @@ const MIN_BLOCK: u32 = 64;
 /// network in registers.
 const RESIDENT: u32 = 1024;
 const NETWORK_RESIDENT: u32 = 640;
+/// The same for blocks that load ahead: 128 registers.
+const AHEAD_RESIDENT: u32 = 512;
 /// Lanes that share a short row.
 pub const GROUP: u32 = 8;
 /// Columns that they hold.
@@ -94,8 +102,8 @@ pub enum Lists {
 pub struct Group {
     /// Vectors of a lane.
     pub vectors: u32,
-    /// Minima that a lane finds the threshold's first guess by.
-    pub minima: u32,
+    /// How the threshold is guessed at first.
+    pub guess: Guess,
     /// Whether candidates are ordered by a network.
     pub network: bool,
     /// Whether every row is whole vectors, and every lane has as many.
@@ -119,6 +127,8 @@ pub struct Unit {
     pub flight: u32,
     /// Vectors of a thread in the sample.
     pub sample: u32,
+    /// Whether blocks have a multiprocessor each, and so registers for loading ahead.
+    pub ahead: bool,
     /// For `group.cu`.
     pub group: Option<Group>,
 }
@@ -133,6 +143,7 @@ impl Unit {
             lists: Lists::Whole,
             flight: 1,
             sample: 1,
+            ahead: false,
             group: None,
         }
     }
@@ -156,15 +167,9 @@ impl Unit {
         let aligned = is_aligned(problem) && !problem.lengths.is_ragged();
         let vectors = group_vectors(problem, aligned);
         let full = GROUP * vectors * vector_elements(problem.dtype) == problem.cols as u32;
-        let wanted = wanted(problem);
-        let minima = if wanted <= 8 {
-            1
-        } else if wanted <= 16 {
-            2
-        } else {
-            4
-        };
-        let group = Group { vectors, minima, network, full: aligned && full };
+        let own = vectors * vector_elements(problem.dtype);
+        let guess = guess::guess(problem.cols, own, wanted(problem), GROUP * choice.kl);
+        let group = Group { vectors, guess, network, full: aligned && full };
         let own = Self::new("group.cu", problem.dtype, choice.wg);
         Self { capacity: GROUP * choice.kl, group: Some(group), ..own }
     }
@@ -173,7 +178,11 @@ impl Unit {
     #[must_use]
     pub fn defines(&self) -> Vec<String> {
         let network = self.group.is_some_and(|group| group.network);
-        let resident = if network { NETWORK_RESIDENT } else { RESIDENT };
+        let resident = match self.ahead {
+            true => AHEAD_RESIDENT,
+            false if network => NETWORK_RESIDENT,
+            false => RESIDENT,
+        };
         let groups = (resident / self.threads.max(1)).max(1);
         let mut own = vec![
             ("WIDTH", self.width),
@@ -182,9 +191,11 @@ impl Unit {
             ("CAPACITY", self.capacity),
         ];
         match self.group {
-            Some(Group { vectors, minima, network, full }) => own.extend([
+            Some(Group { vectors, guess, network, full }) => own.extend([
                 ("VECTORS", vectors),
-                ("MINIMA", minima),
+                ("MINIMA", guess.minima),
+                ("NTH", guess.nth),
+                ("TREE", guess.tree),
                 ("NETWORK", network.into()),
                 ("FULL", full.into()),
             ]),
@@ -192,6 +203,7 @@ impl Unit {
                 ("MODE", self.lists as u32),
                 ("FLIGHT", self.flight),
                 ("SAMPLE", self.sample),
+                ("AHEAD", self.ahead.into()),
             ]),
         }
         own.iter().map(|(name, value)| format!("{name}={value}")).collect()
@@ -239,9 +251,11 @@ pub const fn small_bytes(threads: u32) -> u64 {
 /// Shared memory of a block that orders a list: that of `order.cuh`'s `Bench`.
 #[must_use]
 pub const fn bench_bytes(capacity: u32, threads: u32, dtype: DType) -> u64 {
-    let list = (capacity as u64 + 2) * entry_bytes(dtype);
+    // Keys and a vector of them, columns, two places of 16 bits; counts and a vector before and after them.
+    let keys = capacity as u64 * (entry_bytes(dtype) / 2) + 16;
     let waiting = (capacity / CROWD + 2) as u64 * 8;
-    small_bytes(threads) + list + BINS as u64 * 4 + waiting + capacity as u64 * 4
+    let bins = BINS as u64 * 4 + 32;
+    small_bytes(threads) + keys + capacity as u64 * 8 + bins + waiting
 }
 
 /// Vectors that each thread has in flight.

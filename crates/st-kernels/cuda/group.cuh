@@ -1,0 +1,280 @@
+// Rows that eight lanes hold together: reading them, a threshold, and the exact way by a whole wave. See group.cu.
+#pragma once
+#include "block.cuh"
+
+// Lanes of a row, vectors of a lane, parts of what it holds. The guess is the NTH least of the parts' first keys in each
+// lane, of which two lanes take the lesser (0), the greater (1) or the mean (2), then pairs of lanes, then both fours:
+// the digits of TREE to the base 3, the first one first. st_kernels::cuda::guess chooses them.
+#define LANES 8
+#ifndef VECTORS
+#define VECTORS 1
+#endif
+#ifndef MINIMA
+#define MINIMA 1
+#endif
+#ifndef NTH
+#define NTH 0
+#endif
+#ifndef TREE
+#define TREE 4
+#endif
+#ifndef NETWORK
+#define NETWORK 0
+#endif
+#define LIST CAPACITY
+#define OWN (VECTORS * EACH)
+#define AT_ONCE (WAVE / LANES)
+// Words between the slots of a row that is parked, and between rows that are counted.
+#define PARKED 33
+#define COUNTED (LIST + 4)
+#define NONE 0xffffffffu
+// Elements that a wave's lane has of a row that is done exactly: up to 256 and what a vector may begin early.
+#define EXACT (256 / WAVE)
+// Whether a lane's hits are bits of a word, by which few of them are fetched again.
+#define MASKED (!NETWORK && OWN <= 32)
+// Steps of the search for a threshold.
+#define STEPS 12
+// Steps that trust in how counts grow; those after halve.
+#define TRUSTING 4
+
+DEVICE u32 group_least(u32 x) {
+    x = least(x, shuffle_xor(x, 1));
+    x = least(x, shuffle_xor(x, 2));
+    return least(x, shuffle_xor(x, 4));
+}
+DEVICE u32 group_sum(u32 x) {
+    x += shuffle_xor(x, 1);
+    x += shuffle_xor(x, 2);
+    return x + shuffle_xor(x, 4);
+}
+// Of the lanes of the group before this one.
+DEVICE u32 group_before(u32 x) {
+    const u32 own = lane() % LANES;
+    u32 sum = x;
+#pragma unroll
+    for (u32 d = 1; d < LANES; d *= 2) {
+        const u32 other = shuffle_up(sum, d);
+        if (own >= d) sum += other;
+    }
+    return sum - x;
+}
+// About 16 log2(x).
+DEVICE u32 log16(u32 x) {
+    x = most(x, 1u);
+    const u32 whole = 31 - leading_zeros(x);
+    return 16 * whole + ((x << 4 >> whole) & 15);
+}
+
+// A row, by all lanes of a wave: the key of the last rank bit by bit, its first ties by column, and each counted.
+RARE void exact_row(const Problem& p, const Row r, u32 row, u64* room) {
+    u32 keys[EXACT];
+    bool live[EXACT];
+    u32 first = NONE, varies = 0;
+#pragma unroll
+    for (u32 j = 0; j < EXACT; j++) {
+        const u32 column = j * WAVE + lane();
+        live[j] = column < r.n;
+        keys[j] = live[j] ? u32(key_of(p.map, r.x[column])) : NONE;
+        if (live[j]) first = least(first, keys[j]);
+    }
+    first = wave_least(first);
+#pragma unroll
+    for (u32 j = 0; j < EXACT; j++) {
+        if (live[j]) varies |= keys[j] ^ first;
+    }
+#pragma unroll
+    for (u32 d = WAVE / 2; d; d /= 2) varies |= shuffle_xor(varies, d);
+    // The greatest key that fewer than r.end keys are below: bits that all keys share stay as they are.
+    u32 last = first & ~varies;
+    for (u32 rest = varies; rest;) {
+        const u32 bit = 0x80000000u >> leading_zeros(rest);
+        rest ^= bit;
+        const u32 tried = last | bit;
+        u32 below = 0;
+#pragma unroll
+        for (u32 j = 0; j < EXACT; j++) below += count_bits(ballot(live[j] && keys[j] < tried));
+        if (below < r.end) last = tried;
+    }
+    u32 before_ties = 0;
+#pragma unroll
+    for (u32 j = 0; j < EXACT; j++) before_ties += count_bits(ballot(live[j] && keys[j] < last));
+    u32 have = 0, ties = 0;
+    wave_barrier();
+#pragma unroll
+    for (u32 j = 0; j < EXACT; j++) {
+        const LaneMask equal = ballot(live[j] && keys[j] == last);
+        const bool tie = live[j] && keys[j] == last && before_ties + ties + count_bits(equal & before()) < r.end;
+        ties += count_bits(equal);
+        const bool take = (live[j] && keys[j] < last) || tie;
+        const LaneMask all = ballot(take);
+        if (take) room[have + count_bits(all & before())] = u64(keys[j]) << 32 | (j * WAVE + lane());
+        have += count_bits(all);
+    }
+    wave_barrier();
+    // They came in the order of columns: by index, the ranks wanted need only be counted.
+    for (u32 base = 0; base < have; base += WAVE) {
+        const u32 i = base + lane();
+        const u64 own = i < have ? room[i] : 0;
+        u32 rank = 0;
+        for (u32 j = 0; j < have; j++) rank += room[j] < own;
+        bool wanted = i < have && rank >= r.first;
+        u32 slot = rank - r.first;
+        if (!p.sorted) {
+            // All before r.first are left out: of those wanted, how many come earlier.
+            slot = 0;
+            for (u32 j = 0; j < i && j < have; j++) {
+                u32 other = 0;
+                if (r.first > 0) {
+                    for (u32 q = 0; q < have; q++) other += room[q] < room[j];
+                }
+                slot += other >= r.first;
+            }
+        }
+        if (wanted) write_slot(p, r, row, slot, u32(own));
+    }
+    wave_barrier();
+}
+
+// What a short row lacks, by the lanes of its group.
+DEVICE void write_rest_of(const Problem& p, const Row& r, u32 row) {
+    if (r.bad && p.status && lane() % LANES == 0) *p.status = 1;
+    const u32 have = r.bad ? 0 : r.end - r.first;
+    for (u32 slot = have + lane() % LANES; slot < p.k; slot += LANES) {
+        const u64 at = u64(row) * p.k + slot;
+        p.values[at] = Bits(0);
+        p.indices[at] = ~0u;
+    }
+}
+
+// Reads a row: raw keys, and NONE for what is not there.
+DEVICE void read_row(const Problem& p, const Row& r, u32* keys) {
+    const u32 own = lane() % LANES;
+#pragma unroll
+    for (u32 j = 0; j < VECTORS; j++) {
+        const u32 v = j * LANES + own;
+        const u32 in = inside(r, v, 0, r.n);
+        const Vector x = load_part(r, v, 0, r.n);
+#pragma unroll
+        for (u32 i = 0; i < EACH; i++) {
+            keys[j * EACH + i] = in >> i & 1 ? u32(raw_key(p.map, element(x, i))) : NONE;
+        }
+    }
+}
+// The same of rows of which every vector is whole and every lane has as many.
+DEVICE void take_row(const Problem& p, const Vector* x, u32* keys) {
+#pragma unroll
+    for (u32 j = 0; j < VECTORS; j++) {
+#pragma unroll
+        for (u32 i = 0; i < EACH; i++) keys[j * EACH + i] = u32(raw_key(p.map, element(x[j], i)));
+    }
+}
+
+// The lesser, the greater, or the mean of a key and another lane's.
+template <u32 HOW> DEVICE u32 meet_at(u32 x, u32 lanes) {
+    const u32 other = shuffle_xor(x, lanes);
+    if constexpr (HOW == 0) return least(x, other);
+    if constexpr (HOW == 1) return most(x, other);
+    return (x & other) + ((x ^ other) >> 1);
+}
+DEVICE void exchange(u32& a, u32& b) {
+    const u32 x = least(a, b), y = most(a, b);
+    a = x;
+    b = y;
+}
+
+// What is known of a row.
+struct Found {
+    // Enough elements reach the threshold, and at most LIST.
+    bool good;
+    // The row's first key; how many elements reach the threshold, of this lane and of all, or this lane's as bits.
+    u32 threshold, first, reached, all, mask;
+};
+// A threshold for the group's row of `n` elements that `needed` elements reach.
+DEVICE Found find(const Map& m, const u32* keys, u32 n, u32 needed) {
+    Found f;
+    u32 minima[MINIMA];
+#pragma unroll
+    for (u32 g = 0; g < MINIMA; g++) {
+        minima[g] = keys[g * (OWN / MINIMA)];
+#pragma unroll
+        for (u32 j = 1; j < OWN / MINIMA; j++) minima[g] = least(minima[g], keys[g * (OWN / MINIMA) + j]);
+    }
+    if constexpr (MINIMA == 2) exchange(minima[0], minima[1]);
+    if constexpr (MINIMA == 4) {
+        exchange(minima[0], minima[1]);
+        exchange(minima[2], minima[3]);
+        exchange(minima[0], minima[2]);
+        exchange(minima[1], minima[3]);
+        exchange(minima[1], minima[2]);
+    }
+    f.first = group_least(minima[0]);
+    u32 at = minima[NTH];
+    at = meet_at<TREE % 3>(at, 1);
+    at = meet_at<TREE / 3 % 3>(at, 2);
+    at = meet_at<TREE / 9>(at, 4);
+    // Keys on both sides of zero lie too far apart for a mean.
+    const u32 zero = u32(m.zero_first);
+    if (m.zero_twin != m.zero_first && f.first < zero && at > zero) at = zero - 1;
+    // Rows that fit the list go there as they are.
+    if (n <= LIST) at = NONE - 1;
+    u32 upper = NONE, lower = f.first, many = n, few = 1;
+    f.good = false;
+#pragma unroll 1
+    for (u32 step = 0; step < STEPS; step++) {
+        u32 own = 0, mask = 0;
+#if MASKED
+#pragma unroll
+        for (u32 j = 0; j < OWN; j++) {
+            if (keys[j] <= at) mask |= 1u << j;
+        }
+        own = count_bits(mask);
+#else
+#pragma unroll
+        for (u32 j = 0; j < OWN; j++) own += keys[j] <= at;
+#endif
+        const u32 count = group_sum(own);
+        if (!f.good) {
+            f.good = count >= needed && count <= LIST && at != NONE;
+            f.threshold = at;
+            f.reached = own;
+            f.all = count;
+            f.mask = mask;
+        }
+        if (!any(!f.good)) break;
+        if (!f.good) {
+            // Counts grow about by their logarithm: from the first key, which one element reaches, or from lower to
+            // upper where both are known.
+            if (count > LIST) {
+                upper = at;
+                many = count;
+            } else {
+                lower = at;
+                few = count;
+            }
+            const bool halve = step >= TRUSTING && upper != NONE;
+            const u32 aim = log16((needed + LIST) / 2), below = log16(few);
+            if (upper == NONE) {
+                const float far = float(at - f.first) * (float(aim) / float(most(log16(count), 4u)));
+                at = far < float(NONE - f.first) * 0.99f ? f.first + u32(far) : NONE - 1;
+            } else {
+                const float share = float(aim - least(aim, below)) / float(most(log16(many) - below, 1u));
+                at = lower + u32(float(upper - lower) * (halve ? 0.5f : most(least(share, 0.9f), 0.1f)));
+            }
+            at = most(least(at, upper - 1), lower + 1);
+        }
+    }
+    return f;
+}
+
+// Bits that the keys from `first` to the threshold have too many for a word.
+DEVICE u32 excess(u32 first, u32 threshold) {
+    const u32 bits = 32 - leading_zeros((threshold - first + 1) | 1);
+    return bits > 24 ? bits - 24 : 0;
+}
+// Whether raw keys tell the order of a row whose keys from `first` to the threshold are looked at.
+DEVICE bool is_plain(const Map& m, u32 first, u32 threshold) {
+    const bool nan = first - u32(m.nan_first) <= u32(m.nan_span) ||
+                     threshold - u32(m.nan_first) <= u32(m.nan_span);
+    const bool zeros = m.zero_first != m.zero_twin && first <= u32(m.zero_twin) && threshold >= u32(m.zero_first);
+    return !(m.nan_span && nan) && !zeros;
+}

@@ -1,0 +1,130 @@
+//! The first guess of a threshold for short rows (`group.cuh`).
+//!
+//! Eight lanes hold a row in parts and take the least key of each part. The guess is an order statistic of those, made
+//! cheaply: the NTH least of each lane, of which pairs of lanes take the lesser, the greater or the mean, and so on.
+//! For elements in random order, how many reach it does not depend on how they are distributed, but for the means. So
+//! the one can be chosen beforehand by which rows most often have enough candidates and not too many.
+
+use super::GROUP;
+
+/// How two lanes' keys become one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Meet {
+    Lesser,
+    Greater,
+    Mean,
+}
+
+const MEETS: [Meet; 3] = [Meet::Lesser, Meet::Greater, Meet::Mean];
+
+/// How a row's first guess is made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Guess {
+    /// Parts of a lane: 1, 2 or 4.
+    pub minima: u32,
+    /// Which of a lane's least keys, from 0.
+    pub nth: u32,
+    /// How lanes meet: digits to the base 3, of [`Meet`], the first one first.
+    pub tree: u32,
+}
+
+/// The guess by which rows of `cols` elements most often have from `wanted` to `list` candidates.
+pub(super) fn guess(cols: usize, own: u32, wanted: u64, list: u32) -> Guess {
+    let n = cols.max(1) as f64;
+    let mut best = (f64::NEG_INFINITY, Guess { minima: 1, nth: 0, tree: 0 });
+    for minima in [1, 2, 4].into_iter().filter(|&minima| own.is_multiple_of(minima)) {
+        // A part's least key is among the row's first `count` with this chance.
+        let size = n / f64::from(GROUP * minima);
+        let chance = |count: f64| 1.0 - (1.0 - (count / n).min(1.0)).powf(size);
+        let (low, high) = (chance(wanted as f64 - 0.5), chance(f64::from(list) + 0.5));
+        for nth in 0..minima {
+            let lanes = [high, low].map(|p| of_lane(p, minima, nth));
+            for tree in 0..27 {
+                let meets = [tree % 3, tree / 3 % 3, tree / 9].map(|digit| MEETS[digit as usize]);
+                // Means of means depend on how far apart keys lie.
+                if meets.windows(2).any(|pair| pair == [Meet::Mean; 2]) {
+                    continue;
+                }
+                let [high, low] = lanes.map(|p| of_tree(p, meets));
+                if high - low > best.0 + 1e-6 {
+                    best = (high - low, Guess { minima, nth, tree });
+                }
+            }
+        }
+    }
+    best.1
+}
+
+/// How often a lane's key is among those that a part's least is among with chance `p`.
+fn of_lane(p: f64, minima: u32, nth: u32) -> f64 {
+    let ways = |of: u32| (0..of).fold(1.0, |all, i| all * f64::from(minima - i) / f64::from(i + 1));
+    let exactly = |of: u32| ways(of) * p.powi(of as i32) * (1.0 - p).powi((minima - of) as i32);
+    (nth + 1..=minima).map(exactly).sum()
+}
+
+/// The same of the guess, by how often a lane's key is.
+fn of_tree(lane: f64, meets: [Meet; 3]) -> f64 {
+    meets.into_iter().fold(lane, |f, meet| match meet {
+        Meet::Lesser => 1.0 - (1.0 - f) * (1.0 - f),
+        Meet::Greater => f * f,
+        // As of numbers that lie evenly.
+        Meet::Mean if f < 0.5 => 2.0 * f * f,
+        Meet::Mean => 1.0 - 2.0 * (1.0 - f) * (1.0 - f),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Uniform numbers in [0, 1).
+    fn random(state: &mut u64) -> f64 {
+        *state ^= *state << 13;
+        *state ^= *state >> 7;
+        *state ^= *state << 17;
+        (*state >> 11) as f64 / (1u64 << 53) as f64
+    }
+
+    /// How many of random rows have from `wanted` to `list` candidates by their guess.
+    fn success(cols: usize, wanted: u64, list: u32) -> f64 {
+        let own = cols / GROUP as usize;
+        let guess = guess(cols, own as u32, wanted, list);
+        let (mut state, rows, mut good) = (0x9E37_79B9_7F4A_7C15, 4000, 0);
+        for _ in 0..rows {
+            let row: Vec<f64> = (0..cols).map(|_| random(&mut state)).collect();
+            let mut lanes: Vec<f64> = row
+                .chunks(own)
+                .map(|lane| {
+                    let parts = lane.chunks(own / guess.minima as usize);
+                    let mut least: Vec<f64> =
+                        parts.map(|part| part.iter().copied().fold(1.0, f64::min)).collect();
+                    least.sort_by(f64::total_cmp);
+                    least[guess.nth as usize]
+                })
+                .collect();
+            for digit in [guess.tree % 3, guess.tree / 3 % 3, guess.tree / 9] {
+                lanes = lanes
+                    .chunks(2)
+                    .map(|pair| match MEETS[digit as usize] {
+                        Meet::Lesser => pair[0].min(pair[1]),
+                        Meet::Greater => pair[0].max(pair[1]),
+                        Meet::Mean => f64::midpoint(pair[0], pair[1]),
+                    })
+                    .collect();
+            }
+            let count = row.iter().filter(|&&x| x <= lanes[0]).count() as u64;
+            good += u32::from((wanted..=u64::from(list)).contains(&count));
+        }
+        f64::from(good) / f64::from(rows)
+    }
+
+    #[test]
+    fn most_rows_need_one_guess() {
+        for (cols, wanted, list) in
+            [(256, 32, 64), (256, 16, 32), (256, 8, 16), (128, 4, 8), (64, 4, 8), (256, 1, 8)]
+        {
+            let share = success(cols, wanted, list);
+            assert!(share > 0.6, "{cols} columns, {wanted} to {list}: {share}");
+        }
+    }
+}
