@@ -13,12 +13,15 @@ use st_rank::{DeviceCaps, Result};
 
 use crate::cache::Cache;
 use crate::driver::{Address, Driver, Handle, unavailable};
+use crate::layout::Device;
 use crate::nvrtc::Nvrtc;
 
 // The driver's numbers of what it can be asked of a device.
 const MAX_THREADS: c_int = 1;
 const WARP: c_int = 10;
 const MULTIPROCESSORS: c_int = 16;
+/// The first compute capability (major) with clusters of blocks.
+const FIRST_WITH_CLUSTERS: i32 = 9;
 const MEMORY_KHZ: c_int = 36;
 const MEMORY_BITS: c_int = 37;
 const L2_BYTES: c_int = 38;
@@ -216,6 +219,14 @@ impl Gpu {
             images: Mutex::default(),
             driver,
         })
+    }
+
+    /// What kernels are made for.
+    pub(crate) fn shape(&self) -> Device {
+        Device {
+            cores: self.caps.cores_or_assumed(),
+            has_clusters: self.capability.0 >= FIRST_WITH_CLUSTERS,
+        }
     }
 
     pub(crate) fn report(&self) -> DeviceReport {

@@ -229,7 +229,7 @@ impl CudaExecutor {
         self.refuse(&plan.caps, plan.problem.dtype, plan.problem.dtype)?;
         plan.problem.check()?;
         st_kernels::check(&plan.choice, &plan.problem, &self.caps()?)?;
-        Ok(Layout::new(&plan.problem, &plan.choice, plan.caps.cores_or_assumed()))
+        Ok(Layout::new(&plan.problem, &plan.choice, self.gpu()?.shape()))
     }
 
     /// Launches on a stream. The context is current.

@@ -103,7 +103,7 @@ impl<T: Element> OnCuda<'_, T> {
         let gpu = &opened.gpu;
         let _current = gpu.current()?;
         let free = (gpu.free_bytes()? + memory.held()) as f64 * TAKEN;
-        let each = Layout::rows_in(problem, &plan.choice, free as u64);
+        let each = Layout::rows_in(problem, &plan.choice, gpu.shape(), free as u64);
         for row0 in (0..problem.rows).step_by(each) {
             let rows = each.min(problem.rows - row0);
             let batch = Problem { rows, ..*problem };
@@ -131,7 +131,7 @@ impl<T: Element> OnCuda<'_, T> {
     ) -> Result<()> {
         let gpu = self.exec.gpu()?;
         let stream = gpu.stream;
-        let layout = Layout::new(problem, &plan.choice, plan.caps.cores_or_assumed());
+        let layout = Layout::new(problem, &plan.choice, gpu.shape());
         let bytes = bytemuck::cast_slice(input.values);
         memory.input.reserve(gpu, bytes.len() as u64, "input")?;
         memory.values.reserve(gpu, size_of_val(values) as u64, "values")?;

@@ -3,9 +3,9 @@
 use bytemuck::Pod;
 use st_kernels::cuda::{
     BINS, DIGIT, Lists, MEMORY_STATE_BYTES, MEMORY_THREADS, Memory, SORT_DIGIT, Unit, bench_bytes,
-    capacity, entry_bytes, filter_bytes, flight, group_bytes, group_rows, in_memory, is_held,
-    is_memory, knots_bytes, memory, memory_sample, part_columns, parts, sample, small_bytes,
-    wanted,
+    capacity, entry_bytes, filter_bytes, flight, group_bytes, group_rows, in_memory, is_cluster,
+    is_held, is_memory, knots_bytes, memory, memory_sample, part_columns, parts, sample,
+    small_bytes, wanted,
 };
 use st_rank::{Choice, MergeKind, Problem};
 
@@ -81,12 +81,21 @@ impl Step {
     }
 }
 
+/// What kernels are made for, beside a plan.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Device {
+    /// Multiprocessors.
+    pub(crate) cores: u32,
+    /// Whether blocks may read one another's shared memory.
+    pub(crate) has_clusters: bool,
+}
+
 /// A plan laid out.
 #[derive(Clone, Debug)]
 pub(crate) struct Layout {
     problem: Problem,
     choice: Choice,
-    cores: u32,
+    device: Device,
     map: Map,
     /// Rows of a round.
     rows_each: usize,
@@ -114,8 +123,8 @@ struct Arrays {
 }
 
 impl Layout {
-    /// Of a feasible plan, for a device of so many multiprocessors.
-    pub(crate) fn new(problem: &Problem, choice: &Choice, cores: u32) -> Self {
+    /// Of a feasible plan.
+    pub(crate) fn new(problem: &Problem, choice: &Choice, device: Device) -> Self {
         let parts = parts(choice, problem.cols) as u64;
         let entry = entry_bytes(problem.dtype);
         let k = problem.k as u64;
@@ -176,7 +185,7 @@ impl Layout {
         Self {
             problem: *problem,
             choice: *choice,
-            cores,
+            device,
             map,
             rows_each: rows_each as usize,
             zeroed,
@@ -234,8 +243,11 @@ impl Layout {
                 MergeKind::Radix => Lists::Exact,
                 _ => Lists::Whole,
             };
+            if self.device.has_clusters && is_cluster(u64::from(parts)) {
+                unit.cluster = parts;
+            }
             if choice.mk == MergeKind::Filter {
-                let alone = rows * u64::from(parts) <= u64::from(self.cores);
+                let alone = rows * u64::from(parts) <= u64::from(self.device.cores);
                 unit.ahead = unit.lists == Lists::Sampled && alone && wg <= MOST_AHEAD;
                 unit.flight = flight(choice, dtype);
                 unit.sample = sampled.map_or(1, |s| s.vectors);
@@ -381,8 +393,8 @@ impl Layout {
     }
 
     /// Rows whose buffers and workspace take no more than `bytes`, for calls that copy rows there and back.
-    pub(crate) fn rows_in(problem: &Problem, choice: &Choice, bytes: u64) -> usize {
-        let own = Self::new(&Problem { rows: 1, ..*problem }, choice, 1);
+    pub(crate) fn rows_in(problem: &Problem, choice: &Choice, device: Device, bytes: u64) -> usize {
+        let own = Self::new(&Problem { rows: 1, ..*problem }, choice, device);
         let size = problem.dtype.size() as u64;
         let each = problem.row_stride as u64 * size + problem.k as u64 * (size + 4) + 4;
         let workspace = (own.zeroed + own.scratch).max(ROUND_BYTES);
@@ -420,7 +432,7 @@ mod tests {
             ch: 0,
         };
         let problem = Problem::new(RankKind::MidK, 1 << 20, 1 << 14, 100);
-        let layout = Layout::new(&problem, &choice, 132);
+        let layout = Layout::new(&problem, &choice, Device { cores: 132, has_clusters: true });
         assert!(layout.zeroed + layout.scratch <= ROUND_BYTES + 10 * ALIGN);
         let steps = layout.steps(&Addresses::default());
         let rounds = (1usize << 20).div_ceil(layout.rows_each);

@@ -1,9 +1,10 @@
 // The kernels as C++ for this machine's processor: each thread of a block is a fiber, the blocks of a launch run one
-// after another. It knows no races between blocks, and takes fibers in an order that differs from launch to launch,
-// so that what only works in one order is found. Threads of a wave that do not meet at a wave's operation, or
+// after another, those of a cluster by turns. It knows no races between blocks, and takes fibers in an order that
+// differs from launch to launch, so that what only works in one order is found. Threads of a wave that do not meet at a wave's operation, or
 // threads that do not meet at a barrier, end the process.
 #pragma once
 #include <math.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -27,7 +28,7 @@ namespace emulated {
 struct Fiber {
     void* stack;
     void* at;
-    enum { READY, WAVE_WAIT, BLOCK_WAIT, DONE } state;
+    enum { READY, WAVE_WAIT, BLOCK_WAIT, CLUSTER_WAIT, DONE } state;
     u32 meetings;
 };
 
@@ -44,7 +45,9 @@ struct Block {
     void (*body)(const void*);
     const void* params;
 };
-inline Block block;
+// Those of a cluster, and the one that runs: of this kernel alone, which is one of several libraries of a process.
+static Block blocks[CLUSTER];
+static Block* block = blocks;
 
 // Saves this stack in *from and goes on with `to`.
 __attribute__((naked, noinline)) inline void change(void** from, void* to) {
@@ -54,10 +57,10 @@ __attribute__((naked, noinline)) inline void change(void** from, void* to) {
         "movq %rsp, (%rdi); movq %rsi, %rsp;"
         "popq %r15; popq %r14; popq %r13; popq %r12; popq %rbx; popq %rbp; ret");
 }
-inline void leave() { change(&block.fibers[block.current].at, block.scheduler); }
+inline void leave() { change(&block->fibers[block->current].at, block->scheduler); }
 inline void run_body() {
-    block.body(block.params);
-    block.fibers[block.current].state = Fiber::DONE;
+    block->body(block->params);
+    block->fibers[block->current].state = Fiber::DONE;
     leave();
     abort();
 }
@@ -65,14 +68,14 @@ inline void run_body() {
 const size_t STACK = 128 << 10;
 
 inline void die(const char* what) {
-    fprintf(stderr, "emulated block %u of %u: %s\n", block.group, block.groups, what);
+    fprintf(stderr, "emulated block %u of %u: %s\n", block->group, block->groups, what);
     abort();
 }
 
-inline void run_block(u32 group, u32 order) {
-    block.group = group;
-    for (u32 t = 0; t < block.threads; t++) {
-        Fiber& f = block.fibers[t];
+inline void begin_block(u32 group) {
+    block->group = group;
+    for (u32 t = 0; t < block->threads; t++) {
+        Fiber& f = block->fibers[t];
         if (!f.stack) f.stack = malloc(STACK);
         void** top = reinterpret_cast<void**>(reinterpret_cast<uintptr_t>(static_cast<char*>(f.stack) + STACK) & ~15ul);
         *--top = nullptr;
@@ -82,37 +85,67 @@ inline void run_block(u32 group, u32 order) {
         f.state = Fiber::READY;
         f.meetings = 0;
     }
+}
+// Goes on with the block's fibers as far as they come in one round; whether any came further.
+inline bool run_round(u32 order) {
+    u32 done = 0, waiting = 0;
+    bool ran = false;
+    for (u32 i = 0; i < block->threads; i++) {
+        const u32 t = order & 1 ? block->threads - 1 - i : i;
+        Fiber& f = block->fibers[t];
+        if (f.state == Fiber::READY) {
+            block->current = t;
+            change(&block->scheduler, f.at);
+            ran = true;
+        }
+    }
+    for (u32 from = 0; from < block->threads; from += WAVE) {
+        u32 here = 0;
+        for (u32 t = from; t < from + WAVE; t++) here += block->fibers[t].state == Fiber::WAVE_WAIT;
+        if (here == WAVE) {
+            for (u32 t = from; t < from + WAVE; t++) block->fibers[t].state = Fiber::READY;
+            ran = true;
+        }
+    }
+    for (u32 t = 0; t < block->threads; t++) {
+        done += block->fibers[t].state == Fiber::DONE;
+        waiting += block->fibers[t].state == Fiber::BLOCK_WAIT;
+    }
+    if (waiting && waiting + done == block->threads) {
+        if (done) die("threads have ended that others wait for at a barrier");
+        block->vote = false;
+        for (u32 t = 0; t < block->threads; t++) {
+            block->vote |= block->voted[t];
+            block->fibers[t].state = Fiber::READY;
+        }
+        ran = true;
+    }
+    return ran;
+}
+// Runs the blocks of a cluster from `group` on.
+inline void run_cluster(u32 group, u32 order) {
+    for (u32 c = 0; c < CLUSTER; c++) {
+        block = blocks + c;
+        begin_block(group + c);
+    }
     while (true) {
-        u32 done = 0, waiting = 0;
         bool ran = false;
-        for (u32 i = 0; i < block.threads; i++) {
-            const u32 t = order & 1 ? block.threads - 1 - i : i;
-            Fiber& f = block.fibers[t];
-            if (f.state == Fiber::READY) {
-                block.current = t;
-                change(&block.scheduler, f.at);
-                ran = true;
+        u32 done = 0, waiting = 0, all = 0;
+        for (u32 i = 0; i < CLUSTER; i++) {
+            block = blocks + (order & 2 ? CLUSTER - 1 - i : i);
+            ran |= run_round(order);
+            all += block->threads;
+            for (u32 t = 0; t < block->threads; t++) {
+                done += block->fibers[t].state == Fiber::DONE;
+                waiting += block->fibers[t].state == Fiber::CLUSTER_WAIT;
             }
         }
-        for (u32 from = 0; from < block.threads; from += WAVE) {
-            u32 here = 0;
-            for (u32 t = from; t < from + WAVE; t++) here += block.fibers[t].state == Fiber::WAVE_WAIT;
-            if (here == WAVE) {
-                for (u32 t = from; t < from + WAVE; t++) block.fibers[t].state = Fiber::READY;
-                ran = true;
-            }
-        }
-        for (u32 t = 0; t < block.threads; t++) {
-            done += block.fibers[t].state == Fiber::DONE;
-            waiting += block.fibers[t].state == Fiber::BLOCK_WAIT;
-        }
-        if (done == block.threads) return;
-        if (waiting && waiting + done == block.threads) {
-            if (done) die("threads have ended that others wait for at a barrier");
-            block.vote = false;
-            for (u32 t = 0; t < block.threads; t++) {
-                block.vote |= block.voted[t];
-                block.fibers[t].state = Fiber::READY;
+        if (done == all) return;
+        if (waiting && waiting + done == all) {
+            for (Block& b : blocks) {
+                for (u32 t = 0; t < b.threads; t++) {
+                    if (b.fibers[t].state == Fiber::CLUSTER_WAIT) b.fibers[t].state = Fiber::READY;
+                }
             }
             ran = true;
         }
@@ -121,12 +154,12 @@ inline void run_block(u32 group, u32 order) {
 }
 
 inline const u64* meet(u64 x) {
-    Fiber& f = block.fibers[block.current];
-    u64* const table = block.brought[f.meetings++ & 1];
-    table[block.current] = x;
+    Fiber& f = block->fibers[block->current];
+    u64* const table = block->brought[f.meetings++ & 1];
+    table[block->current] = x;
     f.state = Fiber::WAVE_WAIT;
     leave();
-    return table + block.current / WAVE * WAVE;
+    return table + block->current / WAVE * WAVE;
 }
 
 }  // namespace emulated
@@ -137,32 +170,44 @@ inline const u64* meet(u64 x) {
     static void name##_body(const Params& p);                                                       \
     extern "C" void name(const void* params, u32 groups, u32 shared_bytes) {                        \
         static u32 launches = 0;                                                                    \
-        emulated::block.threads = THREADS;                                                          \
-        emulated::block.groups = groups;                                                            \
-        emulated::block.params = params;                                                            \
-        emulated::block.body = [](const void* given) { name##_body(*static_cast<const Params*>(given)); }; \
-        emulated::block.shared = static_cast<char*>(aligned_alloc(16, (shared_bytes + 31) / 16 * 16)); \
-        for (u32 g = 0; g < groups; g++) {                                                          \
-            /* Nobody cleans it. */                                                                 \
-            memset(emulated::block.shared, 0xA5, shared_bytes);                                     \
-            emulated::run_block(g, launches++);                                                     \
+        for (emulated::Block& b : emulated::blocks) {                                               \
+            b.threads = THREADS;                                                                    \
+            b.groups = groups;                                                                      \
+            b.params = params;                                                                      \
+            b.body = [](const void* given) { name##_body(*static_cast<const Params*>(given)); };    \
+            b.shared = static_cast<char*>(aligned_alloc(16, (shared_bytes + 31) / 16 * 16));        \
         }                                                                                           \
-        free(emulated::block.shared);                                                               \
+        for (u32 g = 0; g < groups; g += CLUSTER) {                                                 \
+            /* Nobody cleans it. */                                                                 \
+            for (emulated::Block& b : emulated::blocks) memset(b.shared, 0xA5, shared_bytes);       \
+            emulated::run_cluster(g, launches++);                                                   \
+        }                                                                                           \
+        for (emulated::Block& b : emulated::blocks) free(b.shared);                                 \
     }                                                                                               \
     static void name##_body(const Params& p)
 
-DEVICE u32 thread() { return emulated::block.current; }
-DEVICE u32 group() { return emulated::block.group; }
-DEVICE u32 groups() { return emulated::block.groups; }
-DEVICE char* shared() { return emulated::block.shared; }
+DEVICE u32 thread() { return emulated::block->current; }
+DEVICE u32 group() { return emulated::block->group; }
+DEVICE u32 groups() { return emulated::block->groups; }
+DEVICE char* shared() { return emulated::block->shared; }
 DEVICE void wave_barrier() { emulated::meet(0); }
 DEVICE bool barrier_or(bool x) {
-    emulated::block.voted[thread()] = x;
-    emulated::block.fibers[thread()].state = emulated::Fiber::BLOCK_WAIT;
+    emulated::block->voted[thread()] = x;
+    emulated::block->fibers[thread()].state = emulated::Fiber::BLOCK_WAIT;
     emulated::leave();
-    return emulated::block.vote;
+    return emulated::block->vote;
 }
 DEVICE void barrier() { barrier_or(false); }
+#if CLUSTER > 1
+DEVICE void cluster_barrier() {
+    emulated::block->fibers[thread()].state = emulated::Fiber::CLUSTER_WAIT;
+    emulated::leave();
+}
+template <typename T> DEVICE const T* of_block(const T* at, u32 other) {
+    const ptrdiff_t offset = reinterpret_cast<const char*>(at) - shared();
+    return reinterpret_cast<const T*>(emulated::blocks[other].shared + offset);
+}
+#endif
 DEVICE LaneMask ballot(bool x) {
     const u64* const all = emulated::meet(x);
     LaneMask mask = 0;

@@ -54,7 +54,7 @@ int nvrtcCompileProgram(Program* p, int count, const char* const* options) {
     const std::string at = folder + "/";
     bool written = write_file(at + "kernel.cu", p->source);
     for (const auto& header : p->headers) written &= write_file(at + header.first, header.second);
-    std::string command = "g++ -O2 -std=c++17 -w -shared -fPIC -x c++ -DST_EMULATE -I" EMULATOR " ";
+    std::string command = "g++ -O1 -std=c++17 -w -shared -fPIC -x c++ -DST_EMULATE -I" EMULATOR " ";
     for (int i = 0; i < count; i++) {
         if (strncmp(options[i], "-D", 2) == 0) command += std::string(options[i]) + " ";
     }

@@ -4,7 +4,8 @@
 //   1  what reaches a threshold, which is a rank of a sample, in one read (ties: see filter());
 //   2  exactly, digit by digit;
 //   3  as 1, of a row that the block's registers hold, which is its own sample.
-// Of several parts the last to be done merges the lists, which lie in device memory.
+// Of several parts the last to be done merges the lists, which lie in device memory; or all parts are a cluster, where
+// each takes the others' lists, if they fit, and orders its share of the ranks.
 #include "exact.cuh"
 #include "test.cuh"
 
@@ -106,6 +107,7 @@ DEVICE bool add(const Bench& b, const Hits<MANY>& hits, Of of, Column column) {
 }
 // The list's elements from `begin` on are bits: makes them keys.
 DEVICE void settle(const Problem& p, const Bench& b, u32 begin, u32 count) {
+#pragma unroll 4
     for (u32 i = begin + thread(); i < count; i += THREADS) b.keys[i] = key_of(p.map, Bits(b.keys[i]));
 }
 
@@ -308,6 +310,32 @@ RARE void prune(const Entry* lists, u32 total, u32 wanted, const Bench b) {
     barrier();
 }
 
+#if CLUSTER > 1
+// Adds the lists of a cluster's other blocks to this one's, if all of them fit: how many there are, or 0.
+DEVICE u32 take_lists(const Bench& b, u32 parts, u32 part) {
+    cluster_barrier();
+    const u32 count = lane() < parts ? *of_block(&b.s->count, lane()) : 0, all = wave_sum(count);
+    if (all <= CAPACITY) {
+        // Own entries stay where the others read them. Waves share out the other blocks, so that all are read at once.
+        const u32 others = parts - 1;
+        for (u32 q = wave() % others; q < others; q += WAVES) {
+            const u32 other = (part + 1 + q) % parts, theirs = shuffle(count, other);
+            const u32 member = wave() / others, members = WAVES > others ? (WAVES - 1 - q) / others + 1 : 1;
+            // Behind one's own and those of the blocks between.
+            const u32 between = (lane() + parts - part) % parts;
+            const u32 at = wave_sum(lane() < parts && between <= q ? count : 0);
+            const Key* const keys = of_block(b.keys, other);
+            const u32* const columns = of_block(b.columns, other);
+#pragma unroll 4
+            for (u32 i = member * WAVE + lane(); i < theirs; i += members * WAVE) put(b, at + i, keys[i], columns[i]);
+        }
+    }
+    // Nobody changes what others still read, or ends.
+    cluster_barrier();
+    return all <= CAPACITY ? all : 0;
+}
+#endif
+
 KERNEL(select_block, Params) {
     const Bench b = bench();
     Small& s = *b.s;
@@ -327,7 +355,7 @@ KERNEL(select_block, Params) {
             if (in >> j & 1) put(b, column, key_of(p.p.map, element(x, j)), column);
         }
     }
-    finish(p.p, r, row, b, r.n, 0);
+    finish(p.p, r, row, b, r.n, 0, r.first, r.end);
 #else
     const u32 parts = p.parts > 1 ? ceil_div(r.n, p.part_columns) : 1;
     if (part >= parts) return;
@@ -358,13 +386,32 @@ KERNEL(select_block, Params) {
 #else
     hold(p.p, r, b);
 #endif
-    u32 count = s.count;
+    u32 count = s.count, first = r.first, end = r.end;
+    bool merged = parts == 1;
+#if CLUSTER > 1
     if (parts > 1) {
+        count = take_lists(b, parts, part);
+        merged = count > 0;
+        if (merged) {
+            // By index the ranks cannot be shared out.
+            if (!p.p.sorted && part > 0) return;
+            if (p.p.sorted) {
+                const u32 all = end - first;
+                end = first + u32(u64(all) * (part + 1) / parts);
+                first += u32(u64(all) * part / parts);
+            }
+        } else {
+            count = s.count;
+        }
+    }
+#endif
+    if (!merged) {
         barrier();
         Entry* const lists = p.lists + u64(row) * p.parts * CAPACITY;
         if (thread() == 0) s.picked = atomic_add(&p.counts[row], count);
         barrier();
         const u32 at = s.picked;
+#pragma unroll 4
         for (u32 i = thread(); i < count; i += THREADS) lists[at + i] = entry_at(b, i);
         barrier();
         // One thread's fence is for what all wrote before the barrier.
@@ -397,6 +444,6 @@ KERNEL(select_block, Params) {
         exact_list(p.p, r, 0, r.n, wanted, b);
         count = s.count;
     }
-    finish(p.p, r, row, b, count, 0);
+    finish(p.p, r, row, b, count, 0, first, end);
 #endif
 }

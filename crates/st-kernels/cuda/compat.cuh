@@ -7,6 +7,10 @@
 #define WAVE 32
 #endif
 #define WAVES (THREADS / WAVE)
+// Blocks that run at the same time and read one another's shared memory; 1: none do.
+#ifndef CLUSTER
+#define CLUSTER 1
+#endif
 
 #ifdef ST_EMULATE
 #include "emulate.cuh"
@@ -22,8 +26,23 @@ typedef uint4 Vector;
 #define DEVICE static __device__ __forceinline__
 // Rarely taken ways, kept out of the registers of the usual one.
 #define RARE static __device__ __noinline__
+#if CLUSTER > 1
+#define CLUSTERED __cluster_dims__(CLUSTER, 1, 1)
+// Waits for all threads of the cluster that have not ended; what they wrote can be read then.
+DEVICE void cluster_barrier() {
+    asm volatile("barrier.cluster.arrive.aligned; barrier.cluster.wait.aligned;" ::: "memory");
+}
+// Where another block of the cluster has what this one has at an address of its shared memory.
+template <typename T> DEVICE const T* of_block(const T* at, u32 block) {
+    u64 other;
+    asm("mapa.u64 %0, %1, %2;" : "=l"(other) : "l"(u64(at)), "r"(block));
+    return reinterpret_cast<const T*>(other);
+}
+#else
+#define CLUSTERED
+#endif
 #define KERNEL(name, Params) \
-    extern "C" __global__ void __launch_bounds__(THREADS, GROUPS) name(const __grid_constant__ Params p)
+    extern "C" __global__ void CLUSTERED __launch_bounds__(THREADS, GROUPS) name(const __grid_constant__ Params p)
 
 #if WAVE == 64
 typedef u64 LaneMask;

@@ -16,5 +16,5 @@ KERNEL(order_block, Params) {
     const u32 count = r.end - r.first;
     const Entry* const list = p.lists + u64(group()) * p.p.k;
     for (u32 i = thread(); i < count; i += THREADS) put(b, i, list[i]);
-    finish(p.p, r, group(), b, count, r.first);
+    finish(p.p, r, group(), b, count, r.first, r.first, r.end);
 }

@@ -11,6 +11,8 @@
 #define MOST_SHARE 8
 // Candidates of a bin that are compared with one another.
 #define CROWD 128
+// Candidates that a thread has in hand at a time.
+#define BATCH 4
 // Candidates of a thread from which those that matter are picked out before.
 #define TRIMMED 4
 // Crowded bins that wait: their candidates are not the same, so that they are no more than CAPACITY / CROWD.
@@ -123,19 +125,20 @@ template <typename Write> DEVICE void order_few(const Bench& b, u32 count, u32 f
         }
         for (u32 d = 1; d < share; d *= 2) less += shuffle_xor(less, d);
         if (i < count && part == 0) {
+            // Those of one key have as many ranks from `less` on, and leave their places there.
             b.again[i] = u16(less);
-            atomic_add(&b.bins[less], 1);
+            b.places[less + atomic_add(&b.bins[less], 1)] = u16(i);
         }
     }
     barrier();
     for (u32 i = thread(); i < count; i += THREADS) {
-        u32 rank = b.again[i];
-        const Key own = b.keys[i];
-        const u32 column = b.columns[i];
-        if (b.bins[rank] > 1) {
-            for (u32 j = 0; j < count; j++) rank += b.keys[j] == own && b.columns[j] < column;
+        const u32 less = b.again[i], column = b.columns[i], same = b.bins[less];
+        u32 rank = less;
+        if (same > 1) {
+#pragma unroll 4
+            for (u32 j = 0; j < same; j++) rank += b.columns[b.places[less + j]] < column;
         }
-        if (rank >= first && rank < end) write(rank, own, column);
+        if (rank >= first && rank < end) write(rank, b.keys[i], column);
     }
     barrier();
 }
@@ -190,9 +193,14 @@ template <typename Write> DEVICE void order(const Bench& b, u32 count, u32 n, u3
         const u32 from = item.x, many = item.y;
         u16* const places = b.places + from;
         u16* const again = b.again + from;
-        const auto place_of = [&](u32 i) { return whole ? u16(i) : places[i]; };
+        const auto place_of = [&](u32 i) { return whole ? i : places[i]; };
         clear_bins(b);
+        if (!whole) {
+            for (u32 i = thread(); i < many; i += THREADS) places[i] = again[i];
+            barrier();
+        }
         Key low = ~Key(0), high = 0;
+#pragma unroll 4
         for (u32 i = thread(); i < many; i += THREADS) {
             const Key key = b.keys[place_of(i)];
             low = least(low, key);
@@ -220,25 +228,55 @@ template <typename Write> DEVICE void order(const Bench& b, u32 count, u32 n, u3
         }
         if (thread() == 0 && !whole) s.count = left - 1;
         const u32 shift = bin_shift(high - low);
-        const auto bin_of = [&](u16 place) {
+        const auto bin_of = [&](u32 place) {
             return u32(((by_column ? Key(b.columns[place]) : b.keys[place]) - low) >> shift);
         };
         // The first time each candidate remembers its place in the bin, later they take places anew.
-        for (u32 i = thread(); i < many; i += THREADS) {
-            if (whole) {
-                const Key word = (b.keys[i] - least_key) << shift_key | b.columns[i] >> shift_column;
-                b.keys[i] = word;
-                places[i] = u16(atomic_add(&b.bins[u32(word >> shift)], 1));
-            } else {
-                atomic_add(&b.bins[bin_of(places[i])], 1);
+        if (whole) {
+            for (u32 base = thread(); base < many; base += THREADS * BATCH) {
+                Key words[BATCH];
+                u32 within[BATCH];
+#pragma unroll
+                for (u32 q = 0; q < BATCH; q++) {
+                    const u32 i = base + q * THREADS;
+                    words[q] = i < many ? (b.keys[i] - least_key) << shift_key | b.columns[i] >> shift_column : 0;
+                }
+#pragma unroll
+                for (u32 q = 0; q < BATCH; q++) {
+                    if (base + q * THREADS < many) within[q] = atomic_add(&b.bins[u32(words[q] >> shift)], 1);
+                }
+#pragma unroll
+                for (u32 q = 0; q < BATCH; q++) {
+                    const u32 i = base + q * THREADS;
+                    if (i < many) {
+                        b.keys[i] = words[q];
+                        places[i] = u16(within[q]);
+                    }
+                }
             }
+        } else {
+            for (u32 i = thread(); i < many; i += THREADS) atomic_add(&b.bins[bin_of(places[i])], 1);
         }
         barrier();
         begin_bins(b);
-        for (u32 i = thread(); i < many; i += THREADS) {
-            const u16 place = place_of(i);
-            u32* const bin = &b.bins[bin_of(place)];
-            again[whole ? *bin + places[i] : atomic_add(bin, 1)] = place;
+        if (whole) {
+            for (u32 base = thread(); base < many; base += THREADS * BATCH) {
+                u32 at[BATCH];
+#pragma unroll
+                for (u32 q = 0; q < BATCH; q++) {
+                    const u32 i = base + q * THREADS;
+                    at[q] = i < many ? b.bins[bin_of(i)] + places[i] : 0;
+                }
+#pragma unroll
+                for (u32 q = 0; q < BATCH; q++) {
+                    const u32 i = base + q * THREADS;
+                    if (i < many) again[at[q]] = u16(i);
+                }
+            }
+        } else {
+            for (u32 i = thread(); i < many; i += THREADS) {
+                again[atomic_add(&b.bins[bin_of(places[i])], 1)] = places[i];
+            }
         }
         // Where bins begin; those of which places were taken anew begin where the one before has come to.
         const u32* const begins = whole ? b.bins : b.bins - 1;
@@ -247,24 +285,29 @@ template <typename Write> DEVICE void order(const Bench& b, u32 count, u32 n, u3
             b.bins[-1] = 0;
         }
         barrier();
-        for (u32 i = thread(); i < many; i += THREADS) {
-            const u16 place = again[i];
-            const Key own = b.keys[place];
-            const u32 column = b.columns[place];
+        // In a bin that is not crowded a rank is not far from the place: others need not be looked at.
+        const u32 begin = first > from + CROWD ? first - from - CROWD : 0;
+        const u32 until = least(many, end > from ? end - from + CROWD : 0);
+#pragma unroll 2
+        for (u32 i = begin + thread(); i < until; i += THREADS) {
+            const u32 place = again[i];
             const u32 bin = bin_of(place), start = begins[bin], stop = begins[bin + 1];
             if (stop - start > CROWD) {
-                places[i] = place;
-                if (i == start && from + start < end && from + stop > first) {
+                if ((i == start || i == begin) && from + start < end && from + stop > first) {
                     b.waiting[atomic_add(&s.count, 1)] = uint2{from + start, stop - start};
                 }
                 continue;
             }
             u32 rank = from + start;
             if (rank >= end || from + stop <= first) continue;
+            const Key own = b.keys[place];
+            const u32 column = b.columns[place];
             if (by_column) {
+#pragma unroll 4
                 for (u32 j = start; j < stop; j++) rank += b.columns[again[j]] < column;
             } else {
                 u32 same = 0;
+#pragma unroll 4
                 for (u32 j = start; j < stop; j++) {
                     const Key other = b.keys[again[j]];
                     rank += other < own;
@@ -280,25 +323,35 @@ template <typename Write> DEVICE void order(const Bench& b, u32 count, u32 n, u3
     }
 }
 
-// Writes the ranks that are wanted of a row, found in a list that has all ranks below `end`.
-// `skipped` ranks come before the list's first.
-DEVICE void finish(const Problem& p, const Row& r, u32 row, const Bench& b, u32 count, u32 skipped) {
-    const u32 first = r.first - skipped, end = r.end - skipped;
+// Writes the ranks [from, to) of a row, which are all that are wanted unless results are by rank, found in a list that
+// has all ranks below `to`. `skipped` ranks come before the list's first.
+DEVICE void finish(const Problem& p, const Row& r, u32 row, const Bench& b, u32 count, u32 skipped, u32 from, u32 to) {
+    u32 first = from - skipped, end = to - skipped;
+    u32* const indices = p.indices + u64(row) * p.k;
+    // By rank that is all. By index what is wanted goes to the results, comes back from there if there was more, and is
+    // ordered by its columns.
+    enum { TO_RESULTS, BY_INDEX, BY_RANK };
+    u32 how = p.sorted ? BY_RANK : first > 0 || end < count ? TO_RESULTS : BY_INDEX;
     barrier();
-    if (p.sorted) {
+    while (true) {
+        if (how == BY_INDEX) {
+            for (u32 i = thread(); i < count; i += THREADS) b.keys[i] = Key(b.columns[i]);
+        }
         order(b, count, r.n, first, end, [&](u32 rank, Key key, u32 column) {
-            write_key(p, r, row, rank - first, key, column);
+            if (how == BY_RANK) {
+                write_key(p, r, row, rank + skipped - r.first, key, column);
+            } else if (how == BY_INDEX) {
+                write_slot(p, r, row, rank, column);
+            } else {
+                indices[rank - first] = column;
+            }
         });
-        return;
-    }
-    if (first > 0 || end < count) {
-        // What is wanted goes to the results and comes back from there.
-        u32* const indices = p.indices + u64(row) * p.k;
-        order(b, count, r.n, first, end, [&](u32 rank, Key, u32 column) { indices[rank - first] = column; });
+        if (how != TO_RESULTS) return;
+        how = BY_INDEX;
         count = end - first;
         for (u32 i = thread(); i < count; i += THREADS) b.columns[i] = indices[i];
         barrier();
+        first = 0;
+        end = count;
     }
-    for (u32 i = thread(); i < count; i += THREADS) b.keys[i] = Key(b.columns[i]);
-    order(b, count, r.n, 0, count, [&](u32 rank, Key, u32 column) { write_slot(p, r, row, rank, column); });
 }

@@ -64,6 +64,8 @@ pub const MOST_FLIGHT: u32 = 8;
 pub const MAX_PARTS: usize = 4096;
 /// Candidates of a list, at most: places in it have 16 bits.
 pub const MAX_LIST: u32 = 1 << 15;
+/// Blocks of a cluster, at most.
+const MAX_CLUSTER: u64 = 8;
 /// The greatest block and the least.
 pub const MAX_BLOCK: u32 = 1024;
 const MIN_BLOCK: u32 = 64;
@@ -129,6 +131,8 @@ pub struct Unit {
     pub sample: u32,
     /// Whether blocks have a multiprocessor each, and so registers for loading ahead.
     pub ahead: bool,
+    /// Blocks of a cluster; 1 if there are none.
+    pub cluster: u32,
     /// For `group.cu`.
     pub group: Option<Group>,
 }
@@ -144,6 +148,7 @@ impl Unit {
             flight: 1,
             sample: 1,
             ahead: false,
+            cluster: 1,
             group: None,
         }
     }
@@ -204,6 +209,7 @@ impl Unit {
                 ("FLIGHT", self.flight),
                 ("SAMPLE", self.sample),
                 ("AHEAD", self.ahead.into()),
+                ("CLUSTER", self.cluster),
             ]),
         }
         own.iter().map(|(name, value)| format!("{name}={value}")).collect()
@@ -316,6 +322,13 @@ pub struct Sample {
     pub rank: u32,
     /// Elements of a row that reach the threshold, as expected.
     pub expected: f64,
+}
+
+/// Whether so many parts of a row are a cluster of blocks, where a device has such. Few sizes, so that there are few
+/// kernels to compile.
+#[must_use]
+pub const fn is_cluster(parts: u64) -> bool {
+    parts > 1 && parts <= MAX_CLUSTER && parts.is_power_of_two()
 }
 
 /// Whether a block holds a row in registers, which then is its own sample: no part of it, and no more ranks than it

@@ -5,9 +5,12 @@
 
 use st_kernels::cuda::{
     GROUP, MAX_BLOCK, MAX_LIST, MAX_PARTS, MOST_FLIGHT, capacity, details, footprint, in_memory,
-    is_held, is_memory, memory, part_columns, parts, sample, uses, vector_elements, wanted,
+    is_cluster, is_held, is_memory, memory, part_columns, parts, sample, uses, vector_elements,
+    wanted,
 };
-use st_rank::{Choice, CompactProblem, DeviceCaps, Field, MergeDetail, MergeKind, Problem};
+use st_rank::{
+    Backend, Choice, CompactProblem, DeviceCaps, Field, MergeDetail, MergeKind, Problem,
+};
 
 use super::Wanted;
 
@@ -49,8 +52,17 @@ const HELD_EACH_NS: f64 = 100.0;
 const DIGIT_NS: f64 = 3_500.0;
 /// How much blocks that share a multiprocessor hold each other up.
 const SHARED_CORE: f64 = 0.3;
-/// Bytes per nanosecond of one multiprocessor.
+/// Bytes per nanosecond of one multiprocessor; of one whose only block loads ahead.
 const CORE_RATE: f64 = 33.0;
+const AHEAD_RATE: f64 = 41.0;
+/// How much more it has in flight, and its greatest block.
+const AHEAD_MORE: f64 = 1.3;
+const MOST_AHEAD: u32 = 512;
+/// What each vector in flight of such a block costs: registers that are filled and emptied.
+const AHEAD_EACH_NS: f64 = 60.0;
+/// Blocks of a cluster taking one another's lists, and what ordering takes of them, which share it.
+const CLUSTER_NS: f64 = 1_500.0;
+const CLUSTER_ORDER: f64 = 0.8;
 /// Bytes per nanosecond of sorting in device memory, each candidate being moved once for each digit.
 const SORT_RATE: f64 = 400.0;
 
@@ -115,12 +127,19 @@ impl<'a> Model<'a> {
             }
             _ => 16.0,
         };
-        let active = blocks.min(places) * wg * flight;
+        // A block that has a multiprocessor to itself loads the next vectors before it looks at the last.
+        let ahead = choice.mk == MergeKind::Filter
+            && !choice.use_2ce
+            && blocks <= cores
+            && choice.wg <= MOST_AHEAD
+            && !is_held(choice, p);
+        let active = blocks.min(places) * wg * flight * if ahead { AHEAD_MORE } else { 1.0 };
         let bandwidth = self.bandwidth * (active / (self.bandwidth * LATENCY_NS)).tanh();
         // With eight vectors a thread lacks registers.
         let bandwidth = if flight > 64.0 { bandwidth * 0.98 } else { bandwidth };
         // One multiprocessor takes no more than this.
-        let bandwidth = bandwidth.min(blocks.min(cores) * CORE_RATE);
+        let rate = if ahead { AHEAD_RATE } else { CORE_RATE };
+        let bandwidth = bandwidth.min(blocks.min(cores) * rate);
         let on_core = (blocks / cores).clamp(1.0, resident);
         let input = rows * n * size;
         let output = rows * p.k as f64 * (size + 4.0);
@@ -174,13 +193,21 @@ impl<'a> Model<'a> {
                 // More than a list holds is read four times.
                 let held = f64::from(capacity(choice));
                 let passes = if listed > held { 4.0 } else { 1.0 };
-                let merged =
-                    if parts > 1.0 { MERGE_NS + listed / wg * MERGE_EACH_NS * passes } else { 0.0 };
+                let cluster = self.caps.backend == Backend::Cuda && is_cluster(parts as u64);
+                let merged = match parts > 1.0 {
+                    true if cluster && listed <= held => CLUSTER_NS,
+                    true => MERGE_NS + listed / wg * MERGE_EACH_NS * passes,
+                    false => 0.0,
+                };
+                let ordered = if cluster { CLUSTER_ORDER } else { 1.0 };
+                let loads = if ahead { AHEAD_EACH_NS * flight / 16.0 } else { 0.0 };
                 let listed = listed.min(held);
                 // Blocks of one multiprocessor are in one another's way, and greater ones wait longer at barriers.
                 let shared = 1.0 + SHARED_CORE * (on_core - 1.0);
                 let barriers = (0.4 + 0.6 * wg / 512.0).max(0.7);
-                waves * (found + Self::order(listed, wg)) * shared * barriers + merged
+                waves * (found + Self::order(listed, wg) * ordered) * shared * barriers
+                    + merged
+                    + loads
             }
         };
         // The less shared memory the better, where nothing else tells choices apart.
