@@ -398,12 +398,12 @@ pub const fn details(mk: MergeKind) -> &'static [MergeDetail] {
 /// The fields that change what is launched.
 #[must_use]
 pub const fn uses(mk: MergeKind, _mkd: MergeDetail) -> Fields {
-    let all = Fields::of(&[Field::Mk, Field::Use2ce, Field::Wg, Field::Kl]);
+    // Rows that are not split want `ch` to say so.
+    let all = Fields::of(&[Field::Mk, Field::Use2ce, Field::Wg, Field::Kl, Field::Ch]);
     match mk {
-        MergeKind::Filter => all.with(Field::Tile).with(Field::Ch),
-        MergeKind::Radix => all.with(Field::Ch),
+        MergeKind::Filter => all.with(Field::Tile),
         MergeKind::Warp => all.with(Field::Mkd),
-        MergeKind::Bitonic | MergeKind::Shared => all,
+        MergeKind::Bitonic | MergeKind::Radix | MergeKind::Shared => all,
     }
 }
 

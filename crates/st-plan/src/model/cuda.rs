@@ -63,6 +63,8 @@ const AHEAD_EACH_NS: f64 = 60.0;
 /// Blocks of a cluster taking one another's lists, and what ordering takes of them, which share it.
 const CLUSTER_NS: f64 = 1_500.0;
 const CLUSTER_ORDER: f64 = 0.8;
+/// A block of radix selection in two commands, of each pass: its histograms are cleared, added up and looked through.
+const RANK_BLOCK_NS: f64 = 6_500.0;
 /// Bytes per nanosecond of sorting in device memory, each candidate being moved once for each digit.
 const SORT_RATE: f64 = 400.0;
 
@@ -80,8 +82,8 @@ const GROUP_EXACT_OPS: f64 = 30_000.0;
 /// each candidate takes.
 const MEMORY_LAUNCHES: u32 = 5;
 const IDLE_NS: f64 = 1_000.0;
-const MEMORY_SAMPLE_NS: f64 = 25_000.0;
-const MEMORY_EACH_NS: f64 = 0.12;
+const MEMORY_SAMPLE_NS: f64 = 28_000.0;
+const MEMORY_EACH_NS: f64 = 0.07;
 
 /// What the model needs to know of the problem and the device.
 pub(crate) struct Model<'a> {
@@ -171,11 +173,18 @@ impl<'a> Model<'a> {
         let compute = rows * ops / (cores.min(blocks) * CORE_OPS);
         let launches = LAUNCH_NS + f64::from(needs.launches - 1) * NEXT_NS;
         let tail = match (choice.mk, choice.use_2ce) {
-            (MergeKind::Radix, true) => match in_memory(choice, p) {
-                None => 0.0,
-                Some(false) => (rows / places).max(1.0).ceil() * Self::order(p.k as f64, wg),
-                Some(true) => rows * p.k as f64 * size * 16.0 / SORT_RATE,
-            },
+            (MergeKind::Radix, true) => {
+                let passes = f64::from(needs.reads);
+                let blocks = passes * RANK_BLOCK_NS * (blocks / cores).max(1.0);
+                blocks
+                    + match in_memory(choice, p) {
+                        None => 0.0,
+                        Some(false) => {
+                            (rows / places).max(1.0).ceil() * Self::order(p.k as f64, wg)
+                        }
+                        Some(true) => rows * p.k as f64 * size * 16.0 / SORT_RATE,
+                    }
+            }
             _ => {
                 let found = match choice.mk {
                     MergeKind::Filter if is_held(choice, p) => {
