@@ -11,6 +11,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("st-rank", &[]),
     ("st-kdsl", &[]),
     ("st-logic", &[]),
+    ("st-tune", &[]),
     ("st-kernels", &["st-rank"]),
     ("st-conformance", &["st-rank", "st-kernels"]),
     ("st-plan", &["st-rank", "st-kernels", "st-kdsl", "st-logic"]),
