@@ -228,7 +228,7 @@ impl Layout {
         if choice.mk == MergeKind::Warp {
             let wanted = wanted(problem) as u32;
             let params = GroupParams { p, wanted, unused: 0 };
-            let blocks = rows.div_ceil(group_rows(choice));
+            let blocks = rows.div_ceil(group_rows(choice, problem));
             let unit = Unit::group(choice, problem);
             steps.push(Step::new(unit, "select_group", blocks, group_bytes(choice), &params));
             return;

@@ -1,7 +1,8 @@
-// Short rows: eight lanes hold a row of up to 256 elements in their registers, a wave four rows at a time. A
+// Short rows: 8, 16 or 32 lanes hold a row of up to 256, 512 or 1024 elements in their registers, a wave 4, 2 or 1 at a
+// time. A
 // threshold that enough elements reach, and at most LIST, is guessed from the first keys of parts of the row, which does
 // not depend on how elements are distributed, and confirmed by counting; what reaches it is packed into words,
-// (key - first key) x 256 + column, which are in order where keys lie less than 2^24 apart.
+// the key counted from the first above the column, which are in order where keys lie less than 2^24 apart (2^23, 2^22).
 //   NETWORK 0: the lanes count for each candidate how many come before it;
 //   NETWORK 1: 32 rows are parked in shared memory, and each lane orders one by a network in its registers. Where keys
 //     lie further apart, words lack their lowest bits, and a row in which that matters is done exactly.
@@ -14,6 +15,9 @@ struct Params {
     // The last rank wanted of a full row.
     u32 wanted, unused;
 };
+
+// Candidates of a lane.
+#define MINE ((LIST + LANES - 1) / LANES)
 
 #if NETWORK
 // Batcher's odd-even merge sort (1968) of 32: the step of merging runs of P that compares over K places. Templates
@@ -103,10 +107,10 @@ KERNEL(select_group, Params) {
         column -= r.off;
 #endif
         if (any(cut > 0)) {
-            if (good) park(slot, keys, f.threshold, [&](u32 key) { return ((key - f.first) >> cut << 8) + column; });
+            if (good) park(slot, keys, f.threshold, [&](u32 key) { return ((key - f.first) >> cut << COLUMN_BITS) + column; });
         } else {
-            const u32 off = column - (f.first << 8);
-            if (good) park(slot, keys, f.threshold, [&](u32 key) { return (key << 8) + off; });
+            const u32 off = column - (f.first << COLUMN_BITS);
+            if (good) park(slot, keys, f.threshold, [&](u32 key) { return (key << COLUMN_BITS) + off; });
         }
         if (lane() % LANES == 0) {
             firsts[here] = good ? f.first : NONE;
@@ -131,7 +135,7 @@ KERNEL(select_group, Params) {
     // Words whose keys have become alike.
     bool alike = false;
 #pragma unroll
-    for (u32 s = 0; s + 1 < 32; s++) alike |= (v[s] ^ v[s + 1]) < 256 && v[s] != NONE;
+    for (u32 s = 0; s + 1 < 32; s++) alike |= (v[s] ^ v[s + 1]) <= COLUMN_MASK && v[s] != NONE;
     const LaneMask cut = ballot(cuts[lane()] > 0);
     bad |= ballot(alike) & cut;
     wave_barrier();
@@ -150,7 +154,7 @@ KERNEL(select_group, Params) {
     for (u32 q = 0; q < here; q++) {
         if (bad >> q & 1) continue;
         const u32 word = slots[lane() * PARKED + q];
-        const u32 first = firsts[q], column = word & 255;
+        const u32 first = firsts[q], column = word & COLUMN_MASK;
 #if FULL
         const bool wanted = wanted_here;
         Bits* const value = values + q * p.p.k;
@@ -164,7 +168,7 @@ KERNEL(select_group, Params) {
 #endif
         if (wanted) {
             *value = cut >> q & 1 ? p.p.x[u64(row0 + q) * p.p.row_stride + column]
-                                  : bits_of(p.p.map, first + (word >> 8));
+                                  : bits_of(p.p.map, first + (word >> COLUMN_BITS));
             *index = column;
         }
     }
@@ -175,11 +179,11 @@ KERNEL(select_group, Params) {
 }
 #else
 // Adds to ranks how many of a list's words come before each of this lane's.
-DEVICE void count_before(const u32* slots, u32 many, const u32 (&words)[LIST / LANES], u32 (&ranks)[LIST / LANES]) {
+DEVICE void count_before(const u32* slots, u32 many, const u32 (&words)[MINE], u32 (&ranks)[MINE]) {
     for (u32 i = 0; i < many; i += 4) {
         const Vector four = *reinterpret_cast<const Vector*>(slots + i);
 #pragma unroll
-        for (u32 q = 0; q < LIST / LANES; q++) {
+        for (u32 q = 0; q < MINE; q++) {
             ranks[q] += (four.x < words[q]) + (four.y < words[q]) + (four.z < words[q]) + (four.w < words[q]);
         }
     }
@@ -212,25 +216,25 @@ KERNEL(select_group, Params) {
     u32 at = group_before(good ? f.reached : 0);
     const u32 many = good ? f.all : 0;
     if (good) {
-        const u32 own = lane() % LANES * EACH - r.off, off = own - (first << 8);
+        const u32 own = lane() % LANES * EACH - r.off, off = own - (first << COLUMN_BITS);
 #if MASKED
         for (u32 mask = f.mask; mask; mask &= mask - 1) {
             const u32 j = first_bit(mask), place = j / EACH * LANES * EACH + j % EACH;
-            slots[at++] = (u32(raw_key(p.p.map, r.x[own + place])) << 8) + off + place;
+            slots[at++] = (u32(raw_key(p.p.map, r.x[own + place])) << COLUMN_BITS) + off + place;
         }
 #else
 #pragma unroll
         for (u32 j = 0; j < OWN; j++) {
-            if (keys[j] <= f.threshold) slots[at++] = (keys[j] << 8) + off + (j / EACH * LANES * EACH + j % EACH);
+            if (keys[j] <= f.threshold) slots[at++] = (keys[j] << COLUMN_BITS) + off + (j / EACH * LANES * EACH + j % EACH);
         }
 #endif
     }
     // Four are read at a time; the last may be none.
     if (lane() % LANES < 4) slots[many + lane() % LANES] = NONE;
     wave_barrier();
-    u32 mine[LIST / LANES], ranks[LIST / LANES];
+    u32 mine[MINE], ranks[MINE];
 #pragma unroll
-    for (u32 q = 0; q < LIST / LANES; q++) {
+    for (u32 q = 0; q < MINE; q++) {
         const u32 i = q * LANES + lane() % LANES;
         mine[q] = i < many ? slots[i] : NONE;
         ranks[q] = 0;
@@ -238,26 +242,26 @@ KERNEL(select_group, Params) {
     count_before(slots, many, mine, ranks);
     if (!p.p.sorted) {
         // Only what is wanted remains, as columns, and is counted again.
-        u32 columns[LIST / LANES];
+        u32 columns[MINE];
         wave_barrier();
 #pragma unroll
-        for (u32 q = 0; q < LIST / LANES; q++) {
+        for (u32 q = 0; q < MINE; q++) {
             const u32 i = q * LANES + lane() % LANES;
             const bool wanted = mine[q] != NONE && ranks[q] >= r.first && ranks[q] < r.end;
-            if (i < many) slots[i] = wanted ? mine[q] & 255 : NONE;
+            if (i < many) slots[i] = wanted ? mine[q] & COLUMN_MASK : NONE;
             if (!wanted) mine[q] = NONE;
-            columns[q] = mine[q] & 255;
+            columns[q] = mine[q] & COLUMN_MASK;
             ranks[q] = r.first;
         }
         wave_barrier();
         count_before(slots, many, columns, ranks);
     }
 #pragma unroll
-    for (u32 q = 0; q < LIST / LANES; q++) {
+    for (u32 q = 0; q < MINE; q++) {
         if (mine[q] != NONE && ranks[q] >= r.first && ranks[q] < r.end) {
             const u64 slot = u64(row) * p.p.k + ranks[q] - r.first;
-            p.p.values[slot] = bits_of(p.p.map, first + (mine[q] >> 8));
-            p.p.indices[slot] = mine[q] & 255;
+            p.p.values[slot] = bits_of(p.p.map, first + (mine[q] >> COLUMN_BITS));
+            p.p.indices[slot] = mine[q] & COLUMN_MASK;
         }
     }
     const LaneMask bad = ballot(!good && !skip);

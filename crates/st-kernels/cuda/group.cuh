@@ -1,11 +1,13 @@
-// Rows that eight lanes hold together: reading them, a threshold, and the exact way by a whole wave. See group.cu.
+// Rows that 8, 16 or 32 lanes hold together: reading them, a threshold, and the exact way by a whole wave. See group.cu.
 #pragma once
 #include "block.cuh"
 
 // Lanes of a row, vectors of a lane, parts of what it holds. The guess is the NTH least of the parts' first keys in each
-// lane, of which two lanes take the lesser (0), the greater (1) or the mean (2), then pairs of lanes, then both fours:
-// the digits of TREE to the base 3, the first one first. st_kernels::cuda::guess chooses them.
+// lane, of which two lanes take the lesser (0), the greater (1) or the mean (2), then pairs of lanes, and so on: the
+// digits of TREE to the base 3, the first one first. st_kernels::cuda::guess chooses them.
+#ifndef LANES
 #define LANES 8
+#endif
 #ifndef VECTORS
 #define VECTORS 1
 #endif
@@ -23,13 +25,17 @@
 #endif
 #define LIST CAPACITY
 #define OWN (VECTORS * EACH)
+// A row has 32 columns for each lane at most: bits of a column, and of a word above them.
+#define COLUMN_BITS (LANES == 8 ? 8 : LANES == 16 ? 9 : 10)
+#define COLUMN_MASK ((1u << COLUMN_BITS) - 1)
+#define KEY_BITS (32 - COLUMN_BITS)
 #define AT_ONCE (WAVE / LANES)
 // Words between the slots of a row that is parked, and between rows that are counted.
 #define PARKED 33
 #define COUNTED (LIST + 4)
 #define NONE 0xffffffffu
-// Elements that a wave's lane has of a row that is done exactly: up to 256 and what a vector may begin early.
-#define EXACT (256 / WAVE)
+// Elements that a wave's lane has of a row that is done exactly.
+#define EXACT (LANES * 32 / WAVE)
 // Whether a lane's hits are bits of a word, by which few of them are fetched again.
 #define MASKED (!NETWORK && OWN <= 32)
 // Steps of the search for a threshold.
@@ -38,14 +44,14 @@
 #define TRUSTING 4
 
 DEVICE u32 group_least(u32 x) {
-    x = least(x, shuffle_xor(x, 1));
-    x = least(x, shuffle_xor(x, 2));
-    return least(x, shuffle_xor(x, 4));
+#pragma unroll
+    for (u32 d = 1; d < LANES; d *= 2) x = least(x, shuffle_xor(x, d));
+    return x;
 }
 DEVICE u32 group_sum(u32 x) {
-    x += shuffle_xor(x, 1);
-    x += shuffle_xor(x, 2);
-    return x + shuffle_xor(x, 4);
+#pragma unroll
+    for (u32 d = 1; d < LANES; d *= 2) x += shuffle_xor(x, d);
+    return x;
 }
 // Of the lanes of the group before this one.
 DEVICE u32 group_before(u32 x) {
@@ -211,7 +217,9 @@ DEVICE Found find(const Map& m, const u32* keys, u32 n, u32 needed) {
     u32 at = minima[NTH];
     at = meet_at<TREE % 3>(at, 1);
     at = meet_at<TREE / 3 % 3>(at, 2);
-    at = meet_at<TREE / 9>(at, 4);
+    at = meet_at<TREE / 9 % 3>(at, 4);
+    if constexpr (LANES > 8) at = meet_at<TREE / 27 % 3>(at, 8);
+    if constexpr (LANES > 16) at = meet_at<TREE / 81>(at, 16);
     // Keys on both sides of zero lie too far apart for a mean.
     const u32 zero = u32(m.zero_first);
     if (m.zero_twin != m.zero_first && f.first < zero && at > zero) at = zero - 1;
@@ -269,7 +277,7 @@ DEVICE Found find(const Map& m, const u32* keys, u32 n, u32 needed) {
 // Bits that the keys from `first` to the threshold have too many for a word.
 DEVICE u32 excess(u32 first, u32 threshold) {
     const u32 bits = 32 - leading_zeros((threshold - first + 1) | 1);
-    return bits > 24 ? bits - 24 : 0;
+    return bits > KEY_BITS ? bits - KEY_BITS : 0;
 }
 // Whether raw keys tell the order of a row whose keys from `first` to the threshold are looked at.
 DEVICE bool is_plain(const Map& m, u32 first, u32 threshold) {

@@ -97,7 +97,7 @@ fn check_group(choice: &Choice, problem: &Problem, caps: &DeviceCaps) -> Result<
         return refuse(Field::Mk, "short rows are held by lanes in 32 bits at most: use 1, 3 or 4");
     }
     if problem.cols > GROUP_COLUMNS || problem.cols == 0 {
-        return refuse(Field::Mk, "lanes hold rows of 1 to 256 columns: use 1, 3 or 4");
+        return refuse(Field::Mk, "lanes hold rows of 1 to 1024 columns: use 1, 3 or 4");
     }
     let most = caps.max_workgroup.clamp(MIN_BLOCK, 256);
     if !choice.wg.is_power_of_two() || !(32..=most).contains(&choice.wg) {

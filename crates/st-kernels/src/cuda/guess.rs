@@ -1,11 +1,12 @@
 //! The first guess of a threshold for short rows (`group.cuh`).
 //!
-//! Eight lanes hold a row in parts and take the least key of each part. The guess is an order statistic of those, made
+//! A few lanes hold a row in parts and take the least key of each part. The guess is an order statistic of those, made
 //! cheaply: the NTH least of each lane, of which pairs of lanes take the lesser, the greater or the mean, and so on.
 //! For elements in random order, how many reach it does not depend on how they are distributed, but for the means. So
 //! the one can be chosen beforehand by which rows most often have enough candidates and not too many.
 
-use super::GROUP;
+use std::collections::HashMap;
+use std::sync::{LazyLock, Mutex, PoisonError};
 
 /// How two lanes' keys become one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,24 +29,41 @@ pub struct Guess {
     pub tree: u32,
 }
 
-/// The guess by which rows of `cols` elements most often have from `wanted` to `list` candidates.
-pub(super) fn guess(cols: usize, own: u32, wanted: u64, list: u32) -> Guess {
+/// Columns, lanes, elements of a lane, candidates wanted and room for them.
+type Question = (usize, u32, u32, u64, u32);
+
+/// The guess by which rows of `cols` elements, of which each of `lanes` lanes has `own`, most often have from `wanted`
+/// to `list` candidates.
+pub(super) fn guess(cols: usize, lanes: u32, own: u32, wanted: u64, list: u32) -> Guess {
+    // A thousand combinations are too many for every launch.
+    static KNOWN: LazyLock<Mutex<HashMap<Question, Guess>>> = LazyLock::new(Mutex::default);
+    let mut known = KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
+    let question = (cols, lanes, own, wanted, list);
+    *known.entry(question).or_insert_with(|| best(question))
+}
+
+fn best((cols, lanes, own, wanted, list): Question) -> Guess {
     let n = cols.max(1) as f64;
+    let levels = lanes.ilog2();
     let mut best = (f64::NEG_INFINITY, Guess { minima: 1, nth: 0, tree: 0 });
     for minima in [1, 2, 4].into_iter().filter(|&minima| own.is_multiple_of(minima)) {
         // A part's least key is among the row's first `count` with this chance.
-        let size = n / f64::from(GROUP * minima);
+        let size = n / f64::from(lanes * minima);
         let chance = |count: f64| 1.0 - (1.0 - (count / n).min(1.0)).powf(size);
         let (low, high) = (chance(wanted as f64 - 0.5), chance(f64::from(list) + 0.5));
         for nth in 0..minima {
-            let lanes = [high, low].map(|p| of_lane(p, minima, nth));
-            for tree in 0..27 {
-                let meets = [tree % 3, tree / 3 % 3, tree / 9].map(|digit| MEETS[digit as usize]);
+            let firsts = [high, low].map(|p| of_lane(p, minima, nth));
+            for tree in 0..3u32.pow(levels) {
+                let meets = meets(tree, levels);
                 // Means of means depend on how far apart keys lie.
-                if meets.windows(2).any(|pair| pair == [Meet::Mean; 2]) {
+                if meets
+                    .clone()
+                    .zip(meets.clone().skip(1))
+                    .any(|pair| pair == (Meet::Mean, Meet::Mean))
+                {
                     continue;
                 }
-                let [high, low] = lanes.map(|p| of_tree(p, meets));
+                let [high, low] = firsts.map(|p| of_tree(p, meets.clone()));
                 if high - low > best.0 + 1e-6 {
                     best = (high - low, Guess { minima, nth, tree });
                 }
@@ -53,6 +71,11 @@ pub(super) fn guess(cols: usize, own: u32, wanted: u64, list: u32) -> Guess {
         }
     }
     best.1
+}
+
+/// How lanes meet, level by level.
+fn meets(tree: u32, levels: u32) -> impl Iterator<Item = Meet> + Clone {
+    (0..levels).map(move |level| MEETS[(tree / 3u32.pow(level) % 3) as usize])
 }
 
 /// How often a lane's key is among those that a part's least is among with chance `p`.
@@ -63,8 +86,8 @@ fn of_lane(p: f64, minima: u32, nth: u32) -> f64 {
 }
 
 /// The same of the guess, by how often a lane's key is.
-fn of_tree(lane: f64, meets: [Meet; 3]) -> f64 {
-    meets.into_iter().fold(lane, |f, meet| match meet {
+fn of_tree(lane: f64, meets: impl Iterator<Item = Meet>) -> f64 {
+    meets.fold(lane, |f, meet| match meet {
         Meet::Lesser => 1.0 - (1.0 - f) * (1.0 - f),
         Meet::Greater => f * f,
         // As of numbers that lie evenly.
@@ -86,9 +109,10 @@ mod tests {
     }
 
     /// How many of random rows have from `wanted` to `list` candidates by their guess.
-    fn success(cols: usize, wanted: u64, list: u32) -> f64 {
-        let own = cols / GROUP as usize;
-        let guess = guess(cols, own as u32, wanted, list);
+    fn success(cols: usize, lanes: u32, wanted: u64, list: u32) -> f64 {
+        let own = cols / lanes as usize;
+        let guess = guess(cols, lanes, own as u32, wanted, list);
+        let count_of = lanes;
         let (mut state, rows, mut good) = (0x9E37_79B9_7F4A_7C15, 4000, 0);
         for _ in 0..rows {
             let row: Vec<f64> = (0..cols).map(|_| random(&mut state)).collect();
@@ -102,10 +126,10 @@ mod tests {
                     least[guess.nth as usize]
                 })
                 .collect();
-            for digit in [guess.tree % 3, guess.tree / 3 % 3, guess.tree / 9] {
+            for meet in meets(guess.tree, count_of.ilog2()) {
                 lanes = lanes
                     .chunks(2)
-                    .map(|pair| match MEETS[digit as usize] {
+                    .map(|pair| match meet {
                         Meet::Lesser => pair[0].min(pair[1]),
                         Meet::Greater => pair[0].max(pair[1]),
                         Meet::Mean => f64::midpoint(pair[0], pair[1]),
@@ -120,10 +144,19 @@ mod tests {
 
     #[test]
     fn most_rows_need_one_guess() {
-        for (cols, wanted, list) in
-            [(256, 32, 64), (256, 16, 32), (256, 8, 16), (128, 4, 8), (64, 4, 8), (256, 1, 8)]
-        {
-            let share = success(cols, wanted, list);
+        for (cols, lanes, wanted, list) in [
+            (256, 8, 32, 64),
+            (256, 8, 16, 32),
+            (256, 8, 8, 16),
+            (128, 8, 4, 8),
+            (64, 8, 4, 8),
+            (256, 8, 1, 8),
+            (512, 16, 8, 16),
+            (512, 16, 32, 64),
+            (1024, 32, 8, 16),
+            (1024, 32, 32, 64),
+        ] {
+            let share = success(cols, lanes, wanted, list);
             assert!(share > 0.6, "{cols} columns, {wanted} to {list}: {share}");
         }
     }

@@ -2,7 +2,7 @@
 //!
 //! | `mk` | `use_2ce` | what it runs | fields |
 //! |---|---|---|---|
-//! | `warp` | no | eight lanes for each short row; `mkd` 6: candidates are counted, 7: ordered by a network | `mkd`, `wg`, `kl` |
+//! | `warp` | no | 8, 16 or 32 lanes for each short row; `mkd` 6: candidates are counted, 7: ordered by a network | `mkd`, `wg`, `kl` |
 //! | `shared` | no | a block orders a whole row in shared memory | `wg`, `kl` |
 //! | `filter` | no | a block reads a row, or a part of it, once against a sampled threshold; the last block of a row merges its parts' lists | `tile`, `wg`, `kl`, `ch` |
 //! | `filter` | yes | blocks read parts once against two sampled keys, into lists in device memory, which are ordered there by bins: any ranks, many of them | `tile`, `wg`, `kl`, `ch` |
@@ -75,10 +75,12 @@ const RESIDENT: u32 = 1024;
 const NETWORK_RESIDENT: u32 = 640;
 /// The same for blocks that load ahead: 128 registers.
 const AHEAD_RESIDENT: u32 = 512;
-/// Lanes that share a short row.
+/// Candidates of a short row's list for each `kl`.
 pub const GROUP: u32 = 8;
-/// Columns that they hold.
-pub const GROUP_COLUMNS: usize = 256;
+/// Columns of a short row, at most.
+pub const GROUP_COLUMNS: usize = 1024;
+/// Columns that a lane holds of it.
+const LANE_COLUMNS: usize = 32;
 /// Vectors of such a lane: one more than whole rows of 32-bit elements need, for rows that begin within one.
 const MOST_GROUPED: u32 = 9;
 /// Ranks that the network of a lane orders.
@@ -102,6 +104,8 @@ pub enum Lists {
 /// How short rows are held and ordered (`group.cu`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Group {
+    /// Lanes that share a row.
+    pub lanes: u32,
     /// Vectors of a lane.
     pub vectors: u32,
     /// How the threshold is guessed at first.
@@ -171,10 +175,11 @@ impl Unit {
         let network = choice.mkd == MergeDetail::GroupNetwork;
         let aligned = is_aligned(problem) && !problem.lengths.is_ragged();
         let vectors = group_vectors(problem, aligned);
-        let full = GROUP * vectors * vector_elements(problem.dtype) == problem.cols as u32;
+        let lanes = group_lanes(problem);
+        let full = lanes * vectors * vector_elements(problem.dtype) == problem.cols as u32;
         let own = vectors * vector_elements(problem.dtype);
-        let guess = guess::guess(problem.cols, own, wanted(problem), GROUP * choice.kl);
-        let group = Group { vectors, guess, network, full: aligned && full };
+        let guess = guess::guess(problem.cols, lanes, own, wanted(problem), GROUP * choice.kl);
+        let group = Group { lanes, vectors, guess, network, full: aligned && full };
         let own = Self::new("group.cu", problem.dtype, choice.wg);
         Self { capacity: GROUP * choice.kl, group: Some(group), ..own }
     }
@@ -196,7 +201,8 @@ impl Unit {
             ("CAPACITY", self.capacity),
         ];
         match self.group {
-            Some(Group { vectors, guess, network, full }) => own.extend([
+            Some(Group { lanes, vectors, guess, network, full }) => own.extend([
+                ("LANES", lanes),
                 ("VECTORS", vectors),
                 ("MINIMA", guess.minima),
                 ("NTH", guess.nth),
@@ -271,12 +277,25 @@ pub fn flight(choice: &Choice, dtype: DType) -> u32 {
     choice.tile.checked_div(step).unwrap_or(1)
 }
 
+/// Lanes that share a short row: 8, 16 or 32.
+#[must_use]
+pub const fn group_lanes(problem: &Problem) -> u32 {
+    let lanes = problem.cols.div_ceil(LANE_COLUMNS).next_power_of_two();
+    if lanes < 8 {
+        8
+    } else if lanes > 32 {
+        32
+    } else {
+        lanes as u32
+    }
+}
+
 /// Vectors of a row that each lane of a group holds.
 #[must_use]
 pub const fn group_vectors(problem: &Problem, aligned: bool) -> u32 {
     let each = vector_elements(problem.dtype) as usize;
     let all = if aligned { problem.cols } else { problem.cols + each - 1 };
-    let vectors = all.div_ceil(each).div_ceil(GROUP as usize);
+    let vectors = all.div_ceil(each).div_ceil(group_lanes(problem) as usize);
     if vectors > MOST_GROUPED as usize {
         MOST_GROUPED
     } else if vectors == 0 {
@@ -288,22 +307,22 @@ pub const fn group_vectors(problem: &Problem, aligned: bool) -> u32 {
 
 /// Rows of a block of the kernel of short rows.
 #[must_use]
-pub const fn group_rows(choice: &Choice) -> u64 {
+pub const fn group_rows(choice: &Choice, problem: &Problem) -> u64 {
     let waves = (choice.wg / 32) as u64;
     if matches!(choice.mkd, MergeDetail::GroupNetwork) {
         waves * 32
     } else {
-        waves * (32 / GROUP) as u64
+        waves * (32 / group_lanes(problem)) as u64
     }
 }
 
-/// Shared memory of a block of the kernel of short rows: that of `group.cu`.
+/// Shared memory of a block of the kernel of short rows: that of `group.cu`, where a wave has four rows at a time.
 #[must_use]
 pub const fn group_bytes(choice: &Choice) -> u64 {
     let (waves, list) = ((choice.wg / 32) as u64, (GROUP * choice.kl) as u64);
     match choice.mkd {
         MergeDetail::GroupNetwork => waves * (list * 33 + 64) * 4,
-        _ => waves * ((list + 4) * (32 / GROUP) as u64 / 2 + 256) * 8,
+        _ => waves * ((list + 4) * 4 / 2 + 256) * 8,
     }
 }
 
@@ -446,7 +465,7 @@ pub fn footprint(choice: &Choice, problem: &Problem) -> Footprint {
         }
         (MergeKind::Radix, false) => (listed, 1, digits + 1),
         (MergeKind::Warp, _) => {
-            let blocks = (problem.rows as u64).div_ceil(group_rows(choice).max(1));
+            let blocks = (problem.rows as u64).div_ceil(group_rows(choice, problem).max(1));
             return Footprint { shared_bytes: group_bytes(choice), blocks, launches: 1, reads: 1 };
         }
         _ => (listed, 1, 1),

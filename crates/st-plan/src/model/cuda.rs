@@ -4,9 +4,9 @@
 //! rows put the predictions right where there are any ([`crate::calibrate`]).
 
 use st_kernels::cuda::{
-    GROUP, MAX_BLOCK, MAX_LIST, MAX_PARTS, MOST_FLIGHT, capacity, details, footprint, in_memory,
-    is_cluster, is_held, is_memory, memory, part_columns, parts, sample, uses, vector_elements,
-    wanted,
+    GROUP, MAX_BLOCK, MAX_LIST, MAX_PARTS, MOST_FLIGHT, capacity, details, footprint, group_lanes,
+    in_memory, is_cluster, is_held, is_memory, memory, part_columns, parts, sample, uses,
+    vector_elements, wanted,
 };
 use st_rank::{
     Backend, Choice, CompactProblem, DeviceCaps, Field, MergeDetail, MergeKind, Problem,
@@ -240,7 +240,7 @@ impl<'a> Model<'a> {
             _ => RANK_OPS * list * list / 2.0,
         };
         let ops = GROUP_OPS * n + ordered + tight;
-        let busy = (rows * f64::from(GROUP) / (cores * THREADS)).clamp(0.02, 1.0);
+        let busy = (rows * f64::from(group_lanes(p)) / (cores * THREADS)).clamp(0.02, 1.0);
         LAUNCH_NS + GROUP_NS + memory.max(rows * ops / (cores * CORE_OPS * busy.sqrt()))
     }
 
