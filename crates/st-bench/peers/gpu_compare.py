@@ -156,6 +156,9 @@ def table(rows):
     heads = ["rows x cols, k", "input", "floor", "torch sorted", "RAFT", "FlashInfer", "CUB",
              "best peer", "ours", "ours, alone", "ours / floor",
              "best peer / ours"]
+    unsorted = any("unsorted_us" in row for row in rows)
+    if unsorted:
+        heads.append("ours, unsorted")
     lines = ["| " + " | ".join(heads) + " |", "|---|---|" + "--:|" * (len(heads) - 2)]
     for row in rows:
         n, cols, k, kind, dtype = row["cell"]
@@ -164,6 +167,8 @@ def table(rows):
         cells = [f"{n}x{cols}, {k}", f"{kind} {dtype}", short(floor), *map(short, peers),
                  short(ours), short(row.get("pass_us")), ratio(ours, floor),
                  ratio(peers[-1], ours)]
+        if unsorted:
+            cells.append(short(row.get("unsorted_us")))
         lines.append("| " + " | ".join(cells) + " |")
     return lines
 
@@ -235,11 +240,11 @@ class Peers:
         return found
 
 
-def run_ours(args, cell, bandwidth, limit):
-    """A document of `st-bench`, or the reason there is none."""
+def run_ours(args, cell, bandwidth, limit, more=()):
+    """A document of `st-bench`, with more arguments, or the reason there is none."""
     with tempfile.TemporaryDirectory() as folder:
         path = os.path.join(folder, "ours.json")
-        command = [args.binary, args.backend, "--cell", json.dumps(cell), "--json", path, *args.ours]
+        command = [args.binary, args.backend, "--cell", json.dumps(cell), "--json", path, *args.ours, *more]
         if bandwidth:
             command += ["--bandwidth", repr(bandwidth)]
         try:
@@ -278,6 +283,7 @@ def parse(argv):
     p.add_argument("--limit", type=float, default=40, help="seconds for a peer, or our cell")
     p.add_argument("--bandwidth", type=float, default=0, help="bytes per second; else measured")
     p.add_argument("--again", action="store_true", help="ours again after the peers of each cell")
+    p.add_argument("--unsorted", action="store_true", help="also ours by index instead of by rank")
     p.add_argument("--json", help="write all that was found into this file")
     p.add_argument("--ours", action="append", default=[], help="an argument for st-bench, "
                    "as --ours=--cores=132; repeatable")
@@ -320,6 +326,15 @@ def main(argv):
                     ours.append(numbers)
             if fault:
                 row["fault"] = fault
+        if args.unsorted:
+            document, fault = run_ours(args, cell, result["bandwidth"], args.limit, ["--unsorted"])
+            numbers = None
+            if document is not None:
+                numbers, fault = planned(document)
+            if numbers is not None:
+                row["unsorted_us"] = numbers["shared_us"]["median"]
+            if fault:
+                row.setdefault("fault", f"unsorted: {fault}")
         if ours:
             mean = lambda of: sum(map(of, ours)) / len(ours)
             row["shared_us"] = mean(lambda n: n["shared_us"]["median"])

@@ -74,6 +74,9 @@ class Limits(unittest.TestCase):
     def test_tables_have_as_many_columns_as_heads(self):
         lines = table([row(MIDDLE, None), row(LARGE, 3.0, cub=4.0)])
         self.assertEqual({line.count("|") for line in lines}, {13})
+        lines = table([row(MIDDLE, 2.0), {**row(LARGE, 3.0, cub=4.0), "unsorted_us": 2.5}])
+        self.assertEqual({line.count("|") for line in lines}, {14})
+        self.assertIn("2.50", lines[-1])
 
 
 if __name__ == "__main__":
