@@ -127,6 +127,8 @@ def judge(rows, limits=Wgpu):
     for row in rows:
         cell = row["cell"]
         broken = failures(row, normal.get(shape(cell)), limits)
+        if row.get("fault"):
+            broken.append(row["fault"])
         if broken:
             good = False
             lines.append(f"- FAIL {json.dumps(cell)}: {'; '.join(broken)}")

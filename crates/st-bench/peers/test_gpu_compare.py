@@ -71,6 +71,11 @@ class Limits(unittest.TestCase):
         self.assertAlmostEqual(geometric_mean([1, 4]), 2)
         self.assertIsNone(geometric_mean([]))
 
+    def test_a_fault_fails_whatever_the_numbers(self):
+        lines, good = judge([{**row(MIDDLE, 10.0, 7.8, cub=30.0), "fault": "unsorted: wrong"}])
+        self.assertFalse(good)
+        self.assertIn("unsorted: wrong", lines[1])
+
     def test_tables_have_as_many_columns_as_heads(self):
         lines = table([row(MIDDLE, None), row(LARGE, 3.0, cub=4.0)])
         self.assertEqual({line.count("|") for line in lines}, {13})
