@@ -12,7 +12,7 @@
 //! `kl x wg` candidates fit a block's list: the row for `shared`, the last rank wanted for the lists; for
 //! `radix` in two commands the k up to which one block orders the result. `tile` is the columns that a
 //! block has in flight: 1 to 8 vectors of 16 bytes for each thread. `ch` is the columns of a part. For short rows
-//! `kl` is the candidates of a lane: 8 x `kl` of a row. There are no kernels of networks alone (`mk` 0).
+//! a list has 8 x `kl` candidates, however many lanes share the row. There are no kernels of networks alone (`mk` 0).
 
 mod check;
 mod guess;
