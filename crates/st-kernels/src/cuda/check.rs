@@ -113,10 +113,10 @@ fn check_group(choice: &Choice, problem: &Problem, caps: &DeviceCaps) -> Result<
         return refuse(Field::Mkd, "the network orders by rank only");
     }
     if network && choice.kl != NETWORK_KL {
-        return refuse(Field::Kl, "the network has 8 candidates for each lane");
+        return refuse(Field::Kl, "the network has lists of 64 candidates: use 8");
     }
     if !matches!(choice.kl, 1 | 2 | 4 | 8) {
-        return refuse(Field::Kl, "use 1, 2, 4 or 8 candidates for each lane");
+        return refuse(Field::Kl, "use 1, 2, 4 or 8: a list has 8 x kl candidates");
     }
     let reach =
         if network { NETWORK_RANKS } else { u64::from(GROUP * choice.kl).min(NETWORK_RANKS) };

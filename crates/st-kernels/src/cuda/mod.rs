@@ -85,7 +85,7 @@ const LANE_COLUMNS: usize = 32;
 const MOST_GROUPED: u32 = 9;
 /// Ranks that the network of a lane orders.
 pub const NETWORK_RANKS: u64 = 32;
-/// Candidates that it takes, for each lane of a row.
+/// The `kl` of its lists.
 pub const NETWORK_KL: u32 = 8;
 
 /// How a list of candidates is made (`MODE` of `block.cu`).
