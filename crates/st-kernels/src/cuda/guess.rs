@@ -25,7 +25,7 @@ pub struct Guess {
     pub minima: u32,
     /// Which of a lane's least keys, from 0.
     pub nth: u32,
-    /// How lanes meet: digits to the base 3, of [`Meet`], the first one first.
+    /// How lanes meet: digits to the base 3, the first one first: the lesser (0), the greater (1), the mean (2).
     pub tree: u32,
 }
 
