@@ -3,6 +3,7 @@
 
 use std::ops::Range;
 use std::ptr;
+use std::sync::PoisonError;
 use std::time::Instant;
 
 use bytemuck::{Pod, Zeroable};
@@ -217,6 +218,8 @@ impl<T: Element> Resident<'_, T> {
             events
         };
         let mut this = Graph { gpu, exec: ptr::null_mut(), graph: ptr::null_mut(), events, calls };
+        // Calls from host memory use the same stream: theirs must not become part of the graph.
+        let _alone = self.exec.opened()?.host.lock().unwrap_or_else(PoisonError::into_inner);
         // SAFETY: the stream is ours and is not being captured.
         let code = unsafe { (gpu.driver.capture_begin)(gpu.stream, CAPTURE_THREAD) };
         gpu.checked("to capture", code)?;
