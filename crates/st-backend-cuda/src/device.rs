@@ -20,8 +20,6 @@ use crate::nvrtc::Nvrtc;
 const MAX_THREADS: c_int = 1;
 const WARP: c_int = 10;
 const MULTIPROCESSORS: c_int = 16;
-/// The first compute capability (major) with clusters of blocks.
-const FIRST_WITH_CLUSTERS: i32 = 9;
 const MEMORY_KHZ: c_int = 36;
 const MEMORY_BITS: c_int = 37;
 const L2_BYTES: c_int = 38;
@@ -30,6 +28,8 @@ const CAPABILITY_MINOR: c_int = 76;
 const SHARED_BYTES: c_int = 97;
 /// What of the memory's nominal rate a kernel that only reads reaches: 4.3 of 4.9 TB/s on an H200.
 const REACHED: f64 = 0.88;
+/// The first compute capability (major) with clusters of blocks.
+const FIRST_WITH_CLUSTERS: i32 = 9;
 /// The attribute of a function by which it may have more shared memory than 48 KiB.
 const FUNCTION_SHARED: c_int = 8;
 /// A stream that waits for no other.

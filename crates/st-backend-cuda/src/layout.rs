@@ -4,8 +4,8 @@ use bytemuck::Pod;
 use st_kernels::cuda::{
     BINS, DIGIT, Lists, MEMORY_STATE_BYTES, MEMORY_THREADS, Memory, SORT_DIGIT, Unit, bench_bytes,
     capacity, entry_bytes, filter_bytes, flight, group_bytes, group_rows, in_memory, is_cluster,
-    is_held, is_memory, knots_bytes, memory, memory_sample, part_columns, parts, sample,
-    small_bytes, wanted,
+    is_held, is_memory, knots_bytes, loads_ahead, memory, memory_sample, part_columns, parts,
+    sample, small_bytes, wanted,
 };
 use st_rank::{Choice, MergeKind, Problem};
 
@@ -23,8 +23,6 @@ const SORT_PART: usize = 1 << 14;
 const ROUND_BYTES: u64 = 256 << 20;
 /// Blocks of a launch, at most.
 const MOST_BLOCKS: u64 = 1 << 30;
-/// The greatest block with registers for loading ahead.
-const MOST_AHEAD: u32 = 512;
 /// Every array of a workspace begins at a multiple of this.
 const ALIGN: u64 = 256;
 
@@ -236,6 +234,7 @@ impl Layout {
         let listed = bench_bytes(capacity(choice), wg, dtype);
         if !choice.use_2ce {
             let sampled = sample(choice, problem);
+            let blocks = rows * u64::from(parts);
             let mut unit = Unit::listing("block.cu", dtype, choice);
             unit.lists = match choice.mk {
                 MergeKind::Filter if is_held(choice, problem) => Lists::Held,
@@ -247,8 +246,7 @@ impl Layout {
                 unit.cluster = parts;
             }
             if choice.mk == MergeKind::Filter {
-                let alone = rows * u64::from(parts) <= u64::from(self.device.cores);
-                unit.ahead = unit.lists == Lists::Sampled && alone && wg <= MOST_AHEAD;
+                unit.ahead = loads_ahead(choice, problem, blocks, self.device.cores);
                 unit.flight = flight(choice, dtype);
                 unit.sample = sampled.map_or(1, |s| s.vectors);
             }
@@ -262,7 +260,7 @@ impl Layout {
                 sample_rank: sampled.map_or(1, |s| s.rank),
                 unused: 0,
             };
-            steps.push(Step::new(unit, "select_block", rows * u64::from(parts), listed, &params));
+            steps.push(Step::new(unit, "select_block", blocks, listed, &params));
             return;
         }
         let only = match memory(problem) {

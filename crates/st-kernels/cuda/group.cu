@@ -1,8 +1,8 @@
 // Short rows: 8, 16 or 32 lanes hold a row of up to 256, 512 or 1024 elements in their registers, a wave 4, 2 or 1 at a
-// time. A
-// threshold that enough elements reach, and at most LIST, is guessed from the first keys of parts of the row, which does
-// not depend on how elements are distributed, and confirmed by counting; what reaches it is packed into words,
-// the key counted from the first above the column, which are in order where keys lie less than 2^24 apart (2^23, 2^22).
+// time. A threshold that enough elements reach, and at most LIST, is guessed from the first keys of parts of the row,
+// which does not depend on how elements are distributed, and confirmed by counting; what reaches it is packed into
+// words, the key counted from the first above the column, which are in order where keys lie less than 2^24 apart (2^23,
+// 2^22).
 //   NETWORK 0: the lanes count for each candidate how many come before it;
 //   NETWORK 1: 32 rows are parked in shared memory, and each lane orders one by a network in its registers. Where keys
 //     lie further apart, words lack their lowest bits, and a row in which that matters is done exactly.

@@ -350,6 +350,16 @@ pub const fn is_cluster(parts: u64) -> bool {
     parts > 1 && parts <= MAX_CLUSTER && parts.is_power_of_two()
 }
 
+/// Whether a filter's blocks load ahead: so many of them that each has a multiprocessor, and registers, to itself.
+#[must_use]
+pub fn loads_ahead(choice: &Choice, problem: &Problem, blocks: u64, cores: u32) -> bool {
+    choice.mk == MergeKind::Filter
+        && !choice.use_2ce
+        && blocks <= u64::from(cores)
+        && choice.wg <= AHEAD_RESIDENT
+        && !is_held(choice, problem)
+}
+
 /// Whether a block holds a row in registers, which then is its own sample: no part of it, and no more ranks than it
 /// has threads.
 #[must_use]

@@ -5,8 +5,8 @@
 
 use st_kernels::cuda::{
     GROUP, MAX_BLOCK, MAX_LIST, MAX_PARTS, MOST_FLIGHT, capacity, details, footprint, group_lanes,
-    in_memory, is_cluster, is_held, is_memory, memory, part_columns, parts, sample, uses,
-    vector_elements, wanted,
+    in_memory, is_cluster, is_held, is_memory, loads_ahead, memory, part_columns, parts, sample,
+    uses, vector_elements, wanted,
 };
 use st_rank::{
     Backend, Choice, CompactProblem, DeviceCaps, Field, MergeDetail, MergeKind, Problem,
@@ -55,9 +55,8 @@ const SHARED_CORE: f64 = 0.3;
 /// Bytes per nanosecond of one multiprocessor; of one whose only block loads ahead.
 const CORE_RATE: f64 = 33.0;
 const AHEAD_RATE: f64 = 41.0;
-/// How much more it has in flight, and its greatest block.
+/// How much more it has in flight.
 const AHEAD_MORE: f64 = 1.3;
-const MOST_AHEAD: u32 = 512;
 /// What each vector in flight of such a block costs: registers that are filled and emptied.
 const AHEAD_EACH_NS: f64 = 60.0;
 /// Blocks of a cluster taking one another's lists, and what ordering takes of them, which share it.
@@ -130,11 +129,7 @@ impl<'a> Model<'a> {
             _ => 16.0,
         };
         // A block that has a multiprocessor to itself loads the next vectors before it looks at the last.
-        let ahead = choice.mk == MergeKind::Filter
-            && !choice.use_2ce
-            && blocks <= cores
-            && choice.wg <= MOST_AHEAD
-            && !is_held(choice, p);
+        let ahead = loads_ahead(choice, p, needs.blocks.max(1), self.caps.cores_or_assumed());
         let active = blocks.min(places) * wg * flight * if ahead { AHEAD_MORE } else { 1.0 };
         let bandwidth = self.bandwidth * (active / (self.bandwidth * LATENCY_NS)).tanh();
         // With eight vectors a thread lacks registers.
