@@ -2,48 +2,20 @@
 
 #![allow(clippy::print_stdout, reason = "what was found, for docs/tuning.md")]
 
+use st_conformance::rng::Rng;
 use st_tune::{Bar, Error, Evidence};
 
 /// Trials of a comparison, and comparisons.
 const TRIALS: usize = 100_000;
 const COMPARISONS: usize = 10_000;
 
-/// xoshiro256++ (Blackman and Vigna 2019), from splitmix64.
-struct Rng([u64; 4]);
+/// In (0, 1].
+fn unit(rng: &mut Rng) -> f64 {
+    ((rng.bits() >> 11) + 1) as f64 / (1u64 << 53) as f64
+}
 
-impl Rng {
-    fn new(seed: u64) -> Self {
-        let mut state = seed;
-        let mut next = || {
-            state = state.wrapping_add(0x9E37_79B9_7F4A_7C15);
-            let z = (state ^ (state >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-            let z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-            z ^ (z >> 31)
-        };
-        Self(std::array::from_fn(|_| next()))
-    }
-
-    fn next(&mut self) -> u64 {
-        let s = &mut self.0;
-        let out = s[0].wrapping_add(s[3]).rotate_left(23).wrapping_add(s[0]);
-        let t = s[1] << 17;
-        s[2] ^= s[0];
-        s[3] ^= s[1];
-        s[1] ^= s[2];
-        s[0] ^= s[3];
-        s[2] ^= t;
-        s[3] = s[3].rotate_left(45);
-        out
-    }
-
-    /// In (0, 1].
-    fn unit(&mut self) -> f64 {
-        ((self.next() >> 11) + 1) as f64 / (1u64 << 53) as f64
-    }
-
-    fn normal(&mut self) -> f64 {
-        (-2.0 * self.unit().ln()).sqrt() * (std::f64::consts::TAU * self.unit()).cos()
-    }
+fn normal(rng: &mut Rng) -> f64 {
+    (-2.0 * unit(rng).ln()).sqrt() * (std::f64::consts::TAU * unit(rng)).cos()
 }
 
 /// Of comparisons of two that are alike, in families of so many, the share of families in which one ever has as many
@@ -58,7 +30,7 @@ fn false_wins(needed: &[u64], family: usize, seed: u64) -> f64 {
             let (mut half_wins, mut bits) = (0, 0u64);
             for (n, &least) in needed.iter().enumerate() {
                 if n % 64 == 0 {
-                    bits = rng.next();
+                    bits = rng.bits();
                 }
                 half_wins += 2 * (bits & 1);
                 bits >>= 1;
@@ -106,7 +78,7 @@ fn without_the_e_value_many_are() {
 fn pairs_until_won(faster: f64, noise: f64, under_way: usize, rng: &mut Rng) -> u64 {
     let mut evidence = Evidence::default();
     while !evidence.is_won(&Bar::default(), under_way) {
-        let mut time = |us: f64| us * (noise * rng.normal()).exp();
+        let mut time = |us: f64| us * (noise * normal(rng)).exp();
         let (in_use, challenger) = (time(100.0), time(100.0 / faster));
         evidence.record(in_use, challenger).expect("times");
         assert!(evidence.trials() < 100_000, "it is never called faster");
@@ -140,7 +112,7 @@ fn what_has_turned_is_withdrawn() {
     for _ in 0..200 {
         let mut since = Evidence::default();
         while !since.is_turned(&Bar::default(), 1) {
-            let mut time = |us: f64| us * (0.1 * rng.normal()).exp();
+            let mut time = |us: f64| us * (0.1 * normal(&mut rng)).exp();
             let (in_use, challenger) = (time(100.0), time(110.0));
             since.record(in_use, challenger).expect("times");
             assert!(since.trials() < 100_000, "it is never withdrawn");
