@@ -34,7 +34,18 @@ pub(crate) fn caps(isa: Isa, threads: u32) -> DeviceCaps {
     if let Some(l2) = l2 {
         caps = caps.with_l2(l2);
     }
-    caps
+    caps.with_names(&format!("{} {}", processor(), isa.name()), "")
+}
+
+/// The processor's name where the system tells (Linux does), else its architecture.
+fn processor() -> &'static str {
+    static NAME: OnceLock<String> = OnceLock::new();
+    NAME.get_or_init(|| {
+        let text = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+        let line = text.lines().find(|line| line.starts_with("model name"));
+        let name = line.and_then(|line| line.split_once(':')).map(|(_, name)| name.trim());
+        name.unwrap_or(std::env::consts::ARCH).to_owned()
+    })
 }
 
 /// A core's data cache of that level, where the system tells (Linux does).

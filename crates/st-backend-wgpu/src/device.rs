@@ -72,9 +72,13 @@ fn report(adapter: &Adapter, backend: Backend) -> AdapterReport {
         software: is_software(&info),
         caps: caps(backend, &info, adapter.features(), &adapter.limits()),
         interface: format!("{:?}", info.backend),
-        driver: format!("{} {}", info.driver, info.driver_info).trim().to_owned(),
+        driver: driver(&info),
         name: info.name,
     }
+}
+
+fn driver(info: &AdapterInfo) -> String {
+    format!("{} {}", info.driver, info.driver_info).trim().to_owned()
 }
 
 /// What plans are made for, from what an adapter or a device says. Lanes are those of its smallest
@@ -90,7 +94,8 @@ pub(crate) fn caps(
     let workgroup =
         limits.max_compute_invocations_per_workgroup.min(limits.max_compute_workgroup_size_x);
     let caps = DeviceCaps { backend, ..DeviceCaps::wgpu(lane, subgroups, workgroup) }
-        .with_shared_mem(limits.max_compute_workgroup_storage_size);
+        .with_shared_mem(limits.max_compute_workgroup_storage_size)
+        .with_names(&info.name, &driver(info));
     if info.name.contains("llvmpipe") { caps.with_loop_rounds(LLVMPIPE_ROUNDS) } else { caps }
 }
 

@@ -32,6 +32,21 @@ pub fn check(choice: &Choice, problem: &Problem, caps: &DeviceCaps) -> Result<()
     }
 }
 
+/// A number for a backend's kernels: what was measured with other kernels is not believed. Of a GPU's it is made from
+/// their sources.
+#[must_use]
+pub fn version(backend: Backend) -> u32 {
+    let texts: String = match backend {
+        Backend::Cpu => return cpu::VERSION,
+        Backend::Wgpu | Backend::Mps => {
+            let stages = wgsl::Stage::ALL.iter().map(|stage| stage.text());
+            stages.chain(wgsl::SHARED.iter().map(|&(_, text)| text)).collect()
+        }
+        Backend::Cuda | Backend::Hip => cuda::SOURCES.iter().map(|&(_, text)| text).collect(),
+    };
+    DeviceCaps::tag(&texts)
+}
+
 /// The fields that change what is launched for that merge kind and sub-strategy. The others keep
 /// their value and have no effect.
 #[must_use]

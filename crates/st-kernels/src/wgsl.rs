@@ -9,6 +9,7 @@
 //! other directives.
 
 mod expand;
+pub(crate) use expand::SHARED;
 mod networks;
 mod unroll;
 
@@ -109,7 +110,7 @@ impl Stage {
         matches!(self, Self::Warp | Self::GroupRank | Self::GroupNetwork)
     }
 
-    const fn text(self) -> &'static str {
+    pub(crate) const fn text(self) -> &'static str {
         match self {
             Self::Bitonic => include_str!("../wgsl/bitonic.wgsl"),
             Self::SharedHeap => include_str!("../wgsl/shared_heap.wgsl"),

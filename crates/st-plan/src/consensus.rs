@@ -64,6 +64,7 @@ impl<'a> Session<'a> {
         let caps = given.normalised();
         let model = Model::new(problem, &caps);
         let mut notes = knowledge.notes.clone();
+        notes.extend(knowledge.tables.iter().filter_map(|table| table.refusal(&caps)));
         let mut said = knowledge.rules.ask(problem, &caps);
         notes.append(&mut said.notes);
         let mut votes = if knowledge.soft_off { Vec::new() } else { said.votes };

@@ -63,6 +63,14 @@ pub struct DeviceCaps {
     /// Rounds of loops after which the driver ends a thread, right or wrong; 0 where none does.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub loop_rounds: u32,
+    /// Which device it is, as a [tag](Self::tag) of its name; 0 where it has none. Two devices alike in all numbers
+    /// are two devices for what was measured.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub unit: u32,
+    /// Which driver runs it, as a [tag](Self::tag) of its name and version; 0 where unknown. What was measured with
+    /// another driver is not believed.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub driver: u32,
 }
 
 #[allow(clippy::trivially_copy_pass_by_ref, reason = "serde wants it so")]
@@ -82,6 +90,8 @@ impl DeviceCaps {
             bandwidth: 0,
             l2: 0,
             loop_rounds: 0,
+            unit: 0,
+            driver: 0,
         }
     }
 
@@ -124,6 +134,8 @@ impl DeviceCaps {
             bandwidth: 0,
             l2: 1 << 20,
             loop_rounds: 0,
+            unit: 0,
+            driver: 0,
         }
     }
 
@@ -176,6 +188,28 @@ impl DeviceCaps {
         self.loop_rounds = rounds;
         self
     }
+
+    /// The same for the device of that name under that driver, each with its version; an empty text says nothing.
+    #[must_use]
+    pub const fn with_names(mut self, device: &str, driver: &str) -> Self {
+        self.unit = Self::tag(device);
+        self.driver = Self::tag(driver);
+        self
+    }
+
+    /// A number for a text: never 0 unless it is empty (Fowler, Noll and Vo's FNV-1a of 32 bits).
+    #[must_use]
+    pub const fn tag(text: &str) -> u32 {
+        let (bytes, mut tag, mut i) = (text.as_bytes(), 0x811C_9DC5_u32, 0);
+        if bytes.is_empty() {
+            return 0;
+        }
+        while i < bytes.len() {
+            tag = (tag ^ bytes[i] as u32).wrapping_mul(0x0100_0193);
+            i += 1;
+        }
+        if tag == 0 { 1 } else { tag }
+    }
 }
 
 /// What the planner starts from: one coherent set, from which every other setting is weighed. All
@@ -219,14 +253,19 @@ impl DeviceCaps {
     }
 
     /// A name for devices that are alike to the planner, fit for a file's name: all numbers but the
-    /// bandwidth, which no two measurements of give the same.
+    /// bandwidth, which no two measurements of give the same, and the driver, which changes; with the device's tag
+    /// where it has a name.
     #[must_use]
     pub fn fingerprint(&self) -> String {
         let subgroups = if self.subgroups { "sg" } else { "nosg" };
-        format!(
+        let numbers = format!(
             "{}-lane{}-{subgroups}-wg{}-smem{}-cores{}-l2_{}",
             self.backend, self.lane, self.max_workgroup, self.shared_mem, self.cores, self.l2
-        )
+        );
+        match self.unit {
+            0 => numbers,
+            unit => format!("{numbers}-{unit:08x}"),
+        }
     }
 
     /// Multiprocessors, or the assumed number.

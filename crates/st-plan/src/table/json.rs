@@ -5,10 +5,10 @@ use serde::Deserialize;
 use serde_json::Value;
 use st_rank::{Backend, DType, DeviceCaps, MergeKind};
 
-use super::{Partial, Record, Table};
+use super::{Partial, Record, Table, Versions};
 
-/// The schema that is read.
-const SCHEMA: u64 = 1;
+/// The schema that is read and written.
+pub(super) const SCHEMA: u64 = 1;
 
 /// Reasons kept for records that are left out; the rest are counted.
 const MOST_REASONS: usize = 20;
@@ -34,6 +34,20 @@ pub enum TableError {
         name: String,
         /// What was found.
         why: String,
+    },
+    /// It was measured with other kernels than this build has.
+    #[error(
+        "{name}: measured with kernels {found} of {backend}, and this build has {own}: run `spiral tune` again"
+    )]
+    OtherKernels {
+        /// The table's name.
+        name: String,
+        /// Whose kernels.
+        backend: Backend,
+        /// What it was measured with.
+        found: u32,
+        /// What this build has.
+        own: u32,
     },
 }
 
@@ -131,8 +145,8 @@ impl Table {
         let not = |why: &str| TableError::NotATable { name: name.to_owned(), why: why.to_owned() };
         let value: Value = serde_json::from_str(text)
             .map_err(|e| TableError::NotJson { name: name.to_owned(), why: e.to_string() })?;
-        let (records, device) = match value {
-            Value::Array(records) => (records, None),
+        let (records, device, versions) = match value {
+            Value::Array(records) => (records, None, Versions::default()),
             Value::Object(mut document) => {
                 match document.get("schema").and_then(Value::as_u64) {
                     Some(SCHEMA) => {}
@@ -149,12 +163,24 @@ impl Table {
                             .map_err(|e| not(&format!("device: {e}")))?,
                     ),
                 };
-                (records, device)
+                let versions = document.remove("versions").unwrap_or_default();
+                let versions = match versions {
+                    Value::Null => Versions::default(),
+                    versions => serde_json::from_value::<Versions>(versions)
+                        .map_err(|e| not(&format!("versions: {e}")))?,
+                };
+                (records, device, versions)
             }
             _ => return Err(not("neither list nor object")),
         };
         let mut table = Self::shipped(name, device.map_or(backend, |caps| caps.backend), &[]);
         table.device = device;
+        let (found, own) = (versions.kernels, st_kernels::version(table.backend));
+        if found != 0 && found != own {
+            let (name, backend) = (name.to_owned(), table.backend);
+            return Err(TableError::OtherKernels { name, backend, found, own });
+        }
+        table.versions = versions;
         let mut bad = 0;
         for (place, record) in records.into_iter().enumerate() {
             let read = serde_json::from_value::<RawRecord>(record).map_err(|e| e.to_string());

@@ -11,9 +11,11 @@
 
 mod json;
 mod record;
+mod write;
 
 pub use json::TableError;
 pub use record::{Partial, Record};
+use serde::{Deserialize, Serialize};
 use st_rank::{Backend, Choice, DeviceCaps, Problem};
 
 /// Where a table came from, which says whose word counts first.
@@ -39,6 +41,22 @@ impl Origin {
     }
 }
 
+/// What measured the records, in words.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Versions {
+    /// Of this project.
+    pub spiral: String,
+    /// Of the backend's kernels ([`st_kernels::version`]): 0 where unknown. A table of other kernels is refused.
+    pub kernels: u32,
+    /// The device's name.
+    pub device: String,
+    /// The driver's name and version.
+    pub driver: String,
+    /// When records were last added, `YYYY-MM-DD`.
+    pub date: String,
+}
+
 /// Records measured on one device, or meant for a whole backend.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Table {
@@ -46,6 +64,7 @@ pub struct Table {
     backend: Backend,
     /// None: any device of the backend.
     device: Option<DeviceCaps>,
+    versions: Versions,
     records: Vec<Record>,
     skipped: Vec<String>,
 }
@@ -66,6 +85,7 @@ impl Table {
             name: name.to_owned(),
             backend,
             device: None,
+            versions: Versions::default(),
             records: records.to_vec(),
             skipped: Vec::new(),
         }
@@ -75,6 +95,19 @@ impl Table {
     #[must_use]
     pub fn measured(name: &str, device: DeviceCaps, records: &[Record]) -> Self {
         Self { device: Some(device), ..Self::shipped(name, device.backend, records) }
+    }
+
+    /// The same with what measured it.
+    #[must_use]
+    pub fn with_versions(mut self, versions: Versions) -> Self {
+        self.versions = versions;
+        self
+    }
+
+    /// What measured it.
+    #[must_use]
+    pub const fn versions(&self) -> &Versions {
+        &self.versions
     }
 
     /// The name it was read under.
@@ -101,10 +134,22 @@ impl Table {
         &self.skipped
     }
 
+    /// Why its word does not count on the very device it was measured on; none if it does, or is of another.
+    #[must_use]
+    pub fn refusal(&self, caps: &DeviceCaps) -> Option<String> {
+        let device = self.device.as_ref()?;
+        let other = device.driver != caps.driver && device.driver != 0 && caps.driver != 0;
+        let same = self.backend == caps.backend && device.fingerprint() == caps.fingerprint();
+        (same && other).then(|| {
+            let (name, driver) = (&self.name, &self.versions.driver);
+            format!("{name} was measured with another driver ({driver}): run `spiral tune` again")
+        })
+    }
+
     /// Whose word it is on a device; none if it says nothing of it.
     #[must_use]
     pub fn origin(&self, caps: &DeviceCaps) -> Option<Origin> {
-        if self.backend != caps.backend {
+        if self.backend != caps.backend || self.refusal(caps).is_some() {
             return None;
         }
         match &self.device {

@@ -1,5 +1,7 @@
 //! One record of a table.
 
+use std::cmp::Ordering;
+
 use st_rank::{Choice, DType, DeviceCaps, Field, MergeDetail, MergeKind, Problem, RankKind};
 
 /// A choice of which some fields are given.
@@ -177,6 +179,22 @@ impl Record {
             && self.sg.is_none_or(|own| own == sg)
             && self.kind == problem.kind.name()
             && self.dtype == problem.dtype
+    }
+
+    /// Whether another is about the same choice for the same bucket, measured at the same place.
+    #[must_use]
+    pub fn is_about(&self, other: &Self) -> bool {
+        self.in_order(other).is_eq()
+    }
+
+    /// An order of records by what they are about: bucket, place, choice.
+    #[must_use]
+    pub fn in_order(&self, other: &Self) -> Ordering {
+        let bucket = |r: &Self| {
+            (r.kind, r.dtype.name(), r.rows, r.cols_min, r.cols_max, r.k_max, r.sg, r.at)
+        };
+        let fields = |r: &Self| Field::ALL.map(|field| r.choice.get(field));
+        bucket(self).cmp(&bucket(other)).then_with(|| fields(self).cmp(&fields(other)))
     }
 
     /// The problem that was measured. A range's first rank is not recorded; it counts from the
