@@ -13,8 +13,8 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("st-logic", &[]),
     ("st-kernels", &["st-rank"]),
     ("st-conformance", &["st-rank", "st-kernels"]),
-    ("st-tune", &[]),
     ("st-plan", &["st-rank", "st-kernels", "st-kdsl", "st-logic"]),
+    ("st-tune", &["st-rank", "st-kernels", "st-plan"]),
     ("st-backend-cpu", &["st-rank", "st-kernels"]),
     ("st-backend-wgpu", &["st-rank", "st-kernels"]),
     ("st-backend-cuda", &["st-rank", "st-kernels"]),
@@ -22,8 +22,8 @@ const ALLOWED: &[(&str, &[&str])] = &[
         "st-core",
         &["st-rank", "st-plan", "st-kdsl", "st-backend-cpu", "st-backend-wgpu", "st-backend-cuda"],
     ),
-    ("st-cli", &["st-core", "st-rank", "st-plan"]),
-    ("st-bench", &["st-core", "st-conformance", "st-kernels", "st-rank"]),
+    ("st-cli", &["st-core", "st-rank", "st-plan", "st-tune"]),
+    ("st-bench", &["st-core", "st-conformance", "st-kernels", "st-rank", "st-tune"]),
     ("xtask", &[]),
 ];
 

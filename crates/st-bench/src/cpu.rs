@@ -15,8 +15,8 @@ use crate::ours::{Ours, plan};
 use crate::peer::{PEERS, Server};
 use crate::read::{LEAST_BYTES, plan_times, read_turn};
 use crate::report::{CellReport, Report, Setting};
-use crate::stats::Samples;
 use crate::{Result, answer, note, system};
+use st_tune::stats::Samples;
 
 /// Before each turn, so that what the last one woke can sleep again. The peers' server waits
 /// longer where threads still spin.

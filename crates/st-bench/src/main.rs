@@ -10,7 +10,6 @@
 
 #[cfg(any(feature = "cuda", feature = "wgpu"))]
 mod bounds;
-mod candidates;
 mod cells;
 mod check;
 #[cfg(any(feature = "cuda", feature = "wgpu"))]
@@ -29,10 +28,8 @@ mod peer;
 mod planning;
 mod read;
 mod report;
-mod stats;
 mod sweep;
 mod system;
-mod tournament;
 #[cfg(feature = "wgpu")]
 mod wgpu;
 

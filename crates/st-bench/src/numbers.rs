@@ -4,7 +4,7 @@ use clap::ValueEnum;
 use serde::Serialize;
 use st_core::ops::rank_entry::RankKind;
 
-use crate::stats::median;
+use st_tune::stats::median;
 
 /// Which ranks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]

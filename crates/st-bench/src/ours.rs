@@ -7,7 +7,7 @@ use st_core::ops::rank_entry::{RankKind, RankOutput, RankPlan, execute_rank_into
 use crate::Result;
 use crate::cells::Cell;
 use crate::check::exact;
-use crate::stats::turn;
+use st_tune::stats::turn;
 
 /// The planner's plan for a cell.
 pub(crate) fn plan(cell: &Cell, caps: DeviceCaps) -> RankPlan {

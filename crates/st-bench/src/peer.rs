@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use st_core::ops::rank_entry::RankOutput;
 
 use crate::Result;
-use crate::stats::{TURN_CALLS, TURN_TIME};
+use st_tune::stats::{TURN_CALLS, TURN_TIME};
 
 const SERVER: &str = include_str!("../peers/server.py");
 

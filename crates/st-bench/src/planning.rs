@@ -8,8 +8,8 @@ use st_core::backend::device_caps::DeviceCaps;
 use st_core::ops::rank_entry::{Knowledge, Planner, Problem, RankKind, explain, plan};
 use st_core::settings::Settings;
 
-use crate::stats::median;
 use crate::{Result, answer, system};
+use st_tune::stats::median;
 
 /// The founding document's rules.
 const RULES: &str = include_str!("../../st-kdsl/tests/seed.kdsl");

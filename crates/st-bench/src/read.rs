@@ -10,7 +10,7 @@ use serde::Serialize;
 use st_core::backend::device_caps::DeviceCaps;
 use st_core::ops::rank_entry::{RankKind, plan_rank};
 
-use crate::stats::{median, turn};
+use st_tune::stats::{median, turn};
 
 /// Smaller inputs are not read for the floor: waking threads would be most of it.
 pub(crate) const LEAST_BYTES: usize = 16 << 20;

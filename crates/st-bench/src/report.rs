@@ -9,8 +9,8 @@ use crate::cells::Cell;
 use crate::markdown::short;
 use crate::peer::PEERS;
 use crate::read::PlanTime;
-use crate::stats::{Timing, geometric_mean};
 use crate::system;
+use st_tune::stats::{Timing, geometric_mean};
 
 /// Everything a run found.
 #[derive(Debug, Serialize)]

@@ -4,17 +4,17 @@
 use std::path::PathBuf;
 
 use serde::Serialize;
-use st_core::ops::rank_entry::{Choice, RankOutput, RankPlan};
+use st_core::ops::rank_entry::{Choice, Knowledge, RankOutput, RankPlan, plan as planner};
 
-use crate::candidates::candidates;
 use crate::cells::{Cell, cells};
 use crate::check;
 use crate::cpu::Threads;
 use crate::data::Matrix;
 use crate::ours::{Ours, plan};
-use crate::stats::geometric_mean;
-use crate::tournament::{Arena, Entrant, Outcome, tournament};
 use crate::{Result, answer, note, system};
+use st_tune::candidates;
+use st_tune::stats::geometric_mean;
+use st_tune::tournament::{Arena, Entrant, Outcome, tournament};
 
 /// Options of `st-bench cpu-sweep`.
 #[derive(Debug, clap::Args)]
@@ -48,6 +48,8 @@ struct Report {
     cells: Vec<Swept>,
     /// Geometric mean of planner's / best.
     geometric_mean: Option<f64>,
+    /// The same without rules and tables.
+    untuned: Option<f64>,
     failures: Vec<String>,
 }
 
@@ -73,6 +75,7 @@ pub(crate) fn run(args: &Args) -> Result<bool> {
         isa: sides.first().map_or("none", |(_, ours)| ours.isa()),
         cells: Vec::new(),
         geometric_mean: None,
+        untuned: None,
         failures: Vec::new(),
     };
     for cell in &cells {
@@ -82,10 +85,14 @@ pub(crate) fn run(args: &Args) -> Result<bool> {
         for (threads, ours) in &mut sides {
             let caps = if args.probe { ours.probe() } else { ours.caps() };
             let plan = plan(cell, caps);
-            let all = candidates(&plan);
+            let untuned = planner(&plan.problem, &caps, &Knowledge::default()).choice;
+            let mut all = candidates(&plan);
+            if !all.contains(&untuned) {
+                all.push(untuned);
+            }
             let mut failures = Vec::new();
             let mut place = Place { ours, x, plan: &plan, want: &want };
-            let outcome = tournament(&mut place, &all, None, |choice, error| {
+            let outcome = tournament(&mut place, &all, &[untuned], None, |choice, error| {
                 failures.push(format!("{cell}, {choice}: {error}"));
             });
             report.failures.append(&mut failures);
@@ -102,6 +109,8 @@ pub(crate) fn run(args: &Args) -> Result<bool> {
     }
     let ratios: Vec<f64> = report.cells.iter().map(|c| c.outcome.ratio).collect();
     report.geometric_mean = geometric_mean(&ratios);
+    let untuned: Vec<f64> = report.cells.iter().filter_map(Swept::untuned).collect();
+    report.untuned = geometric_mean(&untuned);
     answer(&if args.json { serde_json::to_string(&report)? } else { report.text() });
     for failure in &report.failures {
         note(&format!("WRONG: {failure}"));
@@ -124,6 +133,8 @@ impl Place<'_> {
 }
 
 impl Arena for Place<'_> {
+    type Error = Box<dyn std::error::Error>;
+
     fn admit(&mut self, choice: Choice) -> Result<bool> {
         let plan = self.plan_of(choice);
         self.ours.check(self.x, &plan, self.want)?;
@@ -141,8 +152,14 @@ impl Arena for Place<'_> {
 }
 
 impl Swept {
+    /// What would be planned without rules and tables / best.
+    fn untuned(&self) -> Option<f64> {
+        Some(self.outcome.others_us.first()? / self.outcome.best_us)
+    }
+
     fn lines(&self) -> String {
-        format!("{}, {} threads: {}", self.cell, self.threads, self.outcome.lines())
+        let untuned = self.untuned().map_or_else(String::new, |x| format!(", untuned {x:.3}"));
+        format!("{}, {} threads{untuned}: {}", self.cell, self.threads, self.outcome.lines())
     }
 }
 
@@ -154,6 +171,13 @@ impl Report {
         if let Some(mean) = self.geometric_mean {
             let worst = self.cells.iter().map(|c| c.outcome.ratio).fold(0.0, f64::max);
             lines.push(format!("planner / best: geometric mean {mean:.3}, worst {worst:.3}"));
+        }
+        if let Some(mean) = self.untuned {
+            let of_untuned = |c: &Swept| Some(c.outcome.planned_us / c.outcome.others_us.first()?);
+            let worst = self.cells.iter().filter_map(of_untuned).fold(0.0, f64::max);
+            lines.push(format!(
+                "without rules and tables / best: {mean:.3}; planner / that: at most {worst:.3}"
+            ));
         }
         lines.join("\n")
     }

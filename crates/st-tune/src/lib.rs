@@ -20,9 +20,13 @@
 
 #![forbid(unsafe_code)]
 
+mod candidates;
 mod evidence;
 mod ratios;
+pub mod stats;
+pub mod tournament;
 
+pub use candidates::{candidates, launched_alike};
 pub use evidence::{Bar, Evidence};
 pub use ratios::Ratios;
 

@@ -9,7 +9,7 @@ use st_core::backend::cuda_exec::CudaExecutor;
 use st_core::backend::cuda_exec::timing::{Graph, Resident};
 use st_core::backend::device_caps::DeviceCaps;
 use st_core::ops::rank_entry::{
-    Choice, Knowledge, Problem, RankKind, RankPlan, execute_rank, explain, plan as planner,
+    Choice, Knowledge, Problem, RankKind, RankPlan, execute_rank, plan as planner,
 };
 use st_rank::order::Lane;
 
@@ -17,9 +17,9 @@ use super::{Args, CellReport, Contender};
 use crate::cells::Cell;
 use crate::numbers::Spread;
 use crate::patterns::constants;
-use crate::stats::median;
-use crate::tournament::{Arena, Entrant, Outcome, tournament};
 use crate::{Result, bounds, choices};
+use st_tune::stats::median;
+use st_tune::tournament::{Arena, Entrant, Outcome, tournament};
 
 const FILL: &str = include_str!("fill.cu");
 /// Calls of a graph at most, as the peers have.
@@ -32,8 +32,6 @@ const WARM_US: f64 = 20_000.0;
 const LOOP_CALLS: u32 = 50;
 /// Elements that the CPU checks at a time.
 const CHECK_ELEMENTS: usize = 1 << 26;
-/// Candidates asked of the planner for a sweep.
-const MOST_CANDIDATES: usize = 400;
 /// A candidate that takes so much longer than the shortest is not timed.
 const HOPELESS: f64 = 5.0;
 
@@ -161,15 +159,12 @@ impl Bench<'_> {
         place: &mut Place<'_, T>,
     ) -> Result<(Option<Outcome>, Vec<(Choice, String)>)> {
         let plan = place.plan.clone();
-        let explained =
-            explain(&plan.problem, &plan.caps, &Knowledge::default(), MOST_CANDIDATES).candidates;
-        let others = explained.into_iter().map(|c| c.choice).filter(|&c| c != plan.choice);
-        let all: Vec<Choice> = std::iter::once(plan.choice).chain(others).collect();
+        let all = st_tune::candidates(&plan);
         let by_hand = |&choice: &Choice| RankPlan::by_hand(plan.problem, plan.caps, choice);
         self.exec.compile_ahead(&all.iter().map(by_hand).collect::<Vec<_>>())?;
         let mut wrong = Vec::new();
         let limit = Duration::try_from_secs_f64(self.args.seconds)?;
-        let outcome = tournament(place, &all, Some(limit), |choice, error| {
+        let outcome = tournament(place, &all, &[], Some(limit), |choice, error| {
             wrong.push((choice, error.to_string()));
         });
         match outcome {
@@ -221,6 +216,8 @@ impl<T: Element> Place<'_, T> {
 }
 
 impl<T: Element> Arena for Place<'_, T> {
+    type Error = Box<dyn std::error::Error>;
+
     fn admit(&mut self, choice: Choice) -> Result<bool> {
         let plan = RankPlan::by_hand(self.plan.problem, self.plan.caps, choice);
         let us = self.admitted(&plan, &[])?;

@@ -15,10 +15,10 @@ use st_core::{DType, bf16, f16};
 use crate::cells::{Cell, given};
 use crate::markdown::short;
 use crate::numbers::{Kind, Spread};
-use crate::stats::geometric_mean;
-use crate::tournament::Outcome;
 use crate::{Result, answer, note, system};
 use measure::Bench;
+use st_tune::stats::geometric_mean;
+use st_tune::tournament::Outcome;
 
 /// Options of `st-bench cuda`.
 #[derive(Debug, clap::Args)]

@@ -14,7 +14,7 @@ use super::fill;
 use super::measure::{Bench, WRONG};
 use crate::Result;
 use crate::cells::Cell;
-use crate::stats::median;
+use st_tune::stats::median;
 
 impl Bench<'_> {
     /// Keeps what lies between the first row's greatest and its k-th; a line of what both take.

@@ -18,8 +18,8 @@ use super::{Args, ahead, fill, passes};
 use crate::bounds::least_bytes;
 use crate::cells::Cell;
 use crate::numbers::Spread;
-use crate::stats::median;
 use crate::{Result, bounds, choices};
+use st_tune::stats::median;
 
 /// Contenders that are timed in one command buffer, in turns.
 const TOGETHER: usize = 8;

@@ -10,8 +10,8 @@ use super::measure::WRONG;
 use crate::cells::Cell;
 use crate::markdown::short;
 use crate::numbers::Spread;
-use crate::stats::geometric_mean;
-use crate::tournament::Outcome;
+use st_tune::stats::geometric_mean;
+use st_tune::tournament::Outcome;
 
 /// Everything a run found.
 #[derive(Debug, Serialize)]

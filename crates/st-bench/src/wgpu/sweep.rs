@@ -5,15 +5,12 @@ use std::time::{Duration, Instant};
 
 use st_core::Element;
 use st_core::backend::wgpu_exec::timing::{Clock, Prepared, Resident};
-use st_core::ops::rank_entry::{Choice, Knowledge, RankPlan, explain};
+use st_core::ops::rank_entry::{Choice, RankPlan};
 
 use super::measure::{Bench, middle, same};
 use super::{ahead, passes};
 use crate::Result;
-use crate::tournament::{Arena, Entrant, Outcome, tournament};
-
-/// Candidates asked of the planner.
-const MOST_CANDIDATES: usize = 400;
+use st_tune::tournament::{Arena, Entrant, Outcome, tournament};
 
 /// The share of a sweep's time beside it in which kernels are compiled.
 const COMPILING: f64 = 0.5;
@@ -54,7 +51,7 @@ impl Bench<'_> {
         resident: &Resident<'_, T>,
         plan: &RankPlan,
     ) -> Result<(Option<Outcome>, Vec<(Choice, String)>)> {
-        let all = candidates(plan);
+        let all = st_tune::candidates(plan);
         let (ready, least) = (HashMap::new(), Duration::MAX);
         let mut place = Place { clock: self.clock, resident, plan, ready, least };
         let limit = Duration::try_from_secs_f64(self.args.seconds)?;
@@ -62,7 +59,7 @@ impl Bench<'_> {
         let plans: Vec<RankPlan> = all.iter().map(|&choice| by_hand(choice)).collect();
         ahead::prepare(self.exec, &plans, limit.mul_f64(COMPILING));
         let mut wrong = Vec::new();
-        let outcome = tournament(&mut place, &all, Some(limit), |choice, error| {
+        let outcome = tournament(&mut place, &all, &[], Some(limit), |choice, error| {
             wrong.push((choice, error.to_string()));
         });
         match outcome {
@@ -75,36 +72,9 @@ impl Bench<'_> {
     }
 }
 
-/// The planner's choice, then its candidates: each kernel's most promising first, the kernels by
-/// turns, so that a model that is wrong about one does not keep it out.
-fn candidates(plan: &RankPlan) -> Vec<Choice> {
-    let explained =
-        explain(&plan.problem, &plan.caps, &Knowledge::default(), MOST_CANDIDATES).candidates;
-    let others = explained.into_iter().map(|c| c.choice).filter(|&c| c != plan.choice);
-    let mut all = vec![plan.choice];
-    all.extend(by_turns(others.collect(), |c| (c.mk, c.use_2ce)));
-    all
-}
-
-/// Reorders so that groups take turns; within a group the order stays.
-fn by_turns<X, G: PartialEq>(list: Vec<X>, group: impl Fn(&X) -> G) -> Vec<X> {
-    let mut sizes: Vec<(G, usize)> = Vec::new();
-    let mut placed: Vec<(usize, X)> = Vec::with_capacity(list.len());
-    for x in list {
-        let own = group(&x);
-        let at = sizes.iter().position(|(g, _)| *g == own).unwrap_or_else(|| {
-            sizes.push((own, 0));
-            sizes.len() - 1
-        });
-        placed.push((sizes[at].1, x));
-        sizes[at].1 += 1;
-    }
-    // Stable: in each turn, groups in the order in which they first came.
-    placed.sort_by_key(|(turn, _)| *turn);
-    placed.into_iter().map(|(_, x)| x).collect()
-}
-
 impl<T: Element> Arena for Place<'_, T> {
+    type Error = Box<dyn std::error::Error>;
+
     fn admit(&mut self, choice: Choice) -> Result<bool> {
         let plan = RankPlan::by_hand(self.plan.problem, self.plan.caps, choice);
         let prepared = self.resident.prepare(&plan)?;
@@ -137,16 +107,5 @@ impl<T: Element> Arena for Place<'_, T> {
             }
         }
         Ok(())
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn groups_take_turns() {
-        let got = by_turns(vec![11, 12, 13, 21, 31, 22], |x| x / 10);
-        assert_eq!(got, [11, 21, 31, 12, 22, 13]);
     }
 }

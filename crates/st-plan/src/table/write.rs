@@ -95,7 +95,8 @@ mod tests {
 
     #[test]
     fn merging_doubles_nothing_and_does_not_depend_on_the_order() {
-        let (a, b) = ([record(8, 512, 9), record(16, 64, 3)], [record(8, 512, 4), record(8, 64, 9)]);
+        let (a, b) =
+            ([record(8, 512, 9), record(16, 64, 3)], [record(8, 512, 4), record(8, 64, 9)]);
         let table = |records: &[Record]| Table::shipped("t", Backend::Wgpu, records).merged(&[]);
         let (ab, ba) = (table(&a).merged(&b), table(&b).merged(&a));
         assert_eq!(ab, ba);

@@ -5,53 +5,65 @@ use std::time::{Duration, Instant};
 use serde::Serialize;
 
 /// Timed calls of a turn end after so many, or so long.
-pub(crate) const TURN_CALLS: usize = 16;
+pub const TURN_CALLS: usize = 16;
 /// See [`TURN_CALLS`].
-pub(crate) const TURN_TIME: Duration = Duration::from_millis(5);
+pub const TURN_TIME: Duration = Duration::from_millis(5);
 /// Calls longer than this are not warmed up first: what they read is beyond the caches anyway.
-pub(crate) const SLOW_CALL_NS: f64 = 2e8;
+pub const SLOW_CALL_NS: f64 = 2e8;
 /// A contender that has used so much time on a cell has no more than [`LEAST_TURNS`] turns.
-pub(crate) const CELL_NS: f64 = 2.5e9;
+pub const CELL_NS: f64 = 2.5e9;
 /// See [`CELL_NS`].
-pub(crate) const LEAST_TURNS: usize = 3;
+pub const LEAST_TURNS: usize = 3;
 
 /// Times of one contender on one cell: a sample is the median of a turn's calls.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Samples {
+pub struct Samples {
     ns: Vec<f64>,
     all: Vec<f64>,
 }
 
 /// What is reported of the samples.
 #[derive(Clone, Copy, Debug, Serialize)]
-pub(crate) struct Timing {
-    pub(crate) median_us: f64,
+pub struct Timing {
+    /// Median of the turns, in microseconds.
+    pub median_us: f64,
     /// The fastest call: what other processes disturb least.
-    pub(crate) min_us: f64,
-    pub(crate) max_us: f64,
+    pub min_us: f64,
+    /// The slowest call, in microseconds.
+    pub max_us: f64,
     /// Turns, the median of each being a sample.
-    pub(crate) samples: usize,
+    pub samples: usize,
 }
 
 impl Samples {
     /// Adds a turn's times in nanoseconds.
-    pub(crate) fn push_turn(&mut self, times: Vec<f64>) {
+    pub fn push_turn(&mut self, times: Vec<f64>) {
         self.all.extend_from_slice(&times);
         self.ns.extend(median(times));
     }
 
+    /// A sample for each turn, in nanoseconds, in their order.
+    #[must_use]
+    pub fn turns(&self) -> &[f64] {
+        &self.ns
+    }
+
     /// Whether another turn is worth its time.
-    pub(crate) fn wants_more(&self, turns: usize) -> bool {
+    #[must_use]
+    pub fn wants_more(&self, turns: usize) -> bool {
         self.ns.len() < turns
             && (self.all.iter().sum::<f64>() < CELL_NS || self.ns.len() < LEAST_TURNS)
     }
 
     /// Untimed calls before the timed ones of a turn.
-    pub(crate) fn warm_calls(&self) -> usize {
+    #[must_use]
+    pub fn warm_calls(&self) -> usize {
         usize::from(self.ns.last().is_none_or(|&ns| ns < SLOW_CALL_NS))
     }
 
-    pub(crate) fn timing(&self) -> Option<Timing> {
+    /// What is reported; none before the first turn.
+    #[must_use]
+    pub fn timing(&self) -> Option<Timing> {
         let us = |ns: f64| ns / 1e3;
         Some(Timing {
             median_us: us(median(self.ns.clone())?),
@@ -62,8 +74,11 @@ impl Samples {
     }
 }
 
-/// Runs a turn: `warm` untimed calls, then timed ones.
-pub(crate) fn turn<E>(warm: usize, mut call: impl FnMut() -> Result<(), E>) -> Result<Vec<f64>, E> {
+/// Runs a turn: `warm` untimed calls, then timed ones. Their times in nanoseconds.
+///
+/// # Errors
+/// The first call that fails.
+pub fn turn<E>(warm: usize, mut call: impl FnMut() -> Result<(), E>) -> Result<Vec<f64>, E> {
     for _ in 0..warm {
         call()?;
     }
@@ -81,14 +96,29 @@ pub(crate) fn turn<E>(warm: usize, mut call: impl FnMut() -> Result<(), E>) -> R
 }
 
 /// The median; of an even number, the mean of the middle two.
-pub(crate) fn median(mut x: Vec<f64>) -> Option<f64> {
+#[must_use]
+pub fn median(mut x: Vec<f64>) -> Option<f64> {
     x.sort_by(f64::total_cmp);
     let last = x.len().checked_sub(1)?;
     Some((x[last / 2] + x[last.div_ceil(2)]) / 2.0)
 }
 
+/// The distance between the quartiles, as a share of the median; 0 of fewer than two.
+#[must_use]
+pub fn spread(x: &[f64]) -> f64 {
+    let mut x = x.to_vec();
+    x.sort_by(f64::total_cmp);
+    let at = |share: f64| {
+        let place = share * (x.len() - 1) as f64;
+        let (low, high) = (x[place.floor() as usize], x[place.ceil() as usize]);
+        low + (high - low) * place.fract()
+    };
+    if x.len() < 2 { 0.0 } else { (at(0.75) - at(0.25)) / at(0.5) }
+}
+
 /// The geometric mean of positive numbers.
-pub(crate) fn geometric_mean(x: &[f64]) -> Option<f64> {
+#[must_use]
+pub fn geometric_mean(x: &[f64]) -> Option<f64> {
     let sum: f64 = x.iter().map(|x| x.ln()).sum();
     (!x.is_empty()).then(|| (sum / x.len() as f64).exp())
 }
@@ -99,6 +129,8 @@ mod tests {
 
     #[test]
     fn medians_and_means() {
+        assert_eq!((spread(&[]), spread(&[3.0])), (0.0, 0.0));
+        assert!((spread(&[4.0, 1.0, 2.0, 3.0, 5.0]) - 2.0 / 3.0).abs() < 1e-12);
         assert_eq!(median(vec![]), None);
         assert_eq!(median(vec![3.0, 1.0, 2.0]), Some(2.0));
         assert_eq!(median(vec![4.0, 1.0, 2.0, 3.0]), Some(2.5));

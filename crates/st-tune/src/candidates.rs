@@ -1,7 +1,9 @@
-//! The choices that a sweep of the CPU kernels tries; see [`st_kernels::cpu`] for what they mean.
+//! The choices that a search tries: the planner's own, the cost model's candidates, and on a processor also a list
+//! made without the model; see [`st_kernels::cpu`] for what they mean.
 
-use st_core::ops::rank_entry::{Choice, MergeDetail, MergeKind, Problem, RankPlan};
 use st_kernels::cpu::{COLUMN_STEP, MAX_KL, MAX_TILE, check, lanes};
+use st_plan::{Knowledge, explain};
+use st_rank::{Backend, Choice, Field, MergeDetail, MergeKind, Problem, RankPlan};
 
 /// Sorting longer rows than this for a few ranks is not worth trying.
 const LONGEST_SORT: usize = 1 << 14;
@@ -15,12 +17,61 @@ const LEAST_SPLIT: usize = 1 << 15;
 /// Inputs of at most this many elements may be faster on one thread.
 const SMALL: usize = 1 << 20;
 
-/// Feasible choices for the plan's problem and device, the plan's own first, none twice.
-pub(crate) fn candidates(plan: &RankPlan) -> Vec<Choice> {
+/// Candidates asked of the cost model.
+const MOST_CANDIDATES: usize = 400;
+
+/// Candidates asked of it on a processor, where the list has most.
+const MOST_ON_CPU: usize = 48;
+
+/// Feasible choices for the plan's problem and device that are launched differently: the plan's own first, then each
+/// kernel's most promising first, the kernels by turns, so that a model that is wrong about one does not keep it out.
+#[must_use]
+pub fn candidates(plan: &RankPlan) -> Vec<Choice> {
+    let (problem, caps) = (&plan.problem, &plan.caps);
+    let most = if caps.backend == Backend::Cpu { MOST_ON_CPU } else { MOST_CANDIDATES };
+    let explained = explain(problem, caps, &Knowledge::default(), most).candidates;
+    let modelled = by_turns(explained.iter().map(|c| c.choice).collect(), |c| (c.mk, c.use_2ce));
+    let listed = if caps.backend == Backend::Cpu { on_cpu(plan) } else { Vec::new() };
+    let mut all: Vec<Choice> = vec![plan.choice];
+    for choice in modelled.into_iter().chain(listed) {
+        if !all.iter().any(|known| launched_alike(known, &choice, caps.backend)) {
+            all.push(choice);
+        }
+    }
+    all
+}
+
+/// Whether two choices differ at most in fields that their kernel does not look at.
+#[must_use]
+pub fn launched_alike(a: &Choice, b: &Choice, backend: Backend) -> bool {
+    let used = st_kernels::uses(a.mk, a.mkd, backend);
+    a.mk == b.mk && Field::ALL.iter().all(|&f| !used.has(f) || a.get(f) == b.get(f))
+}
+
+/// Reorders so that groups take turns; within a group the order stays.
+fn by_turns<X, G: PartialEq>(list: Vec<X>, group: impl Fn(&X) -> G) -> Vec<X> {
+    let mut sizes: Vec<(G, usize)> = Vec::new();
+    let mut placed: Vec<(usize, X)> = Vec::with_capacity(list.len());
+    for x in list {
+        let own = group(&x);
+        let at = sizes.iter().position(|(g, _)| *g == own).unwrap_or_else(|| {
+            sizes.push((own, 0));
+            sizes.len() - 1
+        });
+        placed.push((sizes[at].1, x));
+        sizes[at].1 += 1;
+    }
+    // Stable: in each turn, groups in the order in which they first came.
+    placed.sort_by_key(|(turn, _)| *turn);
+    placed.into_iter().map(|(_, x)| x).collect()
+}
+
+/// Feasible choices of the list, none twice.
+fn on_cpu(plan: &RankPlan) -> Vec<Choice> {
     let problem = &plan.problem;
     let lane = plan.caps.lane;
     let kernels = kernels(problem, lane);
-    let mut all = vec![plan.choice];
+    let mut all = Vec::new();
     for split in splits(problem, plan.caps.max_workgroup.max(1)) {
         for &kernel in &kernels {
             // Of a kernel's variants, the split ones are tried with the middle settings only.
@@ -113,8 +164,7 @@ const fn base() -> Choice {
 
 #[cfg(test)]
 mod tests {
-    use st_core::backend::device_caps::DeviceCaps;
-    use st_core::ops::rank_entry::{RankKind, plan_rank};
+    use st_rank::{DeviceCaps, RankKind};
 
     use super::*;
 
@@ -122,16 +172,28 @@ mod tests {
     fn every_kernel_is_tried_once_and_feasibly() {
         for (rows, cols, k) in [(16_384, 256, 8), (1, 1 << 24, 100_000), (3, 7, 7), (2, 70_000, 40)]
         {
-            let plan = plan_rank(RankKind::TopK, rows, cols, k, DeviceCaps::cpu(16, 2));
-            let got = candidates(&plan);
-            assert_eq!(got[0], plan.choice);
-            for (i, choice) in got.iter().enumerate() {
-                check(choice, &plan.problem, 16).unwrap();
-                assert!(!got[..i].contains(choice), "{choice} twice");
+            for caps in [DeviceCaps::cpu(16, 2), DeviceCaps::cuda(32, 1024)] {
+                let problem = Problem::new(RankKind::TopK, rows, cols, k);
+                let plan = st_plan::plan(&problem, &caps, &Knowledge::default());
+                let got = candidates(&plan);
+                assert_eq!(got[0], plan.choice);
+                for (i, choice) in got.iter().enumerate() {
+                    st_kernels::check(choice, &plan.problem, &caps).unwrap();
+                    let alike = |c: &Choice| launched_alike(c, choice, caps.backend);
+                    assert!(!got[..i].iter().any(alike), "{choice} twice");
+                }
+                let kinds = [MergeKind::Radix, MergeKind::Filter];
+                assert!(kinds.iter().all(|mk| got.iter().any(|c| c.mk == *mk)), "{rows}x{cols}");
+                if caps.backend == Backend::Cpu {
+                    assert_eq!(got.iter().any(|c| c.ch > 0), cols >= LEAST_SPLIT);
+                }
             }
-            let kinds = [MergeKind::Radix, MergeKind::Filter];
-            assert!(kinds.iter().all(|mk| got.iter().any(|c| c.mk == *mk)), "{rows}x{cols}");
-            assert_eq!(got.iter().any(|c| c.ch > 0), cols >= LEAST_SPLIT);
         }
+    }
+
+    #[test]
+    fn groups_take_turns() {
+        let got = by_turns(vec![11, 12, 13, 21, 31, 22], |x| x / 10);
+        assert_eq!(got, [11, 21, 31, 12, 22, 13]);
     }
 }
