@@ -120,6 +120,14 @@ impl Drop for Current<'_> {
     }
 }
 
+/// The version of CUDA that a driver is for: 1000 times the major one and 10 times the minor one; 0 if it does not say.
+fn version(driver: &Driver) -> i32 {
+    let mut version = 0;
+    // SAFETY: it writes the number.
+    let _ = unsafe { (driver.version)(&raw mut version) };
+    version
+}
+
 impl Gpu {
     /// Opens a device by its number.
     pub(crate) fn open(ordinal: u32, places: &Places) -> Result<Self> {
@@ -202,7 +210,8 @@ impl Gpu {
             .with_shared_mem(ask(SHARED_BYTES))
             .with_cores(ask(MULTIPROCESSORS))
             .with_bandwidth((nominal * REACHED) as u64)
-            .with_l2(ask(L2_BYTES).into());
+            .with_l2(ask(L2_BYTES).into())
+            .with_names(&name, &format!("CUDA {}", version(&driver)));
         let capability = (ask(CAPABILITY_MAJOR).cast_signed(), ask(CAPABILITY_MINOR).cast_signed());
         Ok(Self {
             nvrtc: Arc::default(),
@@ -230,9 +239,7 @@ impl Gpu {
     }
 
     pub(crate) fn report(&self) -> DeviceReport {
-        let mut driver = 0;
-        // SAFETY: it writes the number.
-        let _ = unsafe { (self.driver.version)(&raw mut driver) };
+        let driver = version(&self.driver);
         DeviceReport {
             ordinal: self.ordinal,
             name: self.name.clone(),

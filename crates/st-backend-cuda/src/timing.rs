@@ -7,7 +7,7 @@ use std::sync::PoisonError;
 use std::time::Instant;
 
 use bytemuck::{Pod, Zeroable};
-use st_rank::{Element, RankPlan, Result};
+use st_rank::{Element, Error, RankPlan, Result};
 
 use crate::device::Gpu;
 use crate::driver::Handle;
@@ -124,6 +124,29 @@ impl<T: Element> Resident<'_, T> {
             debug_assert!(bytes.len() <= MOST_PARAMS, "a kernel's parameters");
             gpu.launch(gpu.stream, function, (FILL_BLOCKS, FILL_THREADS, 0), bytes)?;
         }
+        gpu.wait(gpu.stream)
+    }
+
+    /// Copies a whole input to the device.
+    ///
+    /// # Errors
+    /// Another number of elements than an input has, or the device refuses.
+    pub fn upload(&self, copy: usize, values: &[T]) -> Result<()> {
+        let (rows, cols, got) = (self.rows, self.cols, values.len());
+        let most = rows * cols;
+        if got != most {
+            return Err(Error::InputLength {
+                got,
+                rows,
+                cols,
+                row_stride: cols,
+                least: most,
+                most,
+            });
+        }
+        let gpu = self.gpu()?;
+        let _current = gpu.current()?;
+        gpu.upload(gpu.stream, self.inputs[copy].at, bytemuck::cast_slice(values))?;
         gpu.wait(gpu.stream)
     }
 

@@ -19,6 +19,8 @@
 
 #![deny(unsafe_code)]
 
+#[cfg(not(target_arch = "wasm32"))]
+mod ahead;
 mod batches;
 mod compaction;
 pub mod device;

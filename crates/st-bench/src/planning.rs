@@ -66,7 +66,7 @@ pub(crate) fn run() -> Result<bool> {
         ("many soft rules, table", knowing(MANY)?),
     ];
     let mut lines =
-        vec![format!("{}, {}: {}", system::today(), system::processor(), system::command())];
+        vec![format!("{}, {}: {}", st_core::tune::today(), system::processor(), system::command())];
     lines.push("medians in microseconds: kept plan, new plan, explanation".to_owned());
     for (name, knowledge) in &knowledges {
         for caps in &devices {

@@ -151,7 +151,7 @@ impl Setting {
 impl Report {
     pub(crate) fn new() -> Self {
         Self {
-            date: system::today(),
+            date: st_core::tune::today(),
             command: system::command(),
             processor: system::processor(),
             cores: system::cores(),

@@ -69,7 +69,7 @@ pub(crate) fn run(args: &Args) -> Result<bool> {
         sides.push((threads, Ours::new(args.isa.as_deref(), (name == "one").then_some(1))?));
     }
     let mut report = Report {
-        date: system::today(),
+        date: st_core::tune::today(),
         command: system::command(),
         processor: system::processor(),
         isa: sides.first().map_or("none", |(_, ours)| ours.isa()),

@@ -56,6 +56,13 @@ pub(crate) enum Command {
         #[command(subcommand)]
         command: RulesCommand,
     },
+    /// Measure every sensible choice for a grid of shapes on a device, and keep what is found
+    Tune(crate::tune::TuneArgs),
+    /// List, export, import, merge and compare measured tables
+    Tables {
+        #[command(subcommand)]
+        command: crate::tables::TablesCommand,
+    },
     /// Print what was found on this machine
     Doctor(DoctorArgs),
 }

@@ -84,6 +84,44 @@ pub enum Error {
         /// The file.
         path: PathBuf,
     },
+    /// There is no place for tables.
+    #[error("there is no home directory: set SPIRAL_HOME to a folder for rules and tables")]
+    NoHome,
+    /// A grid that makes no sense.
+    #[error(transparent)]
+    Grid(#[from] st_core::tune::GridError),
+    /// The table cannot be read or written.
+    #[error(transparent)]
+    Table(#[from] st_core::tune::StoreError),
+    /// A file is no table, or one of other kernels.
+    #[error(transparent)]
+    BadTable(#[from] st_core::tune::TableError),
+    /// A table that cannot be used so.
+    #[error("{why}")]
+    TableRefused {
+        /// Why, and what to do.
+        why: String,
+    },
+    /// There is no table yet.
+    #[error("there is no table {}: `spiral tune` makes one", path.display())]
+    NoTable {
+        /// Where it would be.
+        path: PathBuf,
+    },
+    /// Tuning ended early.
+    #[error(transparent)]
+    Tuning(#[from] st_core::tune::SessionError),
+    /// A device that this build cannot measure.
+    #[error("this build cannot tune that device: use --device cpu, or a build with that backend")]
+    NoTuner,
+    /// Choices that failed while tuning. What was right is in the table.
+    #[error(
+        "{choices} choices failed or gave a wrong result, and are not used; the others are in the table: please report what was printed above"
+    )]
+    FailedChoices {
+        /// How many.
+        choices: usize,
+    },
     /// Something that settings name is not usable.
     #[error("{0}")]
     Unhealthy(String),

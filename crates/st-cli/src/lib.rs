@@ -20,7 +20,9 @@ mod progress;
 mod rules_cmd;
 mod select;
 mod settings;
+mod tables;
 pub mod tensor;
+mod tune;
 
 use std::io::{self, Write};
 use std::process::ExitCode;
@@ -56,6 +58,8 @@ fn run(command: Command) -> Result<(), Error> {
         Command::Plan(args) => plan_cmd::run(&args),
         Command::Explain(args) => plan_cmd::explained(&args),
         Command::Rules { command } => rules_cmd::run(&command),
+        Command::Tune(args) => tune::run(&args),
+        Command::Tables { command } => tables::run(&command),
         Command::Doctor(args) => doctor::run(&args),
     }
 }

@@ -21,5 +21,7 @@ pub mod process;
 #[cfg(feature = "kdsl")]
 pub mod rules;
 pub mod settings;
+#[cfg(feature = "tune")]
+pub mod tune;
 
 pub use st_rank::{DType, Element, Error, NanOrder, Result, bf16, f16};

@@ -203,20 +203,20 @@ impl Settings {
     }
 
     /// Every table of the home, by name: the order must not depend on the file system.
-    fn load_tables(&self, loaded: &mut Loaded) {
-        let Some(home) = &self.home else { return };
-        let Ok(entries) = fs::read_dir(home.join("tables")) else { return };
+    #[must_use]
+    pub fn table_files(&self) -> Vec<PathBuf> {
+        let Some(home) = &self.home else { return Vec::new() };
+        let Ok(entries) = fs::read_dir(home.join("tables")) else { return Vec::new() };
         let mut files: Vec<PathBuf> = entries.flatten().map(|entry| entry.path()).collect();
         files.retain(|file| file.extension().is_some_and(|e| e == "json"));
         files.sort();
-        for file in files {
+        files
+    }
+
+    fn load_tables(&self, loaded: &mut Loaded) {
+        for file in self.table_files() {
             let name = file.display().to_string();
-            // A table that names no device is for the backend that its file's name begins with.
-            let stem = file.file_stem().unwrap_or_default().to_string_lossy().into_owned();
-            let backend = BACKENDS
-                .into_iter()
-                .find(|b| stem.split('-').next() == Some(b.name()))
-                .unwrap_or(Backend::Wgpu);
+            let backend = backend_of(&file);
             let table = read(&file)
                 .map_err(|e| format!("{name}: {e}"))
                 .map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
@@ -255,6 +255,14 @@ impl Loaded {
 
 const BACKENDS: [Backend; 5] =
     [Backend::Cpu, Backend::Wgpu, Backend::Cuda, Backend::Hip, Backend::Mps];
+
+/// The backend of a table that names no device: the one that its file's name begins with, else WGPU.
+#[must_use]
+pub fn backend_of(file: &Path) -> Backend {
+    let stem = file.file_stem().unwrap_or_default().to_string_lossy();
+    let named = BACKENDS.into_iter().find(|b| stem.split('-').next() == Some(b.name()));
+    named.unwrap_or(Backend::Wgpu)
+}
 
 fn weight_variable(backend: Backend) -> String {
     format!("{WEIGHT_VARIABLE}_{}", backend.name().to_uppercase())

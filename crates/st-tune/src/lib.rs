@@ -22,13 +22,19 @@
 
 mod candidates;
 mod evidence;
+mod grid;
+pub mod inputs;
 mod ratios;
+pub mod session;
 pub mod stats;
+mod store;
 pub mod tournament;
 
 pub use candidates::{candidates, launched_alike};
 pub use evidence::{Bar, Evidence};
+pub use grid::{Cell, GridError};
 pub use ratios::Ratios;
+pub use store::{StoreError, TableFile};
 
 /// Why a pair was not taken.
 #[derive(Clone, Copy, Debug, PartialEq, thiserror::Error)]

@@ -79,7 +79,7 @@ pub struct Outcome {
     /// Planner's / best: 1 at best.
     pub ratio: f64,
     /// Candidates that were far too slow to be timed.
-    pub hopeless: usize,
+    pub hopeless: Vec<Choice>,
     /// Candidates for which no time was left.
     pub untried: usize,
     /// Every candidate, fastest first. Those thinned out early have few samples.
@@ -118,7 +118,7 @@ pub fn tournament<A: Arena + ?Sized>(
     let late =
         |arena: &A, share: f64| limit.is_some_and(|all| arena.now() - begun > all.mul_f64(share));
     let planned = *candidates.first().ok_or(NoChoice)?;
-    let (mut running, mut hopeless, mut untried) = (Vec::new(), 0, 0);
+    let (mut running, mut hopeless, mut untried) = (Vec::new(), Vec::new(), 0);
     for &choice in candidates {
         if choice != planned && !others.contains(&choice) && late(arena, 0.5) {
             untried += 1;
@@ -126,7 +126,7 @@ pub fn tournament<A: Arena + ?Sized>(
         }
         match arena.admit(choice) {
             Ok(true) => running.push(Entrant { choice, samples: Samples::default() }),
-            Ok(false) => hopeless += 1,
+            Ok(false) => hopeless.push(choice),
             Err(error) => wrong(choice, &error),
         }
     }
@@ -232,7 +232,7 @@ impl Outcome {
     pub fn lines(&self) -> String {
         let predicted =
             self.predicted_us.map_or_else(String::new, |us| format!(" (predicted {us:.1})"));
-        let untried = match (self.hopeless, self.untried) {
+        let untried = match (self.hopeless.len(), self.untried) {
             (0, 0) => String::new(),
             (h, n) => format!(" ({h} more far too slow, {n} not tried)"),
         };
@@ -304,7 +304,7 @@ mod tests {
             tournament(&mut arena, &all, &[], None, |choice, _| wrong.push(choice.tile)).unwrap();
         assert_eq!((got.best.tile, got.best_us, got.planned_us), (100, 100.0, 120.0));
         assert!((got.ratio - 1.2).abs() < 1e-9 && wrong == [13]);
-        assert_eq!((got.hopeless, got.untried), (1, 0));
+        assert_eq!((got.hopeless.len(), got.untried), (1, 0));
         let tiles: Vec<u32> = got.candidates.iter().map(|t| t.choice.tile).collect();
         assert_eq!(tiles, [100, 101, 120, 500]);
         assert_eq!(got.candidates[3].samples, 1, "far behind after the first turn");

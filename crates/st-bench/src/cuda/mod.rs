@@ -120,7 +120,7 @@ pub(crate) fn run(args: &Args) -> Result<bool> {
     let bandwidth = if args.bandwidth > 0.0 { args.bandwidth } else { found.caps.bandwidth as f64 };
     let (major, minor) = found.nvrtc?;
     let mut report = Report {
-        date: system::today(),
+        date: st_core::tune::today(),
         command: system::command(),
         version: env!("CARGO_PKG_VERSION"),
         commit: option_env!("ST_BENCH_COMMIT"),

@@ -14,7 +14,7 @@ use st_core::ops::rank_entry::{
 use st_rank::order::Lane;
 
 use super::report::{CellReport, Contender, Numbers};
-use super::{Args, ahead, fill, passes};
+use super::{Args, fill, passes};
 use crate::bounds::least_bytes;
 use crate::cells::Cell;
 use crate::numbers::Spread;
@@ -76,7 +76,7 @@ impl Bench<'_> {
         report.checked_rows = rows.len();
         // The first that is right by the CPU is what the others are compared with.
         let plans = self.plans(&planned)?;
-        ahead::prepare(self.exec, plans.iter().map(|(_, plan)| plan), Duration::MAX);
+        self.exec.prepare_ahead(plans.iter().map(|(_, plan)| plan), Duration::MAX);
         for (name, plan) in plans {
             let kept = !candidates.is_empty();
             match self.candidate(&place, name.clone(), &plan, &rows, kept) {

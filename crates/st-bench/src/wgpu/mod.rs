@@ -2,7 +2,6 @@
 //! that lie on the device. Every result is compared with the CPU's, bit for bit. One binary, for
 //! machines without Rust.
 
-mod ahead;
 mod compact;
 mod fill;
 mod measure;
@@ -85,7 +84,7 @@ pub(crate) fn run(args: &Args) -> Result<bool> {
     let clock = exec.clock()?;
     let bandwidth = if args.bandwidth > 0.0 { args.bandwidth } else { clock.bandwidth()? };
     let mut report = Report {
-        date: system::today(),
+        date: st_core::tune::today(),
         command: system::command(),
         version: env!("CARGO_PKG_VERSION"),
         commit: option_env!("ST_BENCH_COMMIT"),

@@ -8,7 +8,7 @@ use st_core::backend::wgpu_exec::timing::{Clock, Prepared, Resident};
 use st_core::ops::rank_entry::{Choice, RankPlan};
 
 use super::measure::{Bench, middle, same};
-use super::{ahead, passes};
+use super::passes;
 use crate::Result;
 use st_tune::tournament::{Arena, Entrant, Outcome, tournament};
 
@@ -57,7 +57,7 @@ impl Bench<'_> {
         let limit = Duration::try_from_secs_f64(self.args.seconds)?;
         let by_hand = |choice| RankPlan::by_hand(plan.problem, plan.caps, choice);
         let plans: Vec<RankPlan> = all.iter().map(|&choice| by_hand(choice)).collect();
-        ahead::prepare(self.exec, &plans, limit.mul_f64(COMPILING));
+        self.exec.prepare_ahead(&plans, limit.mul_f64(COMPILING));
         let mut wrong = Vec::new();
         let outcome = tournament(&mut place, &all, &[], Some(limit), |choice, error| {
             wrong.push((choice, error.to_string()));

@@ -116,6 +116,12 @@ impl Table {
         &self.name
     }
 
+    /// Whose choices it is about.
+    #[must_use]
+    pub const fn backend(&self) -> Backend {
+        self.backend
+    }
+
     /// The device it was measured on; none if it is for any device of its backend.
     #[must_use]
     pub const fn device(&self) -> Option<&DeviceCaps> {

@@ -90,6 +90,22 @@ impl Partial {
     }
 }
 
+impl From<Choice> for Partial {
+    fn from(choice: Choice) -> Self {
+        let Choice { mk, mkd, tile, ctile, use_2ce, wg, kl, ch } = choice;
+        Self {
+            mk: Some(mk),
+            mkd: Some(mkd),
+            tile: Some(tile),
+            ctile: Some(ctile),
+            use_2ce: Some(use_2ce),
+            wg: Some(wg),
+            kl: Some(kl),
+            ch: Some(ch),
+        }
+    }
+}
+
 /// What was found best for a bucket of shapes.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Record {

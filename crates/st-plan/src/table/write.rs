@@ -23,6 +23,13 @@ impl Table {
         text
     }
 
+    /// The same table without some of its records.
+    #[must_use]
+    pub fn without(mut self, unwanted: impl Fn(&Record) -> bool) -> Self {
+        self.records.retain(|record| !unwanted(record));
+        self
+    }
+
     /// The same table with the records of another as well. Of two records of one choice for the same bucket, the
     /// one of more samples stays; of as many, that of the other table.
     #[must_use]

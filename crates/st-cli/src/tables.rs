@@ -1,0 +1,324 @@
+//! `spiral tables`: the measured tables of this machine, and those of others.
+
+use std::fmt::Write as _;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use clap::{Args, Subcommand};
+use serde::Serialize;
+use st_core::backend::device_caps::Backend;
+use st_core::ops::rank_entry::Choice;
+use st_core::settings::{Settings, backend_of};
+use st_core::tune::{Record, Table, TableFile};
+
+use crate::args::{CpuArgs, Device};
+use crate::error::Error;
+use crate::exec::Exec;
+use crate::output::{self, Replacement};
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum TablesCommand {
+    /// The tables of this machine, with what they are good for
+    List {
+        /// Print one JSON document and nothing else
+        #[arg(long)]
+        json: bool,
+    },
+    /// Write a device's own table to a file
+    Export {
+        /// The file
+        #[arg(value_name = "FILE")]
+        file: PathBuf,
+        /// Whose table
+        #[arg(long, value_enum, default_value_t = Device::Auto)]
+        device: Device,
+        #[command(flatten)]
+        cpu: CpuArgs,
+    },
+    /// Add a file's records to the tables of this machine, under the device they were measured on
+    Import {
+        /// The file
+        #[arg(value_name = "FILE")]
+        file: PathBuf,
+    },
+    /// Join tables of one device; of two records of one choice that of more samples stays
+    Merge {
+        /// The files
+        #[arg(value_name = "FILE", required = true, num_args = 2..)]
+        files: Vec<PathBuf>,
+        /// Where to write the whole
+        #[arg(long, value_name = "FILE")]
+        out: PathBuf,
+    },
+    /// Where two tables of one backend have another best choice, or another time
+    Diff(DiffArgs),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct DiffArgs {
+    /// The one table
+    #[arg(value_name = "A")]
+    a: PathBuf,
+    /// The other
+    #[arg(value_name = "B")]
+    b: PathBuf,
+    /// Print one JSON document and nothing else
+    #[arg(long)]
+    json: bool,
+}
+
+pub(crate) fn run(command: &TablesCommand) -> Result<(), Error> {
+    match command {
+        TablesCommand::List { json } => list(*json),
+        TablesCommand::Export { file, device, cpu } => export(file, *device, cpu),
+        TablesCommand::Import { file } => import(file),
+        TablesCommand::Merge { files, out } => merge(files, out),
+        TablesCommand::Diff(args) => diff(args),
+    }
+}
+
+fn home() -> Result<PathBuf, Error> {
+    Settings::from_env().home().map(Path::to_owned).ok_or(Error::NoHome)
+}
+
+fn read(file: &Path) -> Result<Table, Error> {
+    let text =
+        fs::read_to_string(file).map_err(|source| Error::Open { path: file.to_owned(), source })?;
+    let name = file.display().to_string();
+    Ok(Table::from_json(&name, &text, backend_of(file))?)
+}
+
+/// Replaces a file by a table.
+fn write(file: &Path, table: &Table) -> Result<(), Error> {
+    Replacement::check(file)
+        .and_then(|place| place.write(|out| io::Write::write_all(out, table.to_json().as_bytes())))
+        .map_err(|source| Error::Output { path: file.to_owned(), source })
+}
+
+#[derive(Serialize)]
+struct Listed {
+    file: String,
+    /// Why it is not used.
+    refused: Option<String>,
+    backend: Option<Backend>,
+    device: String,
+    driver: String,
+    date: String,
+    records: usize,
+    skipped: usize,
+}
+
+fn list(json: bool) -> Result<(), Error> {
+    let settings = Settings::from_env();
+    let listed: Vec<Listed> = settings
+        .table_files()
+        .into_iter()
+        .map(|file| {
+            let name = file.display().to_string();
+            match read(&file) {
+                Ok(table) => {
+                    let versions = table.versions();
+                    Listed {
+                        file: name,
+                        refused: None,
+                        backend: Some(table.backend()),
+                        device: versions.device.clone(),
+                        driver: versions.driver.clone(),
+                        date: versions.date.clone(),
+                        records: table.records().len(),
+                        skipped: table.skipped().len(),
+                    }
+                }
+                Err(why) => Listed {
+                    file: name,
+                    refused: Some(why.to_string()),
+                    backend: None,
+                    device: String::new(),
+                    driver: String::new(),
+                    date: String::new(),
+                    records: 0,
+                    skipped: 0,
+                },
+            }
+        })
+        .collect();
+    output::stdout(|out| {
+        if json {
+            return output::json::document(out, &listed);
+        }
+        if listed.is_empty() {
+            return writeln!(out, "no tables: `spiral tune` makes one");
+        }
+        for table in &listed {
+            let Listed { file, refused, device, driver, date, records, skipped, .. } = table;
+            let Some(why) = refused else {
+                let mut line = format!("{file}: {records} records");
+                if *skipped > 0 {
+                    let _ = write!(line, ", {skipped} left out");
+                }
+                for part in [device, driver, date].into_iter().filter(|part| !part.is_empty()) {
+                    let _ = write!(line, ", {part}");
+                }
+                writeln!(out, "{line}")?;
+                continue;
+            };
+            writeln!(out, "not used: {why}")?;
+        }
+        Ok(())
+    })
+}
+
+fn export(file: &Path, device: Device, cpu: &CpuArgs) -> Result<(), Error> {
+    let advice = "use --device cpu, or a build with that backend";
+    let caps = Exec::open(device, cpu, advice)?.caps();
+    let place = TableFile::new(&home()?.join("tables"), caps, Default::default());
+    let name = place.path().to_owned();
+    if !name.exists() {
+        return Err(Error::NoTable { path: name });
+    }
+    let table = read(&name)?;
+    if let Some(why) = table.refusal(&caps) {
+        return Err(Error::TableRefused { why });
+    }
+    write(file, &table)?;
+    let records = table.records().len();
+    output::stdout(|out| writeln!(out, "{records} records written to {}", file.display()))
+}
+
+fn import(file: &Path) -> Result<(), Error> {
+    let table = read(file)?;
+    let Some(&caps) = table.device() else {
+        return Err(Error::TableRefused {
+            why: format!(
+                "{}: it names no device: put it into the folder of tables under a name that begins with its backend, as wgpu-mine.json",
+                file.display()
+            ),
+        });
+    };
+    let place = TableFile::new(&home()?.join("tables"), caps, table.versions().clone());
+    let before = place.load()?.0.records().len();
+    let after = place.add(table.records())?.records().len();
+    output::stdout(|out| {
+        let skipped = table.skipped().len();
+        writeln!(
+            out,
+            "{} new records in {} ({} known, {skipped} left out)",
+            after - before,
+            place.path().display(),
+            table.records().len() - (after - before).min(table.records().len())
+        )
+    })
+}
+
+fn merge(files: &[PathBuf], to: &Path) -> Result<(), Error> {
+    let mut tables = files.iter().map(|file| read(file));
+    // Two at least are asked for.
+    let Some(first) = tables.next() else { return Ok(()) };
+    let mut all = first?.merged(&[]);
+    let id = |table: &Table| table.device().map(|caps| (caps.fingerprint(), caps.driver));
+    for table in tables {
+        let table = table?;
+        if (table.backend(), id(&table)) != (all.backend(), id(&all)) {
+            let of = |table: &Table| match table.device() {
+                Some(caps) => caps.fingerprint(),
+                None => format!("any {}", table.backend()),
+            };
+            let (a, b) = (of(&all), of(&table));
+            let (first, other) = (all.name(), table.name());
+            return Err(Error::TableRefused {
+                why: format!(
+                    "{first} is of {a} and {other} of {b}: tables of one device can be merged"
+                ),
+            });
+        }
+        all = all.merged(table.records());
+    }
+    write(to, &all)?;
+    let records = all.records().len();
+    output::stdout(|out| writeln!(out, "{records} records written to {}", to.display()))
+}
+
+/// A bucket that both tables have measured.
+#[derive(Serialize)]
+struct Difference {
+    kind: &'static str,
+    dtype: &'static str,
+    rows: u32,
+    cols: u32,
+    k: u32,
+    a_us: f64,
+    b_us: f64,
+    a: Option<Choice>,
+    b: Option<Choice>,
+    same_choice: bool,
+}
+
+#[derive(Serialize)]
+struct Differences {
+    only_in_a: usize,
+    only_in_b: usize,
+    differences: Vec<Difference>,
+}
+
+fn diff(args: &DiffArgs) -> Result<(), Error> {
+    let (a, b) = (read(&args.a)?, read(&args.b)?);
+    let (best_a, best_b) = (best(&a), best(&b));
+    let same = |x: &Record, y: &Record| x.with_choice(y.choice).is_about(y);
+    let mut found = Differences { only_in_a: 0, only_in_b: 0, differences: Vec::new() };
+    for x in &best_a {
+        match best_b.iter().find(|y| same(x, y)) {
+            None => found.only_in_a += 1,
+            Some(y) => found.differences.push(Difference {
+                kind: x.kind,
+                dtype: x.dtype.name(),
+                rows: x.rows,
+                cols: x.at.0,
+                k: x.at.1,
+                a_us: x.median_us.unwrap_or(f64::NAN),
+                b_us: y.median_us.unwrap_or(f64::NAN),
+                a: x.choice.whole(),
+                b: y.choice.whole(),
+                same_choice: x.choice == y.choice,
+            }),
+        }
+    }
+    found.only_in_b = best_b.iter().filter(|y| !best_a.iter().any(|x| same(x, y))).count();
+    output::stdout(|out| {
+        if args.json {
+            return output::json::document(out, &found);
+        }
+        for d in &found.differences {
+            let Difference { kind, dtype, rows, cols, k, a_us, b_us, .. } = d;
+            let ratio = b_us / a_us;
+            write!(
+                out,
+                "{kind} {rows}x{cols} k={k} {dtype}: {a_us:.1} us, {b_us:.1} us ({ratio:.2})"
+            )?;
+            match (d.same_choice, d.a, d.b) {
+                (true, ..) => writeln!(out, ", the same choice")?,
+                (false, Some(a), Some(b)) => writeln!(out, "\n    {a}\n    {b}")?,
+                (false, ..) => writeln!(out, ", other choices")?,
+            }
+        }
+        let (a, b) = (found.only_in_a, found.only_in_b);
+        writeln!(
+            out,
+            "{} buckets in both, {a} in the first alone, {b} in the second alone",
+            found.differences.len()
+        )
+    })
+}
+
+/// The fastest record of each bucket.
+fn best(table: &Table) -> Vec<Record> {
+    let mut best: Vec<Record> = Vec::new();
+    for record in table.records().iter().filter(|r| r.median_us.is_some()) {
+        match best.iter_mut().find(|b| b.with_choice(record.choice).is_about(record)) {
+            Some(b) if b.median_us <= record.median_us => {}
+            Some(b) => *b = *record,
+            None => best.push(*record),
+        }
+    }
+    best
+}

@@ -1,0 +1,91 @@
+//! What a tuning session shows while it runs, on standard error.
+
+use std::io::{self, IsTerminal, Write as _};
+use std::time::{Duration, Instant};
+
+use indicatif::{ProgressBar, ProgressStyle};
+use st_core::tune::Event;
+
+/// A bar on a terminal, lines elsewhere.
+pub(super) struct Live {
+    quiet: bool,
+    bar: Option<ProgressBar>,
+    cells: usize,
+    begun: Instant,
+    budget: Duration,
+}
+
+impl Live {
+    pub(super) fn new(quiet: bool, cells: usize, budget: Duration) -> Self {
+        let bar = (!quiet && io::stderr().is_terminal()).then(|| {
+            let bar = ProgressBar::new(cells as u64);
+            let template = "{bar:30} {pos}/{len} cells {elapsed} {msg}";
+            if let Ok(style) = ProgressStyle::with_template(template) {
+                bar.set_style(style);
+            }
+            bar.enable_steady_tick(Duration::from_millis(200));
+            bar
+        });
+        Self { quiet, bar, cells, begun: Instant::now(), budget }
+    }
+
+    /// A line of its own.
+    pub(super) fn say(&self, text: &str) {
+        match &self.bar {
+            Some(bar) => bar.println(text),
+            None if self.quiet => {}
+            // Nothing is left to do if standard error is gone.
+            None => drop(writeln!(io::stderr().lock(), "spiral: {text}")),
+        }
+    }
+
+    pub(super) fn event(&self, event: &Event<'_>) {
+        let of = |at: usize| format!("{}/{}", at + 1, self.cells);
+        match event {
+            Event::Begun { cell, at, candidates, limit } => {
+                let left = self.budget.saturating_sub(self.begun.elapsed()).as_secs_f64();
+                let text = format!(
+                    "{cell}: {candidates} candidates in {:.1} s, {left:.0} s left",
+                    limit.as_secs_f64()
+                );
+                match &self.bar {
+                    Some(bar) => bar.set_message(text),
+                    None => self.say(&format!("{} {text}", of(*at))),
+                }
+            }
+            Event::Done { cell, at, outcome } => {
+                self.advance();
+                self.say(&format!(
+                    "{} {cell}: best of {} {:.1} us, the planner's {:.1} us",
+                    of(*at),
+                    outcome.candidates.len() + outcome.hopeless.len(),
+                    outcome.best_us.min(outcome.planned_us),
+                    outcome.planned_us
+                ));
+            }
+            Event::Known { cell, at } => {
+                self.advance();
+                self.say(&format!("{} {cell}: known", of(*at)));
+            }
+            Event::Refused { cell, at, why } => {
+                self.advance();
+                self.say(&format!("{} {cell}: cannot be measured here: {why}", of(*at)));
+            }
+            Event::Failed { cell, choice, why } => {
+                self.say(&format!("{cell}: FAILED, and is not used: {choice}: {why}"));
+            }
+        }
+    }
+
+    fn advance(&self) {
+        if let Some(bar) = &self.bar {
+            bar.inc(1);
+        }
+    }
+
+    pub(super) fn end(&self) {
+        if let Some(bar) = &self.bar {
+            bar.finish_and_clear();
+        }
+    }
+}

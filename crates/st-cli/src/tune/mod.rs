@@ -1,0 +1,208 @@
+//! `spiral tune`: measures every sensible choice for a grid of shapes on a device, and keeps what it finds.
+
+mod live;
+
+use std::fs;
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use clap::Args;
+use serde::Serialize;
+use st_core::ops::rank_entry::Choice;
+use st_core::settings::Settings;
+#[cfg(feature = "cuda")]
+use st_core::tune::CudaDevice;
+#[cfg(feature = "wgpu")]
+use st_core::tune::WgpuDevice;
+use st_core::tune::{Cell, CpuDevice, Device, Event, Summary, TableFile, TuneError, tune};
+
+use self::live::Live;
+use crate::args::{CpuArgs, Device as Named};
+use crate::error::Error;
+use crate::exec::Exec;
+use crate::output;
+
+#[derive(Debug, Args)]
+pub(crate) struct TuneArgs {
+    /// Device to tune
+    #[arg(long, value_enum, default_value_t = Named::Auto)]
+    device: Named,
+    #[command(flatten)]
+    cpu: CpuArgs,
+    /// About how long it may take: 45s, 10m, 1h, or seconds. What is begun is finished
+    #[arg(long, value_name = "TIME", default_value = "60s", value_parser = time)]
+    budget: Duration,
+    /// Shapes to tune, as a JSON list of [rows, cols, k], [rows, cols, k, INPUT, "bf16"] or
+    /// {"kind": "midk", "rows": .., "cols": .., "k": .., "dtype": "f32"}; the device's usual ones if not given
+    #[arg(long, value_name = "FILE")]
+    grid: Option<PathBuf>,
+    /// Measure again what the table has already
+    #[arg(long)]
+    fresh: bool,
+    /// Print one JSON document and nothing else
+    #[arg(long)]
+    json: bool,
+    /// Print no progress
+    #[arg(long, short)]
+    quiet: bool,
+}
+
+/// A time of day's length: a number with `ms`, `s`, `m` or `h`, or seconds.
+fn time(text: &str) -> Result<Duration, String> {
+    let split = text.find(|c: char| !(c.is_ascii_digit() || c == '.')).unwrap_or(text.len());
+    let (number, unit) = text.split_at(split);
+    let unit = match unit {
+        "ms" => 1e-3,
+        "" | "s" => 1.0,
+        "m" => 60.0,
+        "h" => 3600.0,
+        other => return Err(format!("`{other}` is no unit: use ms, s, m or h")),
+    };
+    let seconds = number.parse::<f64>().map_err(|_| "give a number, as in 90s".to_owned())?;
+    Duration::try_from_secs_f64(seconds * unit).map_err(|e| e.to_string())
+}
+
+#[derive(Serialize)]
+struct Document<'a> {
+    device: String,
+    driver: String,
+    table: String,
+    /// Why an earlier table was put aside.
+    put_aside: Option<&'a str>,
+    measured: usize,
+    known: usize,
+    refused: usize,
+    left: usize,
+    failed: usize,
+    records: usize,
+    cells: &'a [Found],
+}
+
+/// What was found of a cell.
+#[derive(Serialize)]
+struct Found {
+    kind: &'static str,
+    rows: usize,
+    cols: usize,
+    k: usize,
+    dtype: &'static str,
+    candidates: usize,
+    untried: usize,
+    planned_us: f64,
+    best_us: f64,
+    best: Choice,
+}
+
+pub(crate) fn run(args: &TuneArgs) -> Result<(), Error> {
+    let advice = "use --device cpu, or a build with that backend";
+    match Exec::open(args.device, &args.cpu, advice)? {
+        Exec::Cpu(exec) => session(args, &CpuDevice::new(&exec)),
+        #[cfg(feature = "wgpu")]
+        Exec::Wgpu { exec, .. } => session(args, &WgpuDevice::new(&exec)?),
+        #[cfg(feature = "cuda")]
+        Exec::Cuda { exec, .. } => session(args, &CudaDevice::new(&exec)?),
+        // Without their features these are refused when they are opened.
+        #[allow(unreachable_patterns, reason = "depends on the features")]
+        _ => Err(Error::NoTuner),
+    }
+}
+
+fn session(args: &TuneArgs, device: &dyn Device<Error = TuneError>) -> Result<(), Error> {
+    let settings = Settings::from_env();
+    let home = settings.home().ok_or(Error::NoHome)?;
+    let (caps, versions) = (device.caps(), device.versions());
+    let cells = match &args.grid {
+        None => Cell::usual(&caps, device.is_software()),
+        Some(file) => {
+            let text = fs::read_to_string(file)
+                .map_err(|source| Error::Open { path: file.clone(), source })?;
+            Cell::list(&file.display().to_string(), &text)?
+        }
+    };
+    let table = TableFile::new(&home.join("tables"), caps, versions.clone());
+    let (_, put_aside) = table.load()?;
+    let begun = Instant::now();
+    let now = || begun.elapsed();
+    let live = Live::new(args.quiet, cells.len(), args.budget);
+    if let Some(why) = &put_aside {
+        live.say(&format!("an earlier table is put aside: {why}"));
+    }
+    let mut found = Vec::new();
+    let mut wrong = 0;
+    let limits = (args.budget, args.fresh);
+    let summary = tune(device, &cells, limits, &table, &now, &mut |event| {
+        live.event(&event);
+        match event {
+            Event::Done { cell, outcome, .. } => found.push(Found {
+                // The best of the end, which the best of the rounds need not be.
+                best: outcome.candidates.first().map_or(outcome.best, |timed| timed.choice),
+                best_us: outcome.best_us.min(outcome.planned_us),
+                kind: cell.kind.name(),
+                rows: cell.rows,
+                cols: cell.cols,
+                k: cell.k,
+                dtype: cell.dtype.name(),
+                candidates: outcome.candidates.len() + outcome.hopeless.len(),
+                untried: outcome.untried,
+                planned_us: outcome.planned_us,
+            }),
+            Event::Failed { .. } => wrong += 1,
+            _ => {}
+        }
+    });
+    live.end();
+    let Summary { measured, known, refused, left, failed, records } = summary?;
+    let path = table.path().display().to_string();
+    output::stdout(|out| {
+        if args.json {
+            let document = Document {
+                device: versions.device.clone(),
+                driver: versions.driver.clone(),
+                table: path.clone(),
+                put_aside: put_aside.as_deref(),
+                measured,
+                known,
+                refused,
+                left,
+                failed,
+                records,
+                cells: &found,
+            };
+            return output::json::document(out, &document);
+        }
+        for cell in &found {
+            let Found { kind, rows, cols, k, dtype, planned_us, best_us, best, .. } = cell;
+            let faster = 100.0 * (planned_us / best_us - 1.0);
+            writeln!(
+                out,
+                "{kind} {rows}x{cols} k={k} {dtype}: {best_us:.1} us, the planner's {planned_us:.1} ({faster:+.1} %): {best}"
+            )?;
+        }
+        writeln!(
+            out,
+            "{measured} cells measured ({records} records), {known} known, {refused} that the device cannot do, {left} left"
+        )?;
+        if left > 0 {
+            writeln!(out, "run it again to go on where this ended")?;
+        }
+        writeln!(out, "table {path}")
+    })?;
+    if wrong > 0 { Err(Error::FailedChoices { choices: wrong }) } else { Ok(()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_read() {
+        for (text, seconds) in
+            [("60s", 60.0), ("1.5m", 90.0), ("2h", 7200.0), ("250ms", 0.25), ("7", 7.0)]
+        {
+            assert_eq!(time(text), Ok(Duration::from_secs_f64(seconds)), "{text}");
+        }
+        for text in ["", "s", "5d", "-3s", "1e3s", "99999999999999999999h"] {
+            assert!(time(text).is_err(), "{text}");
+        }
+    }
+}

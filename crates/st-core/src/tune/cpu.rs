@@ -1,0 +1,126 @@
+//! The processor.
+
+use std::time::Instant;
+
+use st_backend_cpu::CpuExecutor;
+use st_plan::table::Versions;
+use st_rank::{Choice, DeviceCaps, Element, RankOutput, RankPlan, for_dtype};
+use st_tune::session::{Body, Device};
+use st_tune::stats::turn;
+use st_tune::tournament::{Arena, Entrant};
+
+use super::{TuneError, inputs, is_hopeless, with};
+use crate::ops::rank_entry::execute_rank_into;
+
+/// A candidate whose first run takes so many times the shortest, and so many microseconds more, is not timed.
+const HOPELESS: f64 = 6.0;
+const NOTHING_US: f64 = 2000.0;
+
+/// A processor, timed by the host's clock: whole calls.
+#[derive(Debug)]
+pub struct CpuDevice<'e> {
+    exec: &'e CpuExecutor,
+}
+
+impl<'e> CpuDevice<'e> {
+    /// The one of this executor.
+    #[must_use]
+    pub const fn new(exec: &'e CpuExecutor) -> Self {
+        Self { exec }
+    }
+}
+
+impl Device for CpuDevice<'_> {
+    type Error = TuneError;
+
+    fn caps(&self) -> DeviceCaps {
+        self.exec.caps()
+    }
+
+    fn versions(&self) -> Versions {
+        let backend = self.caps().backend;
+        Versions {
+            spiral: env!("CARGO_PKG_VERSION").to_owned(),
+            kernels: st_kernels::version(backend),
+            device: format!("{}, {} threads", self.exec.isa().name(), self.caps().max_workgroup),
+            driver: String::new(),
+            date: super::today(),
+        }
+    }
+
+    fn with_cell(
+        &self,
+        planned: &RankPlan,
+        _: &[Choice],
+        body: &mut Body<'_, TuneError>,
+    ) -> Result<(), TuneError> {
+        for_dtype!(planned.problem.dtype, T => {
+            let mut place = Place::<'_, T> {
+                exec: self.exec,
+                plan: planned,
+                inputs: inputs(planned),
+                next: 0,
+                out: RankOutput::default(),
+                right: None,
+                least_us: f64::INFINITY,
+            };
+            body(&mut place)
+        })
+    }
+}
+
+/// A processor with inputs.
+struct Place<'a, T> {
+    exec: &'a CpuExecutor,
+    plan: &'a RankPlan,
+    inputs: Vec<Vec<T>>,
+    next: usize,
+    out: RankOutput<T>,
+    right: Option<RankOutput<T>>,
+    least_us: f64,
+}
+
+impl<T: Element> Arena for Place<'_, T> {
+    type Error = TuneError;
+
+    fn admit(&mut self, choice: Choice) -> Result<bool, TuneError> {
+        let plan = with(self.plan, choice);
+        // What an earlier run left would look like a result.
+        self.out.values.clear();
+        self.out.indices.clear();
+        let begun = Instant::now();
+        execute_rank_into(&self.exec.on(&self.inputs[0]), &plan, &mut self.out)?;
+        let us = begun.elapsed().as_secs_f64() * 1e6;
+        match &self.right {
+            None => {
+                let RankOutput { values, indices } = &self.out;
+                let fault = st_tune::inputs::fault(&plan.problem, &self.inputs[0], values, indices);
+                if let Some(why) = fault {
+                    return Err(TuneError::Wrong(why));
+                }
+                self.right = Some(self.out.clone());
+            }
+            Some(right) => {
+                let bits =
+                    |out: &RankOutput<T>| bytemuck::cast_slice::<T, u8>(&out.values).to_vec();
+                if right.indices != self.out.indices || bits(right) != bits(&self.out) {
+                    return Err(TuneError::Wrong("it differs from the first choice's".to_owned()));
+                }
+            }
+        }
+        self.least_us = self.least_us.min(us);
+        Ok(choice == self.plan.choice || !is_hopeless(us, self.least_us, HOPELESS, NOTHING_US))
+    }
+
+    fn turns(&mut self, entrants: &mut [Entrant]) -> Result<(), TuneError> {
+        for Entrant { choice, samples } in entrants {
+            let plan = with(self.plan, *choice);
+            let times = turn(samples.warm_calls(), || {
+                self.next = (self.next + 1) % self.inputs.len();
+                execute_rank_into(&self.exec.on(&self.inputs[self.next]), &plan, &mut self.out)
+            })?;
+            samples.push_turn(times);
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,59 @@
+//! This machine's devices, to be tuned (feature `tune`): the tuner itself is [`st_tune`].
+
+mod cpu;
+#[cfg(feature = "cuda")]
+mod cuda;
+mod date;
+#[cfg(feature = "wgpu")]
+mod wgpu;
+
+pub use cpu::CpuDevice;
+#[cfg(feature = "cuda")]
+pub use cuda::CudaDevice;
+pub use date::today;
+pub use st_plan::Table;
+pub use st_plan::table::{Record, TableError, Versions};
+use st_rank::{Choice, Element, RankPlan};
+pub use st_tune::session::{Device, Event, SessionError, Summary, tune};
+pub use st_tune::tournament::{NoChoice, Outcome, Timed};
+pub use st_tune::{Cell, GridError, StoreError, TableFile};
+#[cfg(feature = "wgpu")]
+pub use wgpu::WgpuDevice;
+
+/// Why a choice or a device failed.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum TuneError {
+    /// The executor refused.
+    #[error(transparent)]
+    Rank(#[from] st_rank::Error),
+    /// A wrong result.
+    #[error("its result is wrong: {0}")]
+    Wrong(String),
+    /// No choice was right.
+    #[error(transparent)]
+    NoChoice(#[from] NoChoice),
+}
+
+/// Inputs of different numbers that calls take by turns.
+const INPUTS: usize = 3;
+/// Fewer where they would be larger than this together, in bytes.
+const MOST_BYTES: u64 = 1 << 30;
+
+/// So many inputs of a plan's size, none alike.
+fn inputs<T: Element>(plan: &RankPlan) -> Vec<Vec<T>> {
+    let bytes = plan.problem.input_bytes().max(1);
+    let n = (MOST_BYTES / bytes).clamp(1, INPUTS as u64);
+    let elements = plan.problem.rows * plan.problem.cols;
+    (0..n).map(|seed| st_tune::inputs::random(elements, 0x7475_6E65 + seed)).collect()
+}
+
+/// The plan with another choice.
+fn with(plan: &RankPlan, choice: Choice) -> RankPlan {
+    RankPlan::by_hand(plan.problem, plan.caps, choice)
+}
+
+/// A candidate that takes so many times as long as the shortest, and longer than what says nothing, is not timed.
+fn is_hopeless(us: f64, least_us: f64, times: f64, nothing_us: f64) -> bool {
+    us > least_us * times + nothing_us
+}

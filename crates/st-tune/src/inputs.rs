@@ -1,0 +1,143 @@
+//! Inputs to tune on, and what is right for them.
+
+use std::ops::Range;
+
+use st_rank::order::{Lane, key};
+use st_rank::{DType, Direction, Element, Problem, bf16, f16};
+
+/// Floats are drawn from a normal distribution, integers evenly from all there are.
+#[must_use]
+pub fn random<T: Element>(elements: usize, seed: u64) -> Vec<T> {
+    let mut rng = fastrand::Rng::with_seed(seed);
+    let mut spare = None;
+    // Marsaglia's polar method (1964): two numbers at a time.
+    let mut normal = || {
+        if let Some(spare) = spare.take() {
+            return spare;
+        }
+        loop {
+            let (x, y) = (2.0 * rng.f32() - 1.0, 2.0 * rng.f32() - 1.0);
+            let square = x * x + y * y;
+            if square > 0.0 && square < 1.0 {
+                let stretch = (-2.0 * square.ln() / square).sqrt();
+                spare = Some(y * stretch);
+                return x * stretch;
+            }
+        }
+    };
+    let mut bits: Box<dyn FnMut() -> u64> = match T::DTYPE {
+        DType::F32 => Box::new(|| normal().to_bits().into()),
+        DType::F64 => Box::new(|| f64::from(normal()).to_bits()),
+        DType::F16 => Box::new(|| f16::from_f32(normal()).to_bits().into()),
+        DType::Bf16 => Box::new(|| bf16::from_f32(normal()).to_bits().into()),
+        _ => {
+            let mut rng = fastrand::Rng::with_seed(seed);
+            Box::new(move || rng.u64(..))
+        }
+    };
+    (0..elements).map(|_| T::from_lane(T::Lane::from_i64(bits().cast_signed()))).collect()
+}
+
+/// Elements that are checked, at most: rows spread from the first to the last.
+const MOST_CHECKED: usize = 1 << 24;
+
+/// The first result of `rows` of an input that is not right, in words; `values` and `indices` are those of all rows.
+///
+/// What is right is found by the standard library's selection over pairs of key and column, of as many rows as have
+/// [2^24](MOST_CHECKED) elements together.
+#[must_use]
+pub fn fault<T: Element>(
+    problem: &Problem,
+    input: &[T],
+    values: &[T],
+    indices: &[u32],
+) -> Option<String> {
+    let Problem { rows, cols, k, .. } = *problem;
+    if values.len() != rows * k || indices.len() != rows * k {
+        return Some(format!("{} values of {}", values.len(), rows * k));
+    }
+    let checked = (MOST_CHECKED / cols.max(1)).clamp(1, rows.max(1));
+    let mut pairs: Vec<(u64, u32)> = Vec::with_capacity(cols);
+    (0..checked).filter(|_| k > 0 && rows > 0).find_map(|i| {
+        let row = if checked == 1 { 0 } else { i * (rows - 1) / (checked - 1) };
+        let x = &input[row * problem.row_stride..][..cols];
+        let want = right(problem, x, &mut pairs);
+        let at = row * k;
+        let wrong = (0..k).find(|&rank| {
+            let column = indices[at + rank];
+            column != want[rank]
+                || x.get(column as usize).map(|v| v.to_lane()) != Some(values[at + rank].to_lane())
+        })?;
+        let (got, want) = (indices[at + wrong], want[wrong]);
+        Some(format!("row {row}, rank {wrong}: column {got}, and {want} is right"))
+    })
+}
+
+/// The columns that are right for a row.
+fn right<T: Element>(problem: &Problem, row: &[T], pairs: &mut Vec<(u64, u32)>) -> Vec<u32> {
+    let direction = problem.kind.direction();
+    // Ascending pairs are the order of the search.
+    let in_search = |x: T| {
+        let key = key(x, direction, problem.nan);
+        if direction == Direction::Descending { u64::MAX - key } else { key }
+    };
+    pairs.clear();
+    pairs.extend((0..).zip(row).map(|(column, &x)| (in_search(x), column)));
+    let Range { start, end } = problem.kind.ranks(row.len(), problem.k);
+    if end < pairs.len() {
+        pairs.select_nth_unstable(end);
+    }
+    pairs.truncate(end);
+    pairs.sort_unstable();
+    let mut columns: Vec<u32> = pairs.drain(..).skip(start).map(|(_, column)| column).collect();
+    if !problem.sorted {
+        columns.sort_unstable();
+    }
+    columns
+}
+
+#[cfg(test)]
+mod tests {
+    use st_conformance::oracle;
+    use st_rank::{Input, RankKind};
+
+    use super::*;
+
+    fn agrees<T: Element + st_conformance::value::Value>(kind: RankKind, sorted: bool) {
+        let problem = Problem::new(kind, 7, 91, 9).with_dtype(T::DTYPE).with_sorted(sorted);
+        let x: Vec<T> = random(7 * 91, 5);
+        let mut out = oracle::rank(Input::new(&x), &problem);
+        assert_eq!(fault(&problem, &x, &out.values, &out.indices), None);
+        out.indices.swap(3, 4);
+        let why = fault(&problem, &x, &out.values, &out.indices).unwrap();
+        assert!(why.starts_with("row 0, rank 3: "), "{why}");
+        out.indices.swap(3, 4);
+        out.values.swap(60, 61);
+        assert!(
+            fault(&problem, &x, &out.values, &out.indices).is_some_and(|w| w.contains("row 6"))
+        );
+        assert!(fault(&problem, &x, &out.values[1..], &out.indices).is_some());
+    }
+
+    #[test]
+    fn what_is_right_is_what_the_oracle_says() {
+        for kind in
+            [RankKind::TopK, RankKind::BottomK, RankKind::MidK, RankKind::Range { start: 80 }]
+        {
+            agrees::<f32>(kind, true);
+            agrees::<f32>(kind, false);
+            agrees::<bf16>(kind, true);
+            agrees::<i64>(kind, true);
+        }
+    }
+
+    #[test]
+    fn floats_are_normal_and_seeds_differ() {
+        let x: Vec<f32> = random(100_000, 1);
+        let mean = x.iter().sum::<f32>() / 1e5;
+        let variance = x.iter().map(|x| x * x).sum::<f32>() / 1e5;
+        assert!(mean.abs() < 0.02 && (variance - 1.0).abs() < 0.02, "{mean} {variance}");
+        assert_ne!(random::<f32>(9, 1), random::<f32>(9, 2));
+        assert_eq!(random::<u8>(9, 1), random::<u8>(9, 1));
+    }
+}
