@@ -58,6 +58,8 @@ pub(crate) enum Command {
     },
     /// Measure every sensible choice for a grid of shapes on a device, and keep what is found
     Tune(crate::tune::TuneArgs),
+    /// Time the planner's choices for the usual shapes, in one document to share
+    Bench(crate::bench_cmd::BenchArgs),
     /// List, export, import, merge and compare measured tables
     Tables {
         #[command(subcommand)]

@@ -114,6 +114,12 @@ pub enum Error {
     /// A device that this build cannot measure.
     #[error("this build cannot tune that device: use --device cpu, or a build with that backend")]
     NoTuner,
+    /// Shapes that could not be measured, or whose results were wrong.
+    #[error("{cells} shapes could not be measured: each says why")]
+    NotMeasured {
+        /// How many.
+        cells: usize,
+    },
     /// Choices that failed while tuning. What was right is in the table.
     #[error(
         "{choices} choices failed or gave a wrong result, and are not used; the others are in the table: please report what was printed above"

@@ -7,6 +7,7 @@
 #![deny(unsafe_code)]
 
 mod args;
+mod bench_cmd;
 mod caps_text;
 mod cpu;
 mod doctor;
@@ -59,6 +60,7 @@ fn run(command: Command) -> Result<(), Error> {
         Command::Explain(args) => plan_cmd::explained(&args),
         Command::Rules { command } => rules_cmd::run(&command),
         Command::Tune(args) => tune::run(&args),
+        Command::Bench(args) => bench_cmd::run(&args),
         Command::Tables { command } => tables::run(&command),
         Command::Doctor(args) => doctor::run(&args),
     }

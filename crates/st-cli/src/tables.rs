@@ -86,7 +86,12 @@ fn read(file: &Path) -> Result<Table, Error> {
     let text =
         fs::read_to_string(file).map_err(|source| Error::Open { path: file.to_owned(), source })?;
     let name = file.display().to_string();
-    Ok(Table::from_json(&name, &text, backend_of(file))?)
+    let table = Table::from_json(&name, &text, backend_of(file))?;
+    match table.skipped() {
+        // Nothing of it is usable.
+        [why, ..] if table.records().is_empty() => Err(Error::TableRefused { why: why.clone() }),
+        _ => Ok(table),
+    }
 }
 
 /// Replaces a file by a table.

@@ -1,78 +1,208 @@
 //! Measured records put the model's predictions right.
 //!
-//! A record that covers the problem and was measured near it says how long one choice took. That
-//! choice's time here is the measured one times how much longer the model expects this problem to
-//! take. The other choices of the same merge kind are corrected by the ratio of measured to
-//! predicted time (the geometric mean of such ratios), those of other kinds by the mean of all; but
-//! only upwards: that one choice was faster than predicted speaks for that choice, and must not
-//! lend its speed to others that nobody measured.
+//! **Where the problem's bucket was measured** each choice of it has its own time: the measured one times how much
+//! longer the model expects this problem to take. Other choices of a merge kind are corrected by the ratio of
+//! measured to predicted time of that kind's fastest record, those of kinds without records by the mean of the kinds'
+//! ratios; but only upwards: that one choice was faster than predicted speaks for that choice, and must not lend its
+//! speed to others that nobody measured.
+//!
+//! **Elsewhere** a kind's ratio is what the buckets measured nearest say together, weighted by their distance and drawn
+//! towards that of all kinds, so that a far bucket says little. The ratios are then scaled so that the least is 1: as
+//! above, kernels are only slowed down, in comparison with the one that the model judged best.
 
-use st_rank::{Choice, DeviceCaps, Field, MergeKind, Problem};
+use st_rank::{Backend, Choice, DeviceCaps, Field, MergeKind, Problem};
 
 use crate::model::{Model, Wanted};
-use crate::table::{Origin, Record, Table};
+use crate::table::{Bucket, Origin, Record, Table};
 
 /// Records are evidence of time for problems with up to this many times their rows or k, or as
 /// many times fewer.
 const NEAR: f64 = 4.0;
 
-/// More records than this say no more.
-const MOST_RECORDS: usize = 64;
+/// Buckets that are asked about a problem that none covers.
+const MOST_NEIGHBOURS: usize = 8;
+
+/// The distance at which a bucket's word counts e^-1/2 as much, in natural logarithms of rows, columns and k: eight
+/// times as many.
+const REACH: f64 = 2.08;
+
+/// How much the kinds' common ratio counts against what neighbours say of one kind.
+const SHRINK: f64 = 0.5;
+
+const KINDS: usize = MergeKind::ALL.len();
 
 /// What measurements say of a problem on a device.
-pub(crate) struct Calibration<'a> {
+pub(crate) struct Calibration {
+    backend: Backend,
     /// Measured time / predicted time, by merge kind; at least 1.
-    factors: [f64; MergeKind::ALL.len()],
-    /// Records of time, with the time expected here for each nanosecond that the model predicts.
-    records: Vec<(&'a Record, f64)>,
+    factors: [f64; KINDS],
+    /// Whole choices, without the fields that their kernels do not use, with the time expected here for each
+    /// nanosecond that the model predicts; in order.
+    whole: Vec<([u32; 8], f64)>,
+    /// Choices of which some fields are known, likewise.
+    partial: Vec<(Record, f64)>,
+    /// The choices that were measured, where they are whole.
+    pub(crate) choices: Vec<Choice>,
 }
 
-impl<'a> Calibration<'a> {
-    pub(crate) fn new(tables: &'a [Table], problem: &Problem, caps: &DeviceCaps) -> Self {
-        let near =
-            |a: f64, b: f64| a.max(1.0) / b.max(1.0) <= NEAR && b.max(1.0) / a.max(1.0) <= NEAR;
-        let timed = tables
-            .iter()
-            // A device that is merely alike says what is best, not how long it takes.
-            .filter(|table| matches!(table.origin(caps), Some(Origin::Own | Origin::Shipped)))
-            .flat_map(Table::records)
-            .filter(|r| r.median_us.is_some() && r.covers(problem, caps.subgroups))
-            .filter(|r| near(f64::from(r.rows), problem.rows as f64))
-            .filter(|r| near(f64::from(r.at.1), problem.k as f64));
-        let mut records = Vec::new();
-        let mut logs = [(0.0, 0.0); MergeKind::ALL.len()];
-        for record in timed.take(MOST_RECORDS) {
-            let there = record.problem();
-            let model = Model::new(&there, caps);
-            let Some(choice) = completed(record, &there, caps, &model) else { continue };
-            let measured = record.median_us.unwrap_or(0.0) * 1e3;
-            let ratio = measured / model.ns(&choice);
-            records.push((record, ratio));
-            let (sum, n) = &mut logs[choice.mk as usize];
-            *sum += ratio.ln();
-            *n += 1.0;
+/// Logarithms of measured / predicted time of a bucket: of each kind's fastest record.
+type Ratios = [Option<f64>; KINDS];
+
+impl Calibration {
+    pub(crate) fn new(tables: &[Table], problem: &Problem, caps: &DeviceCaps) -> Self {
+        let mut this = Self {
+            backend: caps.backend,
+            factors: [1.0; KINDS],
+            whole: Vec::new(),
+            partial: Vec::new(),
+            choices: Vec::new(),
+        };
+        let near = |b: &Record| {
+            apart(f64::from(b.rows), problem.rows as f64) <= NEAR.ln()
+                && apart(f64::from(b.at.1), problem.k as f64) <= NEAR.ln()
+        };
+        let mut own: Vec<(Origin, f64, &Table, &Bucket)> = timed(tables, caps)
+            .filter(|(_, table, b)| {
+                b.about.covers(problem, caps.subgroups) && near(&b.about) && has_times(table, b)
+            })
+            .map(|(origin, table, b)| (origin, distance(&b.about, problem), table, b))
+            .collect();
+        own.sort_by(|a, b| a.0.cmp(&b.0).then(a.1.total_cmp(&b.1)));
+        match own.first() {
+            Some((_, _, table, bucket)) => this.of_bucket(table, bucket, problem, caps),
+            None => this.of_neighbours(tables, problem, caps),
         }
-        let (sum, n) = logs.iter().fold((0.0, 0.0), |(s, n), log| (s + log.0, n + log.1));
-        let mean = |sum: f64, n: f64| if n > 0.0 { Some((sum / n).exp()) } else { None };
-        let all: f64 = mean(sum, n).unwrap_or(1.0);
-        let factors = logs.map(|(sum, n)| mean(sum, n).unwrap_or(all).max(1.0));
-        Self { factors, records }
+        this
+    }
+
+    fn of_bucket(&mut self, table: &Table, bucket: &Bucket, problem: &Problem, caps: &DeviceCaps) {
+        let there = bucket.about.problem();
+        let model = Model::new(&there, caps);
+        for record in table.of(bucket) {
+            let Some(us) = record.median_us else { continue };
+            let Some(choice) = completed(record, &there, caps, &model) else { continue };
+            let ratio = us * 1e3 / model.ns(&choice);
+            match whole(record, problem, caps) {
+                Some(choice) => {
+                    self.whole.push((key(&choice, self.backend), ratio));
+                    self.choices.push(choice);
+                }
+                None => self.partial.push((*record, ratio)),
+            }
+        }
+        self.whole.sort_by(|a, b| a.0.cmp(&b.0).then(a.1.total_cmp(&b.1)));
+        let logs = ratios(table, bucket, caps);
+        let all = mean(logs.iter().flatten().map(|&log| (log, 1.0)), 0.0, 0.0);
+        self.factors = logs.map(|log| log.unwrap_or(all).exp().max(1.0));
+    }
+
+    fn of_neighbours(&mut self, tables: &[Table], problem: &Problem, caps: &DeviceCaps) {
+        let mut buckets: Vec<(f64, &Table, &Bucket)> = timed(tables, caps)
+            .filter(|(_, table, b)| b.about.dtype == problem.dtype && has_times(table, b))
+            .map(|(_, table, b)| (distance(&b.about, problem), table, b))
+            .collect();
+        buckets.sort_by(|a, b| a.0.total_cmp(&b.0));
+        buckets.truncate(MOST_NEIGHBOURS);
+        if buckets.is_empty() {
+            return;
+        }
+        let weight = |d: f64| (-d * d / (2.0 * REACH * REACH)).exp();
+        let said: Vec<(f64, Ratios)> =
+            buckets.into_iter().map(|(d, table, b)| (weight(d), ratios(table, b, caps))).collect();
+        let of_all = said.iter().flat_map(|(w, logs)| logs.iter().flatten().map(|&log| (log, *w)));
+        let all = mean(of_all, 0.0, 0.0);
+        let logs: Vec<f64> = (0..KINDS)
+            .map(|kind| {
+                mean(said.iter().filter_map(|(w, logs)| Some((logs[kind]?, *w))), all, SHRINK)
+            })
+            .collect();
+        let least = logs.iter().copied().fold(f64::INFINITY, f64::min);
+        for (factor, log) in self.factors.iter_mut().zip(logs) {
+            *factor = (log - least).exp();
+        }
     }
 
     /// Nanoseconds expected of a choice for which the model predicts `ns`, and whether it was
     /// measured.
     pub(crate) fn ns(&self, choice: &Choice, ns: f64) -> (f64, bool) {
-        let measured = self.records.iter().filter(|(record, _)| record.choice.is_of(choice));
-        match measured.map(|&(_, ratio)| ratio).min_by(f64::total_cmp) {
+        if !self.whole.is_empty() {
+            let wanted = key(choice, self.backend);
+            // Of equal ones the first is the fastest.
+            let at = self.whole.partition_point(|(known, _)| *known < wanted);
+            if let Some((known, ratio)) = self.whole.get(at)
+                && *known == wanted
+            {
+                return (ns * ratio, true);
+            }
+        }
+        let partial = self.partial.iter().filter(|(record, _)| record.choice.is_of(choice));
+        match partial.map(|&(_, ratio)| ratio).min_by(f64::total_cmp) {
             Some(ratio) => (ns * ratio, true),
             None => (ns * self.factors[choice.mk as usize], false),
         }
     }
+}
 
-    /// The choices that were measured, where they are whole.
-    pub(crate) fn choices(&self, problem: &Problem, caps: &DeviceCaps) -> Vec<Choice> {
-        self.records.iter().filter_map(|(record, _)| whole(record, problem, caps)).collect()
+/// The buckets of tables whose times count on a device: one that is merely alike says what is best, not how long it
+/// takes.
+fn timed<'t>(
+    tables: &'t [Table],
+    caps: &DeviceCaps,
+) -> impl Iterator<Item = (Origin, &'t Table, &'t Bucket)> {
+    let of_here = tables.iter().filter_map(|table| Some((table.origin(caps)?, table)));
+    let with_times = of_here.filter(|(origin, _)| *origin != Origin::Near);
+    with_times.flat_map(|(origin, table)| table.buckets().iter().map(move |b| (origin, table, b)))
+}
+
+fn has_times(table: &Table, bucket: &Bucket) -> bool {
+    table.of(bucket).any(|record| record.median_us.is_some())
+}
+
+/// The distance of two numbers: the absolute logarithm of their ratio.
+fn apart(a: f64, b: f64) -> f64 {
+    (a.max(1.0) / b.max(1.0)).ln().abs()
+}
+
+/// The distance of a bucket and a problem; of other kinds e^2 times further.
+fn distance(b: &Record, problem: &Problem) -> f64 {
+    let rows = apart(f64::from(b.rows), problem.rows as f64);
+    let cols = apart(f64::from(b.at.0), problem.cols as f64);
+    let k = apart(f64::from(b.at.1), problem.k as f64);
+    let kind = if b.kind == problem.kind.name() { 0.0 } else { 2.0 };
+    (rows * rows + cols * cols + k * k + kind * kind).sqrt()
+}
+
+/// The weighted mean, with `prior` counting as so many more.
+fn mean(values: impl Iterator<Item = (f64, f64)>, prior: f64, prior_weight: f64) -> f64 {
+    let add =
+        |(sum, n): (f64, f64), (value, weight): (f64, f64)| (sum + value * weight, n + weight);
+    let (sum, n) = values.fold((prior * prior_weight, prior_weight), add);
+    if n > 0.0 { sum / n } else { prior }
+}
+
+/// What a bucket says of each kind's fastest record.
+fn ratios(table: &Table, bucket: &Bucket, caps: &DeviceCaps) -> Ratios {
+    let there = bucket.about.problem();
+    let model = Model::new(&there, caps);
+    let mut fastest: [Option<(f64, &Record)>; KINDS] = [None; KINDS];
+    for record in table.of(bucket) {
+        let (Some(mk), Some(us)) = (record.choice.mk, record.median_us) else { continue };
+        let kind = &mut fastest[mk as usize];
+        if kind.is_none_or(|(least, _)| us < least) {
+            *kind = Some((us, record));
+        }
     }
+    fastest.map(|found| {
+        let (us, record) = found?;
+        let choice = completed(record, &there, caps, &model)?;
+        Some((us * 1e3 / model.ns(&choice)).ln())
+    })
+}
+
+/// The fields of a choice that change what is launched; the others as 0.
+fn key(choice: &Choice, backend: Backend) -> [u32; 8] {
+    let used = st_kernels::uses(choice.mk, choice.mkd, backend);
+    Field::ALL.map(|f| if f == Field::Mk || used.has(f) { choice.get(f) } else { 0 })
 }
 
 /// A record's choice; what it does not give is as the model would have it.

@@ -102,10 +102,8 @@ impl<'a> Session<'a> {
             }
         };
         model.variants(&wanted, &mut offer);
-        for choice in calibration.choices(problem, &caps) {
-            if wanted.admits(&choice) {
-                offer(choice);
-            }
+        for choice in calibration.choices.iter().filter(|choice| wanted.admits(choice)) {
+            offer(*choice);
         }
         Self {
             problem,

@@ -62,6 +62,13 @@ impl Knowledge {
         self.tables.push(table);
     }
 
+    /// The same without tables.
+    #[must_use]
+    pub fn without_tables(mut self) -> Self {
+        self.tables.clear();
+        self
+    }
+
     /// Adds a remark that every plan carries: something that should be known and is not.
     pub fn add_note(&mut self, note: String) {
         self.notes.push(note);

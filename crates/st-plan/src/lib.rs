@@ -31,7 +31,7 @@ pub use knowledge::{Knowledge, Prior, RuleError};
 pub use planner::Planner;
 #[cfg(feature = "kdsl")]
 pub use rules::SCHEMA;
-use st_rank::{Backend, CompactPlan, CompactProblem, DeviceCaps, Problem, RankPlan};
+use st_rank::{Backend, Choice, CompactPlan, CompactProblem, DeviceCaps, Problem, RankPlan};
 pub use table::Table;
 
 /// Decides how to run a problem on a device.
@@ -40,6 +40,15 @@ pub use table::Table;
 #[must_use]
 pub fn plan(problem: &Problem, caps: &DeviceCaps, knowledge: &Knowledge) -> RankPlan {
     consensus::Session::new(problem, caps, knowledge).decide().plan
+}
+
+/// The time that the cost model alone predicts for a choice, in microseconds; none if the device cannot run it for the
+/// problem.
+#[must_use]
+pub fn predict(problem: &Problem, caps: &DeviceCaps, choice: &Choice) -> Option<f64> {
+    let caps = caps.normalised();
+    st_kernels::check(choice, problem, &caps).ok()?;
+    Some(model::Model::new(problem, &caps).ns(choice) / 1e3)
 }
 
 /// Decides how to run a compaction on a device: there is little to decide, and no rule speaks of

@@ -191,7 +191,7 @@ mod tests {
         assert_eq!(got[1].dtype, DType::Bf16);
         assert_eq!(got[2].to_string(), "midk 1x8 k=8 u32");
         for (text, part) in [
-            ("{", "g: EOF"),
+            ("{", "g: invalid type"),
             ("[]", "empty"),
             ("[[1, 2]]", "cell 0, [1,2]: it is none"),
             ("[[1, 2, 3]]", "k = 3"),

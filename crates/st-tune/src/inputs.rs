@@ -112,7 +112,7 @@ mod tests {
         let why = fault(&problem, &x, &out.values, &out.indices).unwrap();
         assert!(why.starts_with("row 0, rank 3: "), "{why}");
         out.indices.swap(3, 4);
-        out.values.swap(60, 61);
+        out.values[60] = T::from_lane(out.values[60].to_lane().xor(T::Lane::from_i64(1)));
         assert!(
             fault(&problem, &x, &out.values, &out.indices).is_some_and(|w| w.contains("row 6"))
         );

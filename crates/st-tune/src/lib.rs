@@ -25,6 +25,7 @@ mod evidence;
 mod grid;
 pub mod inputs;
 mod ratios;
+pub mod report;
 pub mod session;
 pub mod stats;
 mod store;

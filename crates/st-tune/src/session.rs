@@ -177,13 +177,14 @@ pub fn tune<D: Device + ?Sized>(
         match (done, found) {
             (Ok(()), Some(outcome)) => {
                 let records = records(&outcome, &bucket, todo.reference_us);
-                summary.records += records.len();
                 summary.measured += 1;
-                if fresh {
+                summary.records += if fresh {
                     table.change(|all| replaced(all, &bucket, &records))?;
+                    records.len()
                 } else {
-                    table.add(&records)?;
-                }
+                    // The one that the others were compared with is in it already.
+                    table.add(&records)?.records().len().saturating_sub(kept.records().len())
+                };
                 event(Event::Done { cell, at, outcome: &outcome });
             }
             (Err(why), _) => {

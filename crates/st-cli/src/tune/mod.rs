@@ -1,8 +1,9 @@
 //! `spiral tune`: measures every sensible choice for a grid of shapes on a device, and keeps what it finds.
 
+pub(crate) mod device;
 mod live;
 
-use std::fs;
+use std::io;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
@@ -10,17 +11,12 @@ use clap::Args;
 use serde::Serialize;
 use st_core::ops::rank_entry::Choice;
 use st_core::settings::Settings;
-#[cfg(feature = "cuda")]
-use st_core::tune::CudaDevice;
-#[cfg(feature = "wgpu")]
-use st_core::tune::WgpuDevice;
-use st_core::tune::{Cell, CpuDevice, Device, Event, Summary, TableFile, TuneError, tune};
+use st_core::tune::{Device, Event, Summary, TableFile, TuneError, report, tune};
 
 use self::live::Live;
 use crate::args::{CpuArgs, Device as Named};
 use crate::error::Error;
-use crate::exec::Exec;
-use crate::output;
+use crate::output::{self, Replacement};
 
 #[derive(Debug, Args)]
 pub(crate) struct TuneArgs {
@@ -39,6 +35,9 @@ pub(crate) struct TuneArgs {
     /// Measure again what the table has already
     #[arg(long)]
     fresh: bool,
+    /// Write a page with maps and plots of the whole table: HTML that needs nothing else
+    #[arg(long, value_name = "FILE")]
+    report: Option<PathBuf>,
     /// Print one JSON document and nothing else
     #[arg(long)]
     json: bool,
@@ -94,31 +93,14 @@ struct Found {
 }
 
 pub(crate) fn run(args: &TuneArgs) -> Result<(), Error> {
-    let advice = "use --device cpu, or a build with that backend";
-    match Exec::open(args.device, &args.cpu, advice)? {
-        Exec::Cpu(exec) => session(args, &CpuDevice::new(&exec)),
-        #[cfg(feature = "wgpu")]
-        Exec::Wgpu { exec, .. } => session(args, &WgpuDevice::new(&exec)?),
-        #[cfg(feature = "cuda")]
-        Exec::Cuda { exec, .. } => session(args, &CudaDevice::new(&exec)?),
-        // Without their features these are refused when they are opened.
-        #[allow(unreachable_patterns, reason = "depends on the features")]
-        _ => Err(Error::NoTuner),
-    }
+    device::with(args.device, &args.cpu, |device| session(args, device))
 }
 
 fn session(args: &TuneArgs, device: &dyn Device<Error = TuneError>) -> Result<(), Error> {
     let settings = Settings::from_env();
     let home = settings.home().ok_or(Error::NoHome)?;
     let (caps, versions) = (device.caps(), device.versions());
-    let cells = match &args.grid {
-        None => Cell::usual(&caps, device.is_software()),
-        Some(file) => {
-            let text = fs::read_to_string(file)
-                .map_err(|source| Error::Open { path: file.clone(), source })?;
-            Cell::list(&file.display().to_string(), &text)?
-        }
-    };
+    let cells = device::cells(args.grid.as_deref(), device)?;
     let table = TableFile::new(&home.join("tables"), caps, versions.clone());
     let (_, put_aside) = table.load()?;
     let begun = Instant::now();
@@ -153,6 +135,13 @@ fn session(args: &TuneArgs, device: &dyn Device<Error = TuneError>) -> Result<()
     live.end();
     let Summary { measured, known, refused, left, failed, records } = summary?;
     let path = table.path().display().to_string();
+    if let Some(file) = &args.report {
+        let knowledge = settings.load().knowledge;
+        let page = report::html(&table.load()?.0, &caps, &knowledge);
+        Replacement::check(file)
+            .and_then(|place| place.write(|out| io::Write::write_all(out, page.as_bytes())))
+            .map_err(|source| Error::Output { path: file.clone(), source })?;
+    }
     output::stdout(|out| {
         if args.json {
             let document = Document {

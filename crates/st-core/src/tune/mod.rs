@@ -15,8 +15,9 @@ pub use st_plan::Table;
 pub use st_plan::table::{Record, TableError, Versions};
 use st_rank::{Choice, Element, RankPlan};
 pub use st_tune::session::{Device, Event, SessionError, Summary, tune};
-pub use st_tune::tournament::{NoChoice, Outcome, Timed};
+pub use st_tune::tournament::{Arena, Entrant, NoChoice, Outcome, Timed};
 pub use st_tune::{Cell, GridError, StoreError, TableFile};
+pub use st_tune::{report, stats};
 #[cfg(feature = "wgpu")]
 pub use wgpu::WgpuDevice;
 

@@ -181,11 +181,11 @@ impl Table {
             return Err(TableError::OtherKernels { name, backend, found, own });
         }
         table.versions = versions;
-        let mut bad = 0;
+        let (mut bad, mut good) = (0, Vec::with_capacity(records.len()));
         for (place, record) in records.into_iter().enumerate() {
             let read = serde_json::from_value::<RawRecord>(record).map_err(|e| e.to_string());
             match read.and_then(Record::try_from) {
-                Ok(record) => table.records.push(record),
+                Ok(record) => good.push(record),
                 Err(why) => {
                     bad += 1;
                     if bad <= MOST_REASONS {
@@ -197,7 +197,7 @@ impl Table {
         if bad > MOST_REASONS {
             table.skipped.push(format!("{name}: {} more left out", bad - MOST_REASONS));
         }
-        Ok(table)
+        Ok(table.with_records(good))
     }
 }
 

@@ -9,10 +9,12 @@
 //! before unmeasured), the first in the table. So records may overlap, and their order matters
 //! last.
 
+mod bucket;
 mod json;
 mod record;
 mod write;
 
+pub(crate) use bucket::Bucket;
 pub use json::TableError;
 pub use record::{Partial, Record};
 use serde::{Deserialize, Serialize};
@@ -66,6 +68,8 @@ pub struct Table {
     device: Option<DeviceCaps>,
     versions: Versions,
     records: Vec<Record>,
+    /// What the records are about, made from them.
+    buckets: Vec<Bucket>,
     skipped: Vec<String>,
 }
 
@@ -86,6 +90,7 @@ impl Table {
             backend,
             device: None,
             versions: Versions::default(),
+            buckets: bucket::buckets(records),
             records: records.to_vec(),
             skipped: Vec::new(),
         }
@@ -134,6 +139,22 @@ impl Table {
         &self.records
     }
 
+    /// The same with other records.
+    fn with_records(mut self, records: Vec<Record>) -> Self {
+        self.buckets = bucket::buckets(&records);
+        self.records = records;
+        self
+    }
+
+    pub(crate) fn buckets(&self) -> &[Bucket] {
+        &self.buckets
+    }
+
+    /// The records of one of its buckets.
+    pub(crate) fn of<'a>(&'a self, bucket: &'a Bucket) -> impl Iterator<Item = &'a Record> {
+        bucket.records.iter().map(|&place| &self.records[place as usize])
+    }
+
     /// Why other records were left out: a bad row is a miss with a reason.
     #[must_use]
     pub fn skipped(&self) -> &[String] {
@@ -166,6 +187,13 @@ impl Table {
             }
             Some(_) => None,
         }
+    }
+
+    /// Its record that answers for a problem on a device, if its word counts there.
+    #[must_use]
+    pub fn answer(&self, problem: &Problem, caps: &DeviceCaps) -> Option<&Record> {
+        let origin = self.origin(caps)?;
+        self.hit(problem, caps, origin).map(|hit| hit.record)
     }
 
     pub(crate) fn hit<'a>(

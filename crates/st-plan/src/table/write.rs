@@ -25,24 +25,27 @@ impl Table {
 
     /// The same table without some of its records.
     #[must_use]
-    pub fn without(mut self, unwanted: impl Fn(&Record) -> bool) -> Self {
-        self.records.retain(|record| !unwanted(record));
-        self
+    pub fn without(self, unwanted: impl Fn(&Record) -> bool) -> Self {
+        let kept = self.records.iter().filter(|record| !unwanted(record)).copied().collect();
+        self.with_records(kept)
     }
 
     /// The same table with the records of another as well. Of two records of one choice for the same bucket, the
     /// one of more samples stays; of as many, that of the other table.
     #[must_use]
-    pub fn merged(mut self, other: &[Record]) -> Self {
-        for record in other {
-            match self.records.iter_mut().find(|own| own.is_about(record)) {
-                Some(own) if own.samples > record.samples => {}
-                Some(own) => *own = *record,
-                None => self.records.push(*record),
+    pub fn merged(self, other: &[Record]) -> Self {
+        let mut records = self.records.clone();
+        // Own records come first among those about the same, and sorting keeps that order.
+        records.extend_from_slice(other);
+        records.sort_by(Record::in_order);
+        records.dedup_by(|new, kept| {
+            let same = kept.is_about(new);
+            if same && new.samples >= kept.samples {
+                *kept = *new;
             }
-        }
-        self.records.sort_by(Record::in_order);
-        self
+            same
+        });
+        self.with_records(records)
     }
 }
 

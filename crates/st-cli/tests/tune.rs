@@ -1,0 +1,233 @@
+//! `spiral tune`, `tables` and `bench`: on this processor, with small shapes.
+
+mod common;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use common::{Files, Ran, command, ran};
+use serde_json::Value;
+
+const GRID: &str = r#"[[64, 256, 8], [4, 3000, 20], {"kind": "midk", "rows": 9, "cols": 700, "k": 5},
+    {"kind": "bottomk", "rows": 30, "cols": 100, "k": 2, "dtype": "i16"}]"#;
+
+/// A home of its own with a grid in it.
+struct Home {
+    files: Files,
+}
+
+impl Home {
+    fn new() -> Self {
+        let files = Files::new();
+        fs::write(files.path("grid.json"), GRID).unwrap();
+        Self { files }
+    }
+
+    fn command(&self, args: &[&str]) -> Command {
+        let mut command = command();
+        command.env("SPIRAL_HOME", self.files.0.path()).current_dir(self.files.0.path()).args(args);
+        command
+    }
+
+    fn run(&self, args: &[&str]) -> Ran {
+        ran(&mut self.command(args))
+    }
+
+    fn tune(&self, budget: &str) -> Value {
+        self.run(&[
+            "tune",
+            "--device",
+            "cpu",
+            "--grid",
+            "grid.json",
+            "--budget",
+            budget,
+            "--json",
+            "-q",
+        ])
+        .json()
+    }
+
+    fn table(&self) -> PathBuf {
+        let list = fs::read_dir(self.files.path("tables")).unwrap().flatten();
+        let mut tables: Vec<PathBuf> = list.map(|entry| entry.path()).collect();
+        tables.retain(|path| path.extension().is_some_and(|e| e == "json"));
+        assert_eq!(tables.len(), 1);
+        tables.remove(0)
+    }
+}
+
+fn records(table: &Path) -> Vec<Value> {
+    let table: Value = serde_json::from_str(&fs::read_to_string(table).unwrap()).unwrap();
+    table["records"].as_array().unwrap().clone()
+}
+
+/// What a record is about.
+fn about(record: &Value) -> String {
+    ["kind", "dtype", "rows", "cols", "k", "choice"].map(|key| record[key].to_string()).join(" ")
+}
+
+#[test]
+fn what_is_found_is_planned_by_the_next_process() {
+    let home = Home::new();
+    let done = home.tune("60s");
+    assert_eq!(
+        (&done["measured"], &done["left"], &done["failed"]),
+        (&4.into(), &0.into(), &0.into())
+    );
+    let all = records(&home.table());
+    assert_eq!(done["records"], all.len());
+    let again = home.tune("60s");
+    assert_eq!((&again["measured"], &again["known"]), (&0.into(), &4.into()));
+    assert_eq!(records(&home.table()), all);
+    let timed = |record: &&Value| record["rows"] == 64 && record["median_us"].is_number();
+    let us = |record: &Value| record["median_us"].as_f64().unwrap();
+    let best = all.iter().filter(timed).min_by(|a, b| us(a).total_cmp(&us(b))).unwrap();
+    let plan =
+        home.run(&["plan", "topk", "--rows", "64", "--cols", "256", "-k", "8", "--json"]).json();
+    let used: &[&str] = &["mk", "wg"];
+    for field in used {
+        assert_eq!(plan["choice"][field], best["choice"][field], "{field}");
+    }
+    let why = home.run(&["explain", "topk", "--rows", "64", "--cols", "256", "-k", "8"]);
+    assert!(why.stdout.contains("(own)") && why.stdout.contains("adopted"), "{}", why.stdout);
+    // A shape of the bucket that was not measured itself.
+    let near = home.run(&["explain", "topk", "--rows", "80", "--cols", "300", "-k", "6"]);
+    assert!(near.stdout.contains("(own)"), "{}", near.stdout);
+}
+
+#[test]
+fn killed_at_any_time_it_goes_on() {
+    let home = Home::new();
+    let deadline = Instant::now() + Duration::from_secs(60);
+    let mut kills = 0;
+    // Killed later each time, until one lives to the end.
+    for ms in (0..).map(|n| 40 + 45 * n) {
+        assert!(Instant::now() < deadline, "it never ends");
+        let args =
+            ["tune", "--device", "cpu", "--grid", "grid.json", "--budget", "20s", "-q", "--json"];
+        let mut child =
+            home.command(&args).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        std::thread::sleep(Duration::from_millis(ms));
+        if child.try_wait().unwrap().is_some_and(|status| status.success()) {
+            break;
+        }
+        child.kill().unwrap();
+        child.wait().unwrap();
+        kills += 1;
+        // Whatever it was doing, the next process has a whole table or none, and says nothing of it.
+        let plan = home.run(&["plan", "topk", "--rows", "64", "--cols", "256", "-k", "8"]);
+        assert_eq!((plan.code, plan.stderr.as_str()), (0, ""), "{plan:?}");
+    }
+    assert!(kills > 0, "it was never killed");
+    let done = home.tune("20s");
+    assert_eq!((&done["known"], &done["left"]), (&4.into(), &0.into()), "{done}");
+    let mut all: Vec<String> = records(&home.table()).iter().map(about).collect();
+    let count = all.len();
+    all.sort();
+    all.dedup();
+    assert_eq!(all.len(), count, "no record twice");
+}
+
+#[test]
+fn a_table_travels_and_is_compared() {
+    let home = Home::new();
+    home.run(&["tables", "export", "gone.json"]).refused(&["there is no table", "spiral tune"]);
+    home.tune("60s");
+    let own = home.table();
+    assert_eq!(home.run(&["tables", "export", "mine.json", "--device", "cpu"]).code, 0);
+    assert_eq!(records(&home.files.path("mine.json")), records(&own));
+    let listed = home.run(&["tables", "list", "--json"]).json();
+    assert_eq!(listed[0]["records"], records(&own).len());
+    assert_eq!(listed[0]["refused"], Value::Null);
+
+    let other = Home::new();
+    let mine = home.files.path("mine.json");
+    let mine = mine.to_str().unwrap();
+    let first = other.run(&["tables", "import", mine]);
+    assert!(first.stdout.contains("new records"), "{first:?}");
+    assert_eq!(records(&other.table()), records(&own));
+    let second = other.run(&["tables", "import", mine]);
+    assert!(second.stdout.starts_with("0 new records"), "{second:?}");
+    let merged = other.run(&["tables", "merge", mine, own.to_str().unwrap(), "--out", "all.json"]);
+    assert_eq!(merged.code, 0, "{merged:?}");
+    assert_eq!(records(&other.files.path("all.json")), records(&own));
+    let same = other.run(&["tables", "diff", mine, "all.json", "--json"]).json();
+    assert_eq!((&same["only_in_a"], &same["only_in_b"]), (&0.into(), &0.into()));
+    let differences = same["differences"].as_array().unwrap();
+    assert_eq!(differences.len(), 4);
+    assert!(differences.iter().all(|d| d["same_choice"] == true && d["a_us"] == d["b_us"]));
+
+    // Of another device, of other kernels, of nobody.
+    let text = fs::read_to_string(mine).unwrap();
+    fs::write(other.files.path("alien.json"), text.replace("\"cores\":", "\"cores\":1")).unwrap();
+    other
+        .run(&["tables", "merge", mine, "alien.json", "--out", "x.json"])
+        .refused(&["tables of one device can be merged"]);
+    let versions: Value = serde_json::from_str(&text).unwrap();
+    let kernels = format!("\"kernels\":{}", versions["versions"]["kernels"]);
+    assert!(text.contains(&kernels));
+    fs::write(other.files.path("old.json"), text.replace(&kernels, "\"kernels\":999")).unwrap();
+    other.run(&["tables", "import", "old.json"]).refused(&["kernels 999", "spiral tune"]);
+    fs::write(other.files.path("seed.json"), "[]").unwrap();
+    other.run(&["tables", "import", "seed.json"]).refused(&["names no device"]);
+    // In the folder it is told of and not used.
+    fs::write(other.table(), text.replace(&kernels, "\"kernels\":999")).unwrap();
+    let list = other.run(&["tables", "list"]);
+    assert!(list.stdout.contains("not used") && list.stdout.contains("kernels 999"), "{list:?}");
+    let plan = other.run(&["plan", "topk", "--rows", "64", "--cols", "256", "-k", "8", "--json"]);
+    assert!(plan.json()["notes"].to_string().contains("kernels 999"), "{plan:?}");
+    let again = other.tune("60s");
+    assert!(again["put_aside"].as_str().unwrap().contains("kernels 999"));
+    assert_eq!(again["measured"], 4);
+}
+
+#[test]
+fn a_near_devices_table_is_used_and_marked() {
+    let home = Home::new();
+    home.tune("60s");
+    let table = home.table();
+    let text = fs::read_to_string(&table).unwrap();
+    fs::remove_file(&table).unwrap();
+    fs::write(table.with_file_name("cpu-near.json"), text.replace("\"cores\":", "\"cores\":1"))
+        .unwrap();
+    let why =
+        home.run(&["explain", "topk", "--rows", "64", "--cols", "256", "-k", "8", "--json"]).json();
+    assert_eq!(why["table"]["origin"], "near", "{why}");
+}
+
+#[test]
+fn a_report_and_a_bench_are_whole() {
+    let home = Home::new();
+    let args = ["tune", "--device", "cpu", "--grid", "grid.json", "--report", "r.html", "-q"];
+    assert_eq!(home.run(&args).code, 0);
+    let page = fs::read_to_string(home.files.path("r.html")).unwrap();
+    assert!(page.contains("midk f32, 9 rows") && page.ends_with("</html>\n"));
+    let args = ["bench", "--device", "cpu", "--grid", "grid.json", "--json", "--out", "b.json"];
+    let bench = home.run(&args).json();
+    assert_eq!(bench["cells"].as_array().unwrap().len(), 4);
+    assert!(bench["cells"][0]["median_us"].as_f64().unwrap() > 0.0);
+    assert_eq!(bench["tables"].as_array().unwrap().len(), 1);
+    assert_eq!(bench["device"]["backend"], "cpu");
+    let written: Value =
+        serde_json::from_str(&fs::read_to_string(home.files.path("b.json")).unwrap()).unwrap();
+    assert_eq!(written, bench);
+}
+
+#[test]
+fn bad_calls_are_refused_with_advice() {
+    let home = Home::new();
+    fs::write(home.files.path("bad.json"), "[[1, 2, 3]]").unwrap();
+    home.run(&["tune", "--grid", "bad.json"]).refused(&["bad.json", "k = 3", "a grid is"]);
+    home.run(&["tune", "--grid", "gone.json"]).refused(&["cannot read gone.json"]);
+    home.run(&["bench", "--grid", "bad.json"]).refused(&["k = 3"]);
+    home.run(&["tables", "diff", "bad.json", "grid.json"]).refused(&["bad.json", "record 0 left out"]);
+    let budget = home.run(&["tune", "--budget", "5 days"]);
+    assert!(budget.code == 2 && budget.stderr.contains("use ms, s, m or h"), "{budget:?}");
+    let nowhere = ran(home
+        .command(&["tune", "--grid", "grid.json", "--budget", "1s", "-q"])
+        .env("SPIRAL_HOME", "/proc/nowhere"));
+    nowhere.refused(&["/proc/nowhere", "SPIRAL_HOME"]);
+}
