@@ -17,7 +17,16 @@ import os
 import sys
 
 MERGE_KINDS = ["Bitonic", "Shared", "Warp", "Radix", "Filter"]
-MERGE_DETAILS = ["Auto", "Heap", "Kway", "Bitonic", "WarpHeap", "WarpBitonic"]
+MERGE_DETAILS = [
+    "Auto",
+    "Heap",
+    "Kway",
+    "Bitonic",
+    "WarpHeap",
+    "WarpBitonic",
+    "GroupRank",
+    "GroupNetwork",
+]
 KINDS = ["topk", "bottomk", "midk", "range"]
 DTYPES = ["f32", "f16", "bf16", "f64", "i8", "i16", "i32", "i64", "u8", "u16", "u32", "u64"]
 FIELDS = ["mk", "mkd", "tile", "ctile", "use_2ce", "wg", "kl", "ch"]

@@ -30,6 +30,7 @@ mod read;
 mod report;
 mod sweep;
 mod system;
+mod untuned;
 #[cfg(feature = "wgpu")]
 mod wgpu;
 

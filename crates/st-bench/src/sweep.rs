@@ -4,15 +4,15 @@
 use std::path::PathBuf;
 
 use serde::Serialize;
-use st_core::ops::rank_entry::{Choice, Knowledge, RankOutput, RankPlan, plan as planner};
+use st_core::ops::rank_entry::{Choice, RankOutput, RankPlan};
 
 use crate::cells::{Cell, cells};
 use crate::check;
 use crate::cpu::Threads;
 use crate::data::Matrix;
 use crate::ours::{Ours, plan};
+use crate::untuned::{of_untuned, untuned_ratio, with_untuned};
 use crate::{Result, answer, note, system};
-use st_tune::candidates;
 use st_tune::stats::geometric_mean;
 use st_tune::tournament::{Arena, Entrant, Outcome, tournament};
 
@@ -85,14 +85,10 @@ pub(crate) fn run(args: &Args) -> Result<bool> {
         for (threads, ours) in &mut sides {
             let caps = if args.probe { ours.probe() } else { ours.caps() };
             let plan = plan(cell, caps);
-            let untuned = planner(&plan.problem, &caps, &Knowledge::default()).choice;
-            let mut all = candidates(&plan);
-            if !all.contains(&untuned) {
-                all.push(untuned);
-            }
+            let (all, untuned) = with_untuned(&plan);
             let mut failures = Vec::new();
             let mut place = Place { ours, x, plan: &plan, want: &want };
-            let outcome = tournament(&mut place, &all, &[untuned], None, |choice, error| {
+            let outcome = tournament(&mut place, &all, &untuned, None, |choice, error| {
                 failures.push(format!("{cell}, {choice}: {error}"));
             });
             report.failures.append(&mut failures);
@@ -154,7 +150,7 @@ impl Arena for Place<'_> {
 impl Swept {
     /// What would be planned without rules and tables / best.
     fn untuned(&self) -> Option<f64> {
-        Some(self.outcome.others_us.first()? / self.outcome.best_us)
+        untuned_ratio(&self.outcome)
     }
 
     fn lines(&self) -> String {
@@ -172,13 +168,8 @@ impl Report {
             let worst = self.cells.iter().map(|c| c.outcome.ratio).fold(0.0, f64::max);
             lines.push(format!("planner / best: geometric mean {mean:.3}, worst {worst:.3}"));
         }
-        if let Some(mean) = self.untuned {
-            let of_untuned = |c: &Swept| Some(c.outcome.planned_us / c.outcome.others_us.first()?);
-            let worst = self.cells.iter().filter_map(of_untuned).fold(0.0, f64::max);
-            lines.push(format!(
-                "without rules and tables / best: {mean:.3}; planner / that: at most {worst:.3}"
-            ));
-        }
+        let outcomes: Vec<&Outcome> = self.cells.iter().map(|c| &c.outcome).collect();
+        lines.extend(of_untuned(&outcomes));
         lines.join("\n")
     }
 }

@@ -223,7 +223,8 @@ fn bad_calls_are_refused_with_advice() {
     home.run(&["tune", "--grid", "bad.json"]).refused(&["bad.json", "k = 3", "a grid is"]);
     home.run(&["tune", "--grid", "gone.json"]).refused(&["cannot read gone.json"]);
     home.run(&["bench", "--grid", "bad.json"]).refused(&["k = 3"]);
-    home.run(&["tables", "diff", "bad.json", "grid.json"]).refused(&["bad.json", "record 0 left out"]);
+    home.run(&["tables", "diff", "bad.json", "grid.json"])
+        .refused(&["bad.json", "record 0 left out"]);
     let budget = home.run(&["tune", "--budget", "5 days"]);
     assert!(budget.code == 2 && budget.stderr.contains("use ms, s, m or h"), "{budget:?}");
     let nowhere = ran(home

@@ -17,6 +17,7 @@ use super::{Args, CellReport, Contender};
 use crate::cells::Cell;
 use crate::numbers::Spread;
 use crate::patterns::constants;
+use crate::untuned::{known_plan, with_untuned};
 use crate::{Result, bounds, choices};
 use st_tune::stats::median;
 use st_tune::tournament::{Arena, Entrant, Outcome, tournament};
@@ -69,7 +70,7 @@ impl Bench<'_> {
         let defines: Vec<String> =
             constants.iter().map(|(name, n)| format!("{name}={n}")).collect();
         resident.fill(FILL, &defines)?;
-        let plan = planner(&problem, &self.caps, &Knowledge::default());
+        let plan = known_plan(&problem, &self.caps, self.args.tables);
         let rows = bounds::checked(cell.rows, cell.cols);
         let mut report = CellReport {
             copies,
@@ -159,12 +160,12 @@ impl Bench<'_> {
         place: &mut Place<'_, T>,
     ) -> Result<(Option<Outcome>, Vec<(Choice, String)>)> {
         let plan = place.plan.clone();
-        let all = st_tune::candidates(&plan);
+        let (all, untuned) = with_untuned(&plan);
         let by_hand = |&choice: &Choice| RankPlan::by_hand(plan.problem, plan.caps, choice);
         self.exec.compile_ahead(&all.iter().map(by_hand).collect::<Vec<_>>())?;
         let mut wrong = Vec::new();
         let limit = Duration::try_from_secs_f64(self.args.seconds)?;
-        let outcome = tournament(place, &all, &[], Some(limit), |choice, error| {
+        let outcome = tournament(place, &all, &untuned, Some(limit), |choice, error| {
             wrong.push((choice, error.to_string()));
         });
         match outcome {

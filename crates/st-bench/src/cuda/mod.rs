@@ -15,6 +15,7 @@ use st_core::{DType, bf16, f16};
 use crate::cells::{Cell, given};
 use crate::markdown::short;
 use crate::numbers::{Kind, Spread};
+use crate::untuned::of_untuned;
 use crate::{Result, answer, note, system};
 use measure::Bench;
 use st_tune::stats::geometric_mean;
@@ -41,6 +42,9 @@ pub(crate) struct Args {
     /// plans show; fields left out are the planner's. Repeatable.
     #[arg(long, value_name = "FIELDS")]
     choice: Vec<String>,
+    /// Plan with this machine's rules and tables; a sweep also times the choice without them.
+    #[arg(long)]
+    tables: bool,
     /// Also try every candidate of the planner, and time the best one.
     #[arg(long)]
     sweep: bool,
@@ -235,9 +239,11 @@ impl Report {
         let swept: Vec<f64> =
             self.cells.iter().filter_map(|c| Some(c.sweep.as_ref()?.ratio)).collect();
         let (floors, best) = (geometric_mean(&ratios), geometric_mean(&swept));
+        let outcomes: Vec<_> = self.cells.iter().filter_map(|c| c.sweep.as_ref()).collect();
+        let untuned = of_untuned(&outcomes).map_or_else(String::new, |text| format!("; {text}"));
         format!(
             "{} cells, {} with a number for the planner's choice; planned / floor: geometric mean {}; planned / \
-             best: geometric mean {}, worst {:.3}",
+             best: geometric mean {}, worst {:.3}{untuned}",
             self.cells.len(),
             ratios.len(),
             short(floors),

@@ -18,6 +18,7 @@ use super::{Args, fill, passes};
 use crate::bounds::least_bytes;
 use crate::cells::Cell;
 use crate::numbers::Spread;
+use crate::untuned::known_plan;
 use crate::{Result, bounds, choices};
 use st_tune::stats::median;
 
@@ -68,7 +69,7 @@ impl Bench<'_> {
         let place = self.exec.resident::<T>(cell.rows, cell.cols, cell.k, copies)?;
         let kernel = fill::kernel(cell.input, cell.dtype).ok_or("no kernel fills this type")?;
         place.fill(&kernel)?;
-        let planned = planner(&problem, &self.caps, &Knowledge::default());
+        let planned = known_plan(&problem, &self.caps, self.args.tables);
         let mut report = CellReport::new(*cell, copies, place.windows());
         report.floor_us = Some(least_bytes(cell) / self.bandwidth * 1e6);
         let mut candidates = Vec::new();

@@ -43,6 +43,9 @@ pub(crate) struct Args {
     /// subgroups and without.
     #[arg(long)]
     all_kinds: bool,
+    /// Plan with this machine's rules and tables; a sweep also times the choice without them.
+    #[arg(long)]
+    tables: bool,
     /// Also try every candidate of the planner, and time the best one.
     #[arg(long)]
     sweep: bool,

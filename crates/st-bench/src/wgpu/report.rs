@@ -10,6 +10,7 @@ use super::measure::WRONG;
 use crate::cells::Cell;
 use crate::markdown::short;
 use crate::numbers::Spread;
+use crate::untuned::of_untuned;
 use st_tune::stats::geometric_mean;
 use st_tune::tournament::Outcome;
 
@@ -213,6 +214,8 @@ impl Report {
             let worst = swept.iter().copied().fold(0.0, f64::max);
             // Writing to a String cannot fail.
             let _ = write!(text, "; planned / best: geometric mean {mean:.3}, worst {worst:.3}");
+            let outcomes: Vec<_> = self.cells.iter().filter_map(|c| c.sweep.as_ref()).collect();
+            text.extend(of_untuned(&outcomes).map(|untuned| format!("; {untuned}")));
         }
         text
     }

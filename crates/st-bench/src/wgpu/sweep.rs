@@ -10,6 +10,7 @@ use st_core::ops::rank_entry::{Choice, RankPlan};
 use super::measure::{Bench, middle, same};
 use super::passes;
 use crate::Result;
+use crate::untuned::with_untuned;
 use st_tune::tournament::{Arena, Entrant, Outcome, tournament};
 
 /// The share of a sweep's time beside it in which kernels are compiled.
@@ -51,7 +52,7 @@ impl Bench<'_> {
         resident: &Resident<'_, T>,
         plan: &RankPlan,
     ) -> Result<(Option<Outcome>, Vec<(Choice, String)>)> {
-        let all = st_tune::candidates(plan);
+        let (all, untuned) = with_untuned(plan);
         let (ready, least) = (HashMap::new(), Duration::MAX);
         let mut place = Place { clock: self.clock, resident, plan, ready, least };
         let limit = Duration::try_from_secs_f64(self.args.seconds)?;
@@ -59,7 +60,7 @@ impl Bench<'_> {
         let plans: Vec<RankPlan> = all.iter().map(|&choice| by_hand(choice)).collect();
         self.exec.prepare_ahead(&plans, limit.mul_f64(COMPILING));
         let mut wrong = Vec::new();
-        let outcome = tournament(&mut place, &all, &[], Some(limit), |choice, error| {
+        let outcome = tournament(&mut place, &all, &untuned, Some(limit), |choice, error| {
             wrong.push((choice, error.to_string()));
         });
         match outcome {
