@@ -47,11 +47,14 @@ pub enum Pattern {
     OrganPipe,
     /// The special values of the type at random.
     Specials,
+    /// Numbers of all magnitudes, each beside some that differ from it in the last bits alone, in any order: what orders
+    /// by upper bits meets ties at every rank.
+    Neighbours,
 }
 
 impl Pattern {
     /// All of them.
-    pub const ALL: [Self; 20] = [
+    pub const ALL: [Self; 21] = [
         Self::Normal,
         Self::AllEqual,
         Self::Ascending,
@@ -72,6 +75,7 @@ impl Pattern {
         Self::Relu,
         Self::OrganPipe,
         Self::Specials,
+        Self::Neighbours,
     ];
 
     /// `rows x cols` values, row after row.
@@ -146,7 +150,8 @@ impl Pattern {
             | Self::AllNan
             | Self::AllNegative
             | Self::Relu
-            | Self::Specials => {
+            | Self::Specials
+            | Self::Neighbours => {
                 let mut draw = self.independent(zeros, rng);
                 (0..cols).map(|_| draw(rng)).collect()
             }
@@ -187,6 +192,12 @@ impl Pattern {
             Self::AllNegative => Box::new(|rng| T::scaled(-rng.normal().abs() - 0.001)),
             Self::Relu => Box::new(|rng| T::scaled(rng.normal().max(0.0))),
             Self::Specials => Box::new(move |rng| rng.pick(&specials)),
+            Self::Neighbours => {
+                let magnitude = |rng: &mut Rng| 0.5f64.powi(rng.below(24) as i32);
+                let bases: [T; 40] =
+                    core::array::from_fn(|_| T::scaled(rng.normal() * magnitude(rng)));
+                Box::new(move |rng| T::from_bits(rng.pick(&bases).bits() ^ rng.bits() & 7))
+            }
             _ => Box::new(|rng| T::scaled(rng.normal())),
         }
     }

@@ -118,7 +118,7 @@ KERNEL(select_group, Params) {
         }
     }
     wave_barrier();
-    u32 v[32];
+    u32 v[32], left = NONE;
     {
         u32 z[32];
 #pragma unroll
@@ -127,13 +127,16 @@ KERNEL(select_group, Params) {
 #pragma unroll
         for (u32 s = 0; s < 32; s++) z[s] = slots[(s + 32) * PARKED + lane()];
         sort32(z);
-        // The first of both, as a bitonic sequence.
+        // The first of both, as a bitonic sequence, and the first of those left out.
 #pragma unroll
-        for (u32 s = 0; s < 32; s++) v[s] = least(v[s], z[31 - s]);
+        for (u32 s = 0; s < 32; s++) {
+            left = least(left, most(v[s], z[31 - s]));
+            v[s] = least(v[s], z[31 - s]);
+        }
     }
     merge32(v);
-    // Words whose keys have become alike.
-    bool alike = false;
+    // Words whose keys have become alike: also of the last that is kept and the first that is not.
+    bool alike = (v[31] ^ left) <= COLUMN_MASK && left != NONE;
 #pragma unroll
     for (u32 s = 0; s + 1 < 32; s++) alike |= (v[s] ^ v[s + 1]) <= COLUMN_MASK && v[s] != NONE;
     const LaneMask cut = ballot(cuts[lane()] > 0);

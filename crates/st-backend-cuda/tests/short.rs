@@ -1,0 +1,74 @@
+//! Rows that a few lanes hold together: every number of lanes, at the ranks where lists end, with numbers whose order
+//! their upper bits do not tell.
+
+mod common;
+
+use common::executor;
+use st_conformance::rng::Rng;
+use st_conformance::{oracle, verdict};
+use st_rank::{Choice, Input, MergeDetail, MergeKind, Problem, RankKExecutor, RankKind, RankPlan};
+
+const ROWS: usize = 33;
+
+/// A row in which the ranks up to `pair` lie far apart, `pair` and the next differ in the last bit alone, the greater
+/// of the two in the later column, and the rest are far below: kernels that order by upper bits see one tie.
+fn row(cols: usize, pair: usize, rng: &mut Rng) -> Vec<f32> {
+    let mut x: Vec<f32> = (0..cols).map(|_| -100.0 - rng.unit() as f32).collect();
+    let mut columns: Vec<usize> = (0..cols).collect();
+    for i in 0..pair + 2 {
+        let other = i + rng.below(cols - i);
+        columns.swap(i, other);
+    }
+    for rank in 0..pair {
+        x[columns[rank]] = 1000.0 - 10.0 * rank as f32;
+    }
+    let (a, b) = (columns[pair], columns[pair + 1]);
+    x[a.max(b)] = 5.0;
+    x[a.min(b)] = 5f32.next_down();
+    x
+}
+
+/// Asks both kernels, each with every list that it can have; how many could be asked.
+fn ask(cols: usize, k: usize, pair: usize, rng: &mut Rng) -> usize {
+    let exec = executor();
+    let caps = exec.caps().expect("a device");
+    let problem = Problem::new(RankKind::TopK, ROWS, cols, k);
+    let x: Vec<f32> = (0..ROWS).flat_map(|_| row(cols, pair, rng)).collect();
+    let want = oracle::rank(Input::new(&x), &problem);
+    let mut asked = 0;
+    for (mkd, wg) in [(MergeDetail::GroupRank, 128), (MergeDetail::GroupNetwork, 32)] {
+        for kl in [1, 2, 4, 8] {
+            let choice = Choice {
+                mk: MergeKind::Warp,
+                mkd,
+                tile: cols.next_power_of_two().max(256) as u32,
+                ctile: 256,
+                use_2ce: false,
+                wg,
+                kl,
+                ch: 0,
+            };
+            if st_kernels::check(&choice, &problem, &caps).is_err() {
+                continue;
+            }
+            asked += 1;
+            let plan = RankPlan::by_hand(problem, caps, choice);
+            let got = exec.on(&x).execute(&plan).expect("it runs");
+            verdict::rank(k, &want, &got)
+                .unwrap_or_else(|why| panic!("pair at {pair}, {problem}, {choice}: {why}"));
+        }
+    }
+    asked
+}
+
+#[test]
+fn ranks_at_the_ends_of_lists() {
+    let mut rng = Rng::new(17);
+    let mut asked = 0;
+    for cols in [90, 256, 300, 1000] {
+        for (k, pair) in [(32, 31), (32, 30), (31, 30), (8, 7)] {
+            asked += ask(cols, k, pair, &mut rng);
+        }
+    }
+    assert!(asked > 20, "{asked} questions: choices are no longer what the kernels take");
+}
