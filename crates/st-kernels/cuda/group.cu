@@ -67,26 +67,18 @@ KERNEL(select_group, Params) {
     wave_barrier();
     LaneMask bad = 0;
 #if FULL
-    Vector next[VECTORS];
-    {
-        const Row r = row_of(p.p, least(row0 + lane() / LANES, p.p.rows - 1));
-#pragma unroll
-        for (u32 j = 0; j < VECTORS; j++) next[j] = load_stream(r.vectors + j * LANES + lane() % LANES);
-    }
+    Vector next[VECTORS] = {};
+    load_row(p.p, row0 + lane() / LANES, next);
 #endif
 #pragma unroll 1
     for (u32 turn = 0; turn < LANES; turn++) {
         const u32 here = turn * AT_ONCE + lane() / LANES, row = row0 + here;
         u32 keys[OWN];
-        u32 needed = p.wanted, n = OWN * LANES;
+        u32 needed = p.wanted, n = p.p.cols;
         bool skip = row >= p.p.rows;
 #if FULL
         take_row(p.p, next, keys);
-        if (turn + 1 < LANES) {
-            const Row r = row_of(p.p, least(row + AT_ONCE, p.p.rows - 1));
-#pragma unroll
-            for (u32 j = 0; j < VECTORS; j++) next[j] = load_stream(r.vectors + j * LANES + lane() % LANES);
-        }
+        if (turn + 1 < LANES) load_row(p.p, row + AT_ONCE, next);
 #else
         const Row r = row_of(p.p, least(row, p.p.rows - 1));
         read_row(p.p, r, keys);
@@ -203,9 +195,8 @@ KERNEL(select_group, Params) {
     u32 keys[OWN];
 #if FULL
     {
-        Vector x[VECTORS];
-#pragma unroll
-        for (u32 j = 0; j < VECTORS; j++) x[j] = load_stream(r.vectors + j * LANES + lane() % LANES);
+        Vector x[VECTORS] = {};
+        load_row(p.p, row, x);
         take_row(p.p, x, keys);
     }
 #else
@@ -213,7 +204,7 @@ KERNEL(select_group, Params) {
     if (!skip) write_rest_of(p.p, r, row);
 #endif
     skip |= r.bad || r.first >= r.end;
-    const Found f = find(p.p.map, keys, FULL ? OWN * LANES : r.n, r.end);
+    const Found f = find(p.p.map, keys, FULL ? p.p.cols : r.n, r.end);
     const u32 first = f.first;
     const bool good = f.good && !skip && is_plain(p.p.map, first, f.threshold) && excess(first, f.threshold) == 0;
     u32 at = group_before(good ? f.reached : 0);

@@ -20,6 +20,13 @@
 #ifndef TREE
 #define TREE 4
 #endif
+// Whether rows are whole vectors, and every lane has as many.
+#ifndef FULL
+#define FULL 0
+#endif
+#ifndef EVEN
+#define EVEN 0
+#endif
 #ifndef NETWORK
 #define NETWORK 0
 #endif
@@ -166,14 +173,28 @@ DEVICE void read_row(const Problem& p, const Row& r, u32* keys) {
         }
     }
 }
-// The same of rows of which every vector is whole and every lane has as many.
+// The same of rows of which every vector is whole. Every lane has as many if EVEN; else some lack the last one.
+#if FULL
+DEVICE bool is_there(const Problem& p, u32 j) {
+    return EVEN || j + 1 < VECTORS || j * LANES + lane() % LANES < p.cols / EACH;
+}
+DEVICE void load_row(const Problem& p, u32 row, Vector* x) {
+    const Row r = row_of(p, least(row, p.rows - 1));
+#pragma unroll
+    for (u32 j = 0; j < VECTORS; j++) {
+        if (is_there(p, j)) x[j] = load_stream(r.vectors + j * LANES + lane() % LANES);
+    }
+}
 DEVICE void take_row(const Problem& p, const Vector* x, u32* keys) {
 #pragma unroll
     for (u32 j = 0; j < VECTORS; j++) {
 #pragma unroll
-        for (u32 i = 0; i < EACH; i++) keys[j * EACH + i] = u32(raw_key(p.map, element(x[j], i)));
+        for (u32 i = 0; i < EACH; i++) {
+            keys[j * EACH + i] = is_there(p, j) ? u32(raw_key(p.map, element(x[j], i))) : NONE;
+        }
     }
 }
+#endif
 
 // The lesser, the greater, or the mean of a key and another lane's.
 template <u32 HOW> DEVICE u32 meet_at(u32 x, u32 lanes) {

@@ -110,8 +110,10 @@ pub struct Group {
     pub guess: Guess,
     /// Whether candidates are ordered by a network.
     pub network: bool,
-    /// Whether every row is whole vectors, and every lane has as many.
+    /// Whether every row is whole vectors.
     pub full: bool,
+    /// Whether every lane has as many of them.
+    pub even: bool,
 }
 
 /// A file compiled for one width of elements, with its constants.
@@ -174,10 +176,12 @@ impl Unit {
         let aligned = is_aligned(problem) && !problem.lengths.is_ragged();
         let vectors = group_vectors(problem, aligned);
         let lanes = group_lanes(problem);
-        let full = lanes * vectors * vector_elements(problem.dtype) == problem.cols as u32;
-        let own = vectors * vector_elements(problem.dtype);
+        let each = vector_elements(problem.dtype);
+        let full = problem.cols as u32 % each == 0;
+        let even = lanes * vectors * each == problem.cols as u32;
+        let own = vectors * each;
         let guess = guess::guess(problem.cols, lanes, own, wanted(problem), GROUP * choice.kl);
-        let group = Group { lanes, vectors, guess, network, full: aligned && full };
+        let group = Group { lanes, vectors, guess, network, full: aligned && full, even };
         let own = Self::new("group.cu", problem.dtype, choice.wg);
         Self { capacity: GROUP * choice.kl, group: Some(group), ..own }
     }
@@ -199,7 +203,7 @@ impl Unit {
             ("CAPACITY", self.capacity),
         ];
         match self.group {
-            Some(Group { lanes, vectors, guess, network, full }) => own.extend([
+            Some(Group { lanes, vectors, guess, network, full, even }) => own.extend([
                 ("LANES", lanes),
                 ("VECTORS", vectors),
                 ("MINIMA", guess.minima),
@@ -207,6 +211,7 @@ impl Unit {
                 ("TREE", guess.tree),
                 ("NETWORK", network.into()),
                 ("FULL", full.into()),
+                ("EVEN", even.into()),
             ]),
             None => own.extend([
                 ("MODE", self.lists as u32),
