@@ -15,6 +15,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("st-conformance", &["st-rank", "st-kernels"]),
     ("st-tune", &[]),
     ("st-plan", &["st-rank", "st-kernels", "st-kdsl", "st-logic"]),
+    ("st-kv", &["st-rank", "st-plan"]),
     ("st-backend-cpu", &["st-rank", "st-kernels"]),
     ("st-backend-wgpu", &["st-rank", "st-kernels"]),
     ("st-backend-cuda", &["st-rank", "st-kernels"]),
