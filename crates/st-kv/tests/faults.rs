@@ -112,7 +112,6 @@ fn rubbish() {
         b"\0\0\0\0\r\n\r\n",
         b":nonsense\r\n",
         b"$x\r\n",
-        b"|9223372036854775807\r\n",
         b"*1\r\n*1\r\n>x\r\n",
         b"$3\r\n\xff\xff\xff\r\n",
         b"*0\r\n",

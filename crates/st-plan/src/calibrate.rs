@@ -24,7 +24,7 @@ pub(crate) struct Calibration<'a> {
     /// Measured time / predicted time, by merge kind; at least 1.
     factors: [f64; MergeKind::ALL.len()],
     /// Records of time, with the time expected here for each nanosecond that the model predicts.
-    records: Vec<(&'a Record, f64)>,
+    records: Vec<(Origin, &'a Record, f64)>,
 }
 
 impl<'a> Calibration<'a> {
@@ -34,20 +34,21 @@ impl<'a> Calibration<'a> {
         let timed = tables
             .iter()
             // A device that is merely alike says what is best, not how long it takes.
-            .filter(|table| matches!(table.origin(caps), Some(Origin::Own | Origin::Shipped)))
-            .flat_map(Table::records)
-            .filter(|r| r.median_us.is_some() && r.covers(problem, caps.subgroups))
-            .filter(|r| near(f64::from(r.rows), problem.rows as f64))
-            .filter(|r| near(f64::from(r.at.1), problem.k as f64));
+            .filter_map(|table| Some((table.origin(caps)?, table)))
+            .filter(|&(origin, _)| origin != Origin::Near)
+            .flat_map(|(origin, table)| table.records().iter().map(move |r| (origin, r)))
+            .filter(|(_, r)| r.median_us.is_some() && r.covers(problem, caps.subgroups))
+            .filter(|(_, r)| near(f64::from(r.rows), problem.rows as f64))
+            .filter(|(_, r)| near(f64::from(r.at.1), problem.k as f64));
         let mut records = Vec::new();
         let mut logs = [(0.0, 0.0); MergeKind::ALL.len()];
-        for record in timed.take(MOST_RECORDS) {
+        for (origin, record) in timed.take(MOST_RECORDS) {
             let there = record.problem();
             let model = Model::new(&there, caps);
             let Some(choice) = completed(record, &there, caps, &model) else { continue };
             let measured = record.median_us.unwrap_or(0.0) * 1e3;
             let ratio = measured / model.ns(&choice);
-            records.push((record, ratio));
+            records.push((origin, record, ratio));
             let (sum, n) = &mut logs[choice.mk as usize];
             *sum += ratio.ln();
             *n += 1.0;
@@ -62,16 +63,17 @@ impl<'a> Calibration<'a> {
     /// Nanoseconds expected of a choice for which the model predicts `ns`, and whether it was
     /// measured.
     pub(crate) fn ns(&self, choice: &Choice, ns: f64) -> (f64, bool) {
-        let measured = self.records.iter().filter(|(record, _)| record.choice.is_of(choice));
-        match measured.map(|&(_, ratio)| ratio).min_by(f64::total_cmp) {
-            Some(ratio) => (ns * ratio, true),
+        let measured = self.records.iter().filter(|(_, record, _)| record.choice.is_of(choice));
+        // What was measured here counts before what others measured.
+        match measured.min_by(|a, b| a.0.cmp(&b.0).then(a.2.total_cmp(&b.2))) {
+            Some((_, _, ratio)) => (ns * ratio, true),
             None => (ns * self.factors[choice.mk as usize], false),
         }
     }
 
     /// The choices that were measured, where they are whole.
     pub(crate) fn choices(&self, problem: &Problem, caps: &DeviceCaps) -> Vec<Choice> {
-        self.records.iter().filter_map(|(record, _)| whole(record, problem, caps)).collect()
+        self.records.iter().filter_map(|(_, record, _)| whole(record, problem, caps)).collect()
     }
 }
 
