@@ -21,7 +21,16 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("st-backend-cuda", &["st-rank", "st-kernels"]),
     (
         "st-core",
-        &["st-rank", "st-plan", "st-kdsl", "st-backend-cpu", "st-backend-wgpu", "st-backend-cuda"],
+        &[
+            "st-rank",
+            "st-plan",
+            "st-kdsl",
+            "st-tune",
+            "st-kv",
+            "st-backend-cpu",
+            "st-backend-wgpu",
+            "st-backend-cuda",
+        ],
     ),
     ("st-cli", &["st-core", "st-rank", "st-plan"]),
     ("st-bench", &["st-core", "st-conformance", "st-kernels", "st-rank"]),

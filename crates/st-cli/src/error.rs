@@ -84,6 +84,20 @@ pub enum Error {
         /// The file.
         path: PathBuf,
     },
+    /// Hints cannot be shared.
+    #[error("shared hints: {0}")]
+    Hints(#[from] st_core::hints::Error),
+    /// A file that is no table.
+    #[error("{0}")]
+    Table(String),
+    /// A table that does not say where it was measured.
+    #[error(
+        "{table}: it names no `device`: hints are shared between devices with the same fingerprint"
+    )]
+    NoDevice {
+        /// The table.
+        table: String,
+    },
     /// Something that settings name is not usable.
     #[error("{0}")]
     Unhealthy(String),

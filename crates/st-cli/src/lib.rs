@@ -13,6 +13,7 @@ mod doctor;
 mod error;
 mod exec;
 mod explain;
+mod hints_cmd;
 pub mod input;
 mod output;
 mod plan_cmd;
@@ -56,6 +57,7 @@ fn run(command: Command) -> Result<(), Error> {
         Command::Plan(args) => plan_cmd::run(&args),
         Command::Explain(args) => plan_cmd::explained(&args),
         Command::Rules { command } => rules_cmd::run(&command),
+        Command::Hints(args) => hints_cmd::run(&args),
         Command::Doctor(args) => doctor::run(&args),
     }
 }
