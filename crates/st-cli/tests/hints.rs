@@ -145,11 +145,11 @@ fn shared_rules_are_weighed_before_the_users() {
         let _ = server.run(&[b"HSET", hash.as_bytes(), field.as_bytes(), value.as_bytes()]);
     };
     let month = 30 * 24 * 3600;
-    put("soft(mk, 1, 0.9);", 40, now);
+    put("soft(mk, 4, 0.9);", 40, now);
     put("soft(mk, 0, 0.9);", 30, now - month); // faded below what proves anything
     put("soft(mk, 3, 0.9);", 10, now); // too few
     put("mk: 1;", 40, now);
-    put("soft(mk, 1, 0.9); mk: 1;", 40, now);
+    put("soft(mk, 4, 0.9); mk: 1;", 40, now);
     put("soft(nonsense, 1, 0.9);", 40, now);
     put("penalty_if(mk == 2, 0.9);", 40, now);
     let listed = hints(&server.url(), &["--caps", CAPS, "--json"]).json();
@@ -157,7 +157,7 @@ fn shared_rules_are_weighed_before_the_users() {
     assert_eq!(rules.len(), 7);
     assert_eq!(
         (&rules[0]["line"], &rules[0]["unheard"]),
-        (&json!("soft(mk, 1, 0.9);"), &Value::Null)
+        (&json!("soft(mk, 4, 0.9);"), &Value::Null)
     );
     for rule in &rules[1..] {
         assert!(rule["unheard"].is_string(), "{rule}");
@@ -170,7 +170,7 @@ fn shared_rules_are_weighed_before_the_users() {
     let soft = why["soft"].as_array().unwrap();
     assert_eq!(soft.len(), 1, "{why}");
     assert_eq!(soft[0]["place"], json!({"source": "shared hints", "line": 1}));
-    assert_eq!((&why["choice"]["mk"], &why["sources"]["mk"]), (&json!(1), &json!("soft")), "{why}");
+    assert_eq!((&why["choice"]["mk"], &why["sources"]["mk"]), (&json!(4), &json!("soft")), "{why}");
     assert_eq!(planned("explain", OTHER, Some(&url)).json()["soft"], json!([]));
     let with = |name: &str, value: &str| {
         let mut command = command();
@@ -179,7 +179,7 @@ fn shared_rules_are_weighed_before_the_users() {
     };
     let free = planned("plan", CAPS, None).json();
     assert_eq!(with("SPIRAL_HEUR_SOFT", "0")["choice"], free["choice"]);
-    let own = with("SPIRAL_HEUR_K", "soft(mk, 1, -2)");
+    let own = with("SPIRAL_HEUR_K", "soft(mk, 4, -2)");
     assert_eq!(own["choice"]["mk"], free["choice"]["mk"], "{own}");
     assert_eq!(own["soft"][1]["place"]["source"], "SPIRAL_HEUR_K", "after the shared ones");
 }

@@ -10,7 +10,9 @@ use std::time::{Duration, Instant};
 use servers::{Server, answering, free_port, hanging, misbehaving};
 use st_core::backend::device_caps::DeviceCaps;
 use st_core::hints::{Error, Fetch, Hints, Pairs, Publisher, Record, Table, clear};
-use st_core::ops::rank_entry::{Knowledge, MergeKind, Problem, RankKind, RankPlan, plan, plan_rank};
+use st_core::ops::rank_entry::{
+    Knowledge, MergeKind, Problem, RankKind, RankPlan, plan, plan_rank,
+};
 use st_core::process::planner;
 
 const CAPS: DeviceCaps = DeviceCaps::cpu(16, 8);
@@ -215,7 +217,7 @@ fn rules_are_heard_until_evidence_turns() {
     let folder = tempfile::tempdir().unwrap();
     let url = format!("file://{}", folder.path().display());
     let publisher = Publisher::new(Some(&url));
-    let line = "soft(mk, 1, 0.9, topk && c > 4096);";
+    let line = "soft(mk, 4, 0.9, topk && c > 4096);";
     let pairs = |pairs, wins| Pairs { pairs, wins, ratio: 1.2 };
     assert!(publisher.publish_rule(&CAPS, line, pairs(40, 40.0)));
     for (bad, evidence) in [
@@ -235,7 +237,7 @@ fn rules_are_heard_until_evidence_turns() {
         fetch(&url, &CAPS).unwrap().add_to(&mut knowledge);
         plan(&problem(), &CAPS, &knowledge)
     };
-    assert_eq!(planned().choice.mk, MergeKind::Shared);
+    assert_eq!(planned().choice.mk, MergeKind::Filter);
     assert!(publisher.publish_rule(&CAPS, line, pairs(60, 3.0)));
     publisher.flush(SOON).unwrap();
     let hints = fetch(&url, &CAPS).unwrap();

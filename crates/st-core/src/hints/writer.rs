@@ -152,8 +152,10 @@ fn work(url: &str, jobs: &Receiver<Job>, dropped: &AtomicU64) {
     for job in jobs {
         match job {
             Job::Flush(reply) => {
-                // Whoever asked may have gone.
-                let _ = reply.try_send(failed.take());
+                // Whoever asked may have gone; then the next one hears of it.
+                if reply.try_send(failed.clone()).is_ok() {
+                    failed = None;
+                }
             }
             Job::Hints { list, .. } if Instant::now() < again => {
                 dropped.fetch_add(list.len() as u64, Ordering::Relaxed);
