@@ -1,5 +1,7 @@
 //! Shared hints in a process that uses the library: they arrive at equal fingerprints, and nothing waits for them.
 
+#![expect(clippy::print_stdout, reason = "a process tells the other what it saw")]
+
 #[path = "../../st-kv/tests/common/mod.rs"]
 mod servers;
 
@@ -166,7 +168,7 @@ const LONG_US: u128 = 200_000;
 
 #[test]
 fn no_call_waits_and_one_warning_is_given() {
-    let closing = misbehaving(|stream| drop(stream));
+    let closing = misbehaving(drop);
     let wait = Duration::from_secs(7);
     let cases = [
         ("absent", format!("redis://127.0.0.1:{}", free_port())),
