@@ -46,13 +46,11 @@ impl Publisher {
     }
 
     /// Drops it.
-    #[expect(clippy::unused_self, reason = "the same interface with and without stores")]
     pub fn publish(&self, _device: &DeviceCaps, _records: &[Record]) -> bool {
         false
     }
 
     /// Drops it.
-    #[expect(clippy::unused_self, reason = "the same interface with and without stores")]
     pub fn publish_rule(&self, _device: &DeviceCaps, _line: &str, _evidence: Pairs) -> bool {
         false
     }
@@ -67,7 +65,6 @@ impl Publisher {
 
     /// Nothing was queued.
     #[must_use]
-    #[expect(clippy::unused_self, reason = "the same interface with and without stores")]
     pub fn dropped(&self) -> u64 {
         0
     }
