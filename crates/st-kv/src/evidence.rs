@@ -20,6 +20,10 @@ pub const LEAST_WEIGHT: f64 = 1.0;
 pub const MOST_WEIGHT: f64 = 1024.0;
 /// Clocks are apart by less than this. A time further ahead would never fade.
 const MOST_AHEAD: u64 = 24 * 3600;
+/// Medians and spreads beyond these are no measurements.
+const LEAST_MEDIAN: f64 = 1e-9;
+const MOST_MEDIAN: f64 = 1e15;
+const MOST_SPREAD: f64 = 1e6;
 /// Contributions that are remembered, so that one that is published again does not count again.
 const MOST_SEEN: usize = 8;
 /// Distance between the quartiles of a normal distribution, in standard deviations.
@@ -119,8 +123,8 @@ impl Evidence {
         let within = |x: f64, least: f64, most: f64| x.is_finite() && least <= x && x <= most;
         for (name, fine) in [
             ("samples", within(self.samples, f64::MIN_POSITIVE, MOST_WEIGHT)),
-            ("median", within(self.median, 1e-9, 1e15)),
-            ("spread", within(self.spread, 0.0, 1e6)),
+            ("median", within(self.median, LEAST_MEDIAN, MOST_MEDIAN)),
+            ("spread", within(self.spread, 0.0, MOST_SPREAD)),
             ("wins", within(self.wins, 0.0, 1.0)),
             ("at", self.at <= now.saturating_add(MOST_AHEAD)),
         ] {
@@ -152,7 +156,7 @@ impl Evidence {
         }
         let (a, b) = (self.weight(now), new.weight(now));
         let sum = a + b;
-        if sum <= 0.0 {
+        if sum < f64::MIN_POSITIVE {
             return new.clone();
         }
         let mean = |x: f64, y: f64| (a * x + b * y) / sum;
@@ -165,9 +169,10 @@ impl Evidence {
         Self {
             schema: SCHEMA,
             samples: sum.min(MOST_WEIGHT),
-            median: centre.exp(),
-            spread,
-            wins: mean(self.wins, new.wins),
+            // Rounding must not carry them beyond what is read.
+            median: centre.exp().clamp(LEAST_MEDIAN, MOST_MEDIAN),
+            spread: spread.min(MOST_SPREAD),
+            wins: mean(self.wins, new.wins).clamp(0.0, 1.0),
             at: now,
             seen: seen.take(MOST_SEEN).collect(),
         }
@@ -245,6 +250,33 @@ mod tests {
         assert!((one.median / other.median - 1.0).abs() < 1e-12);
         assert!((one.samples - other.samples).abs() < 1e-9);
         assert!((one.spread - other.spread).abs() < 1e-9, "{one:?} {other:?}");
+    }
+
+    #[test]
+    fn what_is_merged_can_be_read() {
+        let values = [f64::MIN_POSITIVE, 1.0, 3.3, MOST_WEIGHT];
+        let medians = [LEAST_MEDIAN, 0.7, MOST_MEDIAN];
+        let mut all = Vec::new();
+        for samples in values {
+            for median in medians {
+                for (spread, wins) in [(0.0, 0.0), (MOST_SPREAD, 0.0), (0.0, 1.0), (1.0, 0.9)] {
+                    for at in [0, NOW - 77 * DAY, NOW, NOW + DAY] {
+                        all.push(Evidence::new(samples, median, spread, wins, at));
+                    }
+                }
+            }
+        }
+        for a in &all {
+            assert_eq!(a.check(NOW), Ok(()));
+            for b in &all {
+                let merged = a.merged(b, NOW);
+                assert_eq!(
+                    Evidence::decode(&merged.encode(), NOW).map(|_| ()),
+                    Ok(()),
+                    "{merged:?}"
+                );
+            }
+        }
     }
 
     #[test]
