@@ -34,6 +34,8 @@ const TEST: &[Tool] = &[
     },
     // The CUDA kernels are tested as C++ for the processor.
     Tool { package: CXX, present: || shell("g++").arg("--version").works() },
+    // Hints are shared with a real server, which the tests start on a port of their own.
+    Tool { package: "redis-server", present: || shell("redis-server").arg("--version").works() },
     Tool { package: "ca-certificates", present: || Path::new("/etc/ssl/certs").is_dir() },
 ];
 

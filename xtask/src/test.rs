@@ -37,8 +37,8 @@ pub(crate) fn check() -> Result<()> {
 /// What the library may be built with beyond its default, each alone.
 const FEATURES: &[&str] = &["logic", "kdsl"];
 
-/// The same for the library alone: devices.
-const DEVICES: &[&str] = &["wgpu", "mps", "cuda"];
+/// The same for the library alone: devices, and hints that machines share.
+const DEVICES: &[&str] = &["wgpu", "mps", "cuda", "kv-redis"];
 
 /// `cargo xtask test`.
 pub(crate) fn test(quick: bool, all: bool) -> Result<()> {
@@ -74,6 +74,12 @@ pub(crate) fn test(quick: bool, all: bool) -> Result<()> {
     });
     report.step_unless(left_out, "spiral on CUDA's emulator", || {
         cargo().words("test -p st-cli --features cuda --test cuda").run()
+    });
+    report.step_unless(left_out, "hints shared through Redis", || {
+        cargo()
+            .words("test -p st-core -p st-cli --test hints")
+            .words("--features st-core/kdsl,st-core/kv-redis,st-cli/kv-redis")
+            .run()
     });
     report.step_unless(left_out, "README's main command", || {
         cargo().words("run --release -p st-cli -- topk examples/data/digits.npy -k 5").run()

@@ -1,5 +1,5 @@
-//! The crate graph: dependencies point downward only, the library's default build has no GPU
-//! crate in it, and the pure crates have no unsafe code.
+//! The crate graph: dependencies point downward only, the library's default build has neither a GPU
+//! crate nor a network's in it, and the pure crates have no unsafe code.
 
 use cargo_metadata::{DependencyKind, MetadataCommand};
 use std::path::Path;
@@ -15,6 +15,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("st-conformance", &["st-rank", "st-kernels"]),
     ("st-plan", &["st-rank", "st-kernels", "st-kdsl", "st-logic"]),
     ("st-tune", &["st-rank", "st-kernels", "st-plan"]),
+    ("st-kv", &["st-rank", "st-plan"]),
     ("st-backend-cpu", &["st-rank", "st-kernels"]),
     ("st-backend-wgpu", &["st-rank", "st-kernels"]),
     ("st-backend-cuda", &["st-rank", "st-kernels"]),
@@ -26,6 +27,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "st-plan",
             "st-kdsl",
             "st-tune",
+            "st-kv",
             "st-backend-cpu",
             "st-backend-wgpu",
             "st-backend-cuda",
@@ -42,6 +44,9 @@ const UNSAFE: &[&str] =
 
 /// Crates that reach a GPU or compile for one.
 const GPU: &[&str] = &["wgpu", "cudarc", "naga", "ash", "metal", "hip", "vulkano"];
+
+/// Crates that reach a network.
+const NETWORK: &[&str] = &["redis", "url", "socket2", "st-kv"];
 
 struct Edge {
     from: String,
@@ -135,17 +140,37 @@ fn gpu_crates(tree: &str) -> Vec<&str> {
     names.filter(|name| GPU.contains(&name.split('-').next().unwrap_or(name))).collect()
 }
 
-#[test]
-fn the_default_build_has_no_gpu_crate() {
+/// The crates of the library's build with some features, one on a line.
+fn tree(features: &[&str]) -> String {
     let out = Command::new(env!("CARGO"))
         .args(["tree", "--offline", "--package", "st-core"])
         .args(["--edges", "normal,build", "--prefix", "none"])
+        .args(features)
         .current_dir(root())
         .output()
         .expect("cargo tree runs");
     assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stderr));
-    let tree = String::from_utf8_lossy(&out.stdout);
+    String::from_utf8(out.stdout).expect("names are UTF-8")
+}
+
+fn network_crates(tree: &str) -> Vec<&str> {
+    let names = tree.lines().filter_map(|line| line.split_whitespace().next());
+    names.filter(|name| NETWORK.contains(name)).collect()
+}
+
+#[test]
+fn the_default_build_has_no_gpu_and_no_network_crate() {
+    let tree = tree(&[]);
     assert!(tree.contains("st-backend-cpu v"), "{tree}");
+    assert_eq!(gpu_crates(&tree), [""; 0]);
+    assert_eq!(network_crates(&tree), [""; 0]);
+}
+
+#[test]
+fn hints_bring_the_network_and_no_gpu() {
+    let tree = tree(&["--features", "kv-redis"]);
+    let network = network_crates(&tree);
+    assert!(network.contains(&"redis") && network.contains(&"st-kv"), "{tree}");
     assert_eq!(gpu_crates(&tree), [""; 0]);
 }
 

@@ -65,6 +65,8 @@ pub(crate) enum Command {
         #[command(subcommand)]
         command: crate::tables::TablesCommand,
     },
+    /// Hints that machines share through REDIS_URL: without a command, list them for a device
+    Hints(HintsArgs),
     /// Print what was found on this machine
     Doctor(DoctorArgs),
 }
@@ -188,6 +190,60 @@ pub(crate) struct RulesFile {
     /// File of rules, as ~/.spiraltorch/heur.kdsl
     #[arg(value_name = "FILE")]
     pub(crate) file: PathBuf,
+}
+
+#[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true)]
+pub(crate) struct HintsArgs {
+    #[command(subcommand)]
+    pub(crate) command: Option<HintsCommand>,
+    #[command(flatten)]
+    pub(crate) device: HintsDevice,
+    /// Print one JSON document and nothing else
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum HintsCommand {
+    /// Share what tables have measured; the same measurement counts once
+    Push {
+        /// Tables that name their device
+        #[arg(value_name = "FILE", required_unless_present = "tables")]
+        files: Vec<PathBuf>,
+        /// All tables of ~/.spiraltorch/tables that name their device
+        #[arg(long)]
+        tables: bool,
+        /// Print one JSON document and nothing else
+        #[arg(long)]
+        json: bool,
+    },
+    /// Write the measured choices as a table
+    Pull {
+        #[command(flatten)]
+        device: HintsDevice,
+        /// File to write
+        #[arg(long, value_name = "PATH")]
+        out: PathBuf,
+    },
+    /// Remove all hints of a device, for everybody
+    Clear {
+        #[command(flatten)]
+        device: HintsDevice,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct HintsDevice {
+    /// The device whose hints
+    #[arg(long, value_enum, default_value_t = Device::Auto)]
+    pub(crate) device: Device,
+    /// A device that need not be there, as in `spiral plan`
+    #[arg(long, value_name = "BACKEND,..", value_parser = caps_text::parse,
+          conflicts_with = "device")]
+    pub(crate) caps: Option<DeviceCaps>,
+    #[command(flatten)]
+    pub(crate) cpu: CpuArgs,
 }
 
 #[derive(Debug, Args)]

@@ -101,7 +101,7 @@ pub(crate) fn run(args: &BenchArgs) -> Result<(), Error> {
 
 fn measure(args: &BenchArgs, device: &dyn Device<Error = TuneError>) -> Result<Document, Error> {
     let caps = device.caps();
-    let knowledge = settings::load().knowledge;
+    let knowledge = settings::load(&caps).knowledge;
     let tables = knowledge.tables().iter().filter(|table| table.origin(&caps).is_some());
     let tables = tables.map(|table| table.name().to_owned()).collect();
     let mut cells = Vec::new();

@@ -128,6 +128,17 @@ pub enum Error {
         /// How many.
         choices: usize,
     },
+    /// Hints cannot be shared.
+    #[error("shared hints: {0}")]
+    Hints(#[from] st_core::hints::Error),
+    /// A table that does not say where it was measured.
+    #[error(
+        "{table}: it names no `device`: hints are shared between devices with the same fingerprint"
+    )]
+    NoDevice {
+        /// The table.
+        table: String,
+    },
     /// Something that settings name is not usable.
     #[error("{0}")]
     Unhealthy(String),

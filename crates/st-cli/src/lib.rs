@@ -14,6 +14,7 @@ mod doctor;
 mod error;
 mod exec;
 mod explain;
+mod hints_cmd;
 pub mod input;
 mod output;
 mod plan_cmd;
@@ -62,6 +63,7 @@ fn run(command: Command) -> Result<(), Error> {
         Command::Tune(args) => tune::run(&args),
         Command::Bench(args) => bench_cmd::run(&args),
         Command::Tables { command } => tables::run(&command),
+        Command::Hints(args) => hints_cmd::run(&args),
         Command::Doctor(args) => doctor::run(&args),
     }
 }

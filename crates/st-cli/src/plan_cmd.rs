@@ -29,7 +29,7 @@ struct ExplainedDocument<'a> {
 
 pub(crate) fn run(args: &PlanArgs) -> Result<(), Error> {
     let (problem, caps) = asked(args)?;
-    let knowledge = settings::load().knowledge;
+    let knowledge = settings::load(&caps).knowledge;
     let (kind, device) = (problem.kind.name(), caps.backend.name());
     if args.explain {
         let why = explain(&problem, &caps, &knowledge, crate::explain::TOP);
@@ -54,7 +54,7 @@ pub(crate) fn run(args: &PlanArgs) -> Result<(), Error> {
 /// `spiral explain`.
 pub(crate) fn explained(args: &ExplainArgs) -> Result<(), Error> {
     let (problem, caps) = asked(&args.plan)?;
-    let knowledge = settings::load().knowledge;
+    let knowledge = settings::load(&caps).knowledge;
     let why = explain(&problem, &caps, &knowledge, args.top as usize);
     output::stdout(|out| {
         if args.plan.json {

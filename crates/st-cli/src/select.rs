@@ -33,7 +33,7 @@ pub(crate) fn run(kind: RankKind, args: &SelectArgs) -> Result<(), Error> {
         .with_nan(args.order.nan.into())
         .with_sorted(!args.order.unsorted);
     problem.check()?;
-    let knowledge = settings::load().knowledge;
+    let knowledge = settings::load(&exec.caps()).knowledge;
     let plan = plan(&problem, &exec.caps(), &knowledge);
 
     let result = with_scalar!(tensor.dtype, T => {

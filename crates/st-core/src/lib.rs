@@ -16,6 +16,7 @@
 #![forbid(unsafe_code)]
 
 pub mod backend;
+pub mod hints;
 pub mod ops;
 pub mod process;
 #[cfg(feature = "kdsl")]

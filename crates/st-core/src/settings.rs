@@ -8,6 +8,7 @@
 //! | `SPIRAL_HEUR_SOFT` | `0`: soft rules are left out |
 //! | `SPIRAL_HEUR_GEN_WEIGHT` | what the measured table's word is worth, as a natural-log speed ratio; 0.10 if not set |
 //! | `SPIRAL_HEUR_GEN_WEIGHT_WGPU`, `_CUDA`, `_HIP`, `_MPS`, `_CPU` | the same for one backend; wins over it |
+//! | `REDIS_URL` | where [hints are shared](crate::hints), with the feature `kv-redis`: `redis://HOST:PORT`, or `file:///FOLDER` |
 //! | `SPIRAL_CUDA_DRIVER`, `SPIRAL_NVRTC` | the files of CUDA's driver and of NVRTC; where the system has them if not set |
 //! | `SPIRAL_CPU_ISA` | the instruction set of the processor to use |
 //!
@@ -33,6 +34,7 @@ const HOME_VARIABLE: &str = "SPIRAL_HOME";
 const DRIVER_VARIABLE: &str = "SPIRAL_CUDA_DRIVER";
 const NVRTC_VARIABLE: &str = "SPIRAL_NVRTC";
 const ISA_VARIABLE: &str = "SPIRAL_CPU_ISA";
+const REDIS_VARIABLE: &str = "REDIS_URL";
 
 /// Longest file of rules or table that is read, in bytes.
 const MOST_BYTES: u64 = 64 << 20;
@@ -49,6 +51,17 @@ pub struct Settings {
     weight_of: [Option<OsString>; 5],
     cpu_isa: Option<String>,
     cuda: Libraries,
+    redis_url: Option<Secret>,
+}
+
+/// A text that may hold a password.
+#[derive(Clone, PartialEq, Eq)]
+struct Secret(String);
+
+impl std::fmt::Debug for Secret {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("(not shown)")
+    }
 }
 
 /// Something that was to be known and is not.
@@ -107,6 +120,7 @@ impl Settings {
             weight: full(WEIGHT_VARIABLE),
             weight_of: BACKENDS.map(|backend| full(&weight_variable(backend))),
             cpu_isa: full(ISA_VARIABLE).map(|isa| isa.to_string_lossy().into_owned()),
+            redis_url: full(REDIS_VARIABLE).map(|url| Secret(url.to_string_lossy().into_owned())),
         }
     }
 
@@ -130,6 +144,12 @@ impl Settings {
     #[must_use]
     pub fn cpu_isa(&self) -> Option<(&'static str, &str)> {
         self.cpu_isa.as_deref().map(|isa| (ISA_VARIABLE, isa))
+    }
+
+    /// Where hints are shared, if that is said. May hold a password.
+    #[must_use]
+    pub fn redis_url(&self) -> Option<&str> {
+        self.redis_url.as_ref().map(|url| url.0.as_str())
     }
 
     /// Where CUDA's libraries are, and where its compiled kernels are kept: in the home.

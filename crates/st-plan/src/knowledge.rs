@@ -1,6 +1,6 @@
 //! What the planner is told beyond the problem and the device.
 
-use st_rank::Backend;
+use st_rank::{Backend, DeviceCaps};
 
 use crate::rules::RuleBook;
 pub use crate::rules::RuleError;
@@ -55,6 +55,20 @@ impl Knowledge {
         self.rules.add(name, text).inspect_err(|error| {
             self.notes.push(format!("planned without the rules of {name}: {error}"));
         })
+    }
+
+    /// Adds a program of soft rules that others share, for devices with this one's fingerprint. They come before all
+    /// others, so that a user's rules have the last word; hard rules among them are not heard.
+    ///
+    /// # Errors
+    /// A program with a fault is left out as a whole; plans do not tell of it.
+    pub fn add_shared_rules(
+        &mut self,
+        name: &str,
+        device: &DeviceCaps,
+        text: &str,
+    ) -> Result<(), RuleError> {
+        self.rules.add_shared(name, device, text)
     }
 
     /// Adds a measured table.

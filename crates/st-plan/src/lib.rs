@@ -42,6 +42,17 @@ pub fn plan(problem: &Problem, caps: &DeviceCaps, knowledge: &Knowledge) -> Rank
     consensus::Session::new(problem, caps, knowledge).decide().plan
 }
 
+/// A name for what measurements are true of: a device's [fingerprint](DeviceCaps::fingerprint), its driver where known,
+/// and the kernels of this build. Fit for a file's name.
+#[must_use]
+pub fn identity(device: &DeviceCaps) -> String {
+    let (fingerprint, kernels) = (device.fingerprint(), st_kernels::version(device.backend));
+    match device.driver {
+        0 => format!("{fingerprint}-kernels{kernels:x}"),
+        driver => format!("{fingerprint}-driver{driver:08x}-kernels{kernels:x}"),
+    }
+}
+
 /// The time that the cost model alone predicts for a choice, in microseconds; none if the device cannot run it for the
 /// problem.
 #[must_use]

@@ -19,13 +19,22 @@ type Plans = HashMap<(Problem, DeviceCaps), RankPlan>;
 pub struct Planner {
     knowledge: RwLock<Knowledge>,
     plans: Mutex<Plans>,
+    observer: Option<fn(&DeviceCaps)>,
 }
 
 impl Planner {
     /// A planner with this knowledge.
     #[must_use]
     pub fn new(knowledge: Knowledge) -> Self {
-        Self { knowledge: RwLock::new(knowledge), plans: Mutex::default() }
+        Self { knowledge: RwLock::new(knowledge), ..Self::default() }
+    }
+
+    /// The same, telling `observer` of the device of each plan that was not kept, before it is made. Knowledge of
+    /// that device may be looked for then, elsewhere: whoever asked for the plan waits until `observer` returns.
+    #[must_use]
+    pub fn with_observer(mut self, observer: fn(&DeviceCaps)) -> Self {
+        self.observer = Some(observer);
+        self
     }
 
     /// The plan for a problem on a device.
@@ -34,6 +43,9 @@ impl Planner {
         let key = (*problem, *caps);
         if let Some(plan) = self.plans().get(&key) {
             return plan.clone();
+        }
+        if let Some(observer) = self.observer {
+            observer(caps);
         }
         // The knowledge is held while the plan is kept, so that no plan of older knowledge stays.
         let knowledge = self.knowledge.read().unwrap_or_else(PoisonError::into_inner);
@@ -50,6 +62,13 @@ impl Planner {
     pub fn set_knowledge(&self, knowledge: Knowledge) {
         let mut held = self.knowledge.write().unwrap_or_else(PoisonError::into_inner);
         *held = knowledge;
+        self.plans().clear();
+    }
+
+    /// Changes the knowledge; plans made before are forgotten.
+    pub fn update_knowledge(&self, change: impl FnOnce(&mut Knowledge)) {
+        let mut held = self.knowledge.write().unwrap_or_else(PoisonError::into_inner);
+        change(&mut held);
         self.plans().clear();
     }
 
@@ -90,6 +109,23 @@ mod tests {
         assert_ne!(first.choice.mk, MergeKind::Bitonic);
         assert_eq!(planner.plan(&problem, &caps).choice.mk, MergeKind::Bitonic);
         assert_eq!(planner.plan(&Problem { rows: 7, ..problem }, &caps).problem.rows, 7);
+    }
+
+    #[test]
+    fn observers_are_told_of_plans_that_were_not_kept() {
+        static SEEN: std::sync::atomic::AtomicU32 = std::sync::atomic::AtomicU32::new(0);
+        let planner = Planner::default().with_observer(|caps| {
+            SEEN.fetch_add(caps.lane, std::sync::atomic::Ordering::Relaxed);
+        });
+        let problem = Problem::new(RankKind::TopK, 10, 50, 10);
+        let seen = || {
+            let _ = planner.plan(&problem, &DeviceCaps::cpu(16, 1));
+            SEEN.load(std::sync::atomic::Ordering::Relaxed)
+        };
+        assert_eq!((seen(), seen()), (16, 16));
+        planner.update_knowledge(|knowledge| knowledge.add_note("new".to_owned()));
+        assert_eq!((seen(), seen()), (32, 32));
+        assert_eq!(planner.plan(&problem, &DeviceCaps::cpu(16, 1)).notes, ["new"]);
     }
 
     #[test]

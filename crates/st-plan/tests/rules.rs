@@ -346,3 +346,72 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn shared_rules_are_soft_for_one_device_and_come_first() {
+    let shared = |text: &str| {
+        let mut knowledge = Knowledge::default();
+        knowledge.add_shared_rules("shared hints", &CAPS.with_bandwidth(7), text).expect("rules");
+        knowledge
+    };
+    let free = plan(&problem(), &CAPS, &Knowledge::default());
+    let strong = "soft(tile, 4096, 0.9);\nsoft(tile, 512, 0.1)";
+    let knowledge = shared(strong);
+    let made = plan(&problem(), &CAPS, &knowledge);
+    assert_ne!(made.choice.tile, free.choice.tile, "{made}");
+    assert_eq!((made.choice.tile, made.sources.get(Field::Tile)), (4096, Source::Soft), "{made}");
+    let why = explain(&problem(), &CAPS, &knowledge, 1);
+    let places: Vec<String> = why.soft.iter().map(|rule| rule.place.to_string()).collect();
+    assert_eq!(places, ["shared hints:1", "shared hints:2"]);
+
+    // Not for another device, not without soft rules, and never as an order.
+    let other = CAPS.with_shared_mem(48 << 10);
+    assert_eq!(
+        plan(&problem(), &other, &knowledge),
+        plan(&problem(), &other, &Knowledge::default())
+    );
+    let mut off = knowledge.clone();
+    off.set_soft(false);
+    assert_eq!(plan(&problem(), &CAPS, &off), free);
+    assert_eq!(plan(&problem(), &CAPS, &shared("tile: 96; mk: 0")), free);
+    let bounded = plan(&problem(), &CAPS, &shared("soft(mk, 0, 999)"));
+    assert!(bounded.notes[0].contains("is taken as 1"), "{bounded}");
+
+    // A user's own rules have the last word.
+    let mut both = knowledge.clone();
+    both.add_rules("own", b"soft(tile, 4096, -2); tile: 512").unwrap();
+    assert_eq!(plan(&problem(), &CAPS, &both).choice.tile, 512);
+    assert!(shared("").add_shared_rules("shared hints", &CAPS, "soft(tile").is_err());
+}
+
+#[test]
+fn shared_times_count_after_own_ones() {
+    let choice = plan(&problem(), &CAPS, &knowledge("mk: 0")).choice;
+    let whole = Partial {
+        mk: Some(choice.mk),
+        mkd: Some(choice.mkd),
+        tile: Some(choice.tile),
+        ctile: Some(choice.ctile),
+        use_2ce: Some(choice.use_2ce),
+        wg: Some(choice.wg),
+        kl: Some(choice.kl),
+        ch: Some(choice.ch),
+    };
+    let record =
+        |us| Record::new(64, 131_072, 131_072, 100).with_choice(whole).with_time(us, 131_072, 100);
+    let mut knowledge = Knowledge::default();
+    knowledge.add_table(Table::shared("shared hints", CAPS.with_bandwidth(7), &[record(0.001)]));
+    let heard = plan(&problem(), &CAPS, &knowledge);
+    assert_eq!(heard.choice, choice, "{heard}");
+    let word = explain(&problem(), &CAPS, &knowledge, 1).table.expect("a record answers");
+    assert_eq!((word.table.as_str(), word.origin), ("shared hints", "shared"));
+    let other = CAPS.with_shared_mem(48 << 10);
+    assert_eq!(
+        plan(&problem(), &other, &knowledge),
+        plan(&problem(), &other, &Knowledge::default())
+    );
+    // What was measured here says that it is slow.
+    knowledge.add_table(Table::measured("own", CAPS, &[record(1e6)]));
+    assert_ne!(plan(&problem(), &CAPS, &knowledge).choice.mk, choice.mk);
+    assert_eq!(explain(&problem(), &CAPS, &knowledge, 1).table.expect("a record").origin, "own");
+}

@@ -177,7 +177,7 @@ impl Unit {
         let vectors = group_vectors(problem, aligned);
         let lanes = group_lanes(problem);
         let each = vector_elements(problem.dtype);
-        let full = problem.cols as u32 % each == 0;
+        let full = (problem.cols as u32).is_multiple_of(each);
         let even = lanes * vectors * each == problem.cols as u32;
         let own = vectors * each;
         let guess = guess::guess(problem.cols, lanes, own, wanted(problem), GROUP * choice.kl);

@@ -21,6 +21,16 @@ impl RuleBook {
     }
 
     #[expect(clippy::unused_self, reason = "the same interface with and without rules")]
+    pub(crate) fn add_shared(
+        &mut self,
+        _name: &str,
+        _device: &DeviceCaps,
+        _text: &str,
+    ) -> Result<(), RuleError> {
+        Err(RuleError {})
+    }
+
+    #[expect(clippy::unused_self, reason = "the same interface with and without rules")]
     pub(crate) fn ask(&self, _problem: &Problem, _caps: &DeviceCaps) -> Said<'_> {
         Said::default()
     }

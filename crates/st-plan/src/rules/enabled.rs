@@ -111,10 +111,21 @@ fn number_of(value: Value) -> f64 {
 /// More than this is taken as this: a speed ratio of e^1000 already has no meaning.
 const MOST_WEIGHT: f64 = 1e3;
 
-/// The programs, in the order in which they were added.
+/// The same for rules that others share: a hint may say 2.7 times as fast, and not more.
+const MOST_SHARED_WEIGHT: f64 = 1.0;
+
+/// The programs, in the order in which they were added; those that others share come first.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct RuleBook {
+    shared: Vec<Shared>,
     programs: Vec<Rules>,
+}
+
+/// Soft rules for devices with one fingerprint.
+#[derive(Clone, Debug)]
+struct Shared {
+    fingerprint: String,
+    rules: Rules,
 }
 
 impl RuleBook {
@@ -125,16 +136,34 @@ impl RuleBook {
         Ok(())
     }
 
+    pub(crate) fn add_shared(
+        &mut self,
+        name: &str,
+        device: &DeviceCaps,
+        text: &str,
+    ) -> Result<(), RuleError> {
+        let rules = Rules::compile(name, text, &SCHEMA, &[])?;
+        self.shared.push(Shared { fingerprint: device.fingerprint(), rules });
+        Ok(())
+    }
+
     pub(crate) fn ask(&self, problem: &Problem, caps: &DeviceCaps) -> Said<'_> {
         let mut said = Said::default();
-        if self.programs.is_empty() {
+        if self.programs.is_empty() && self.shared.is_empty() {
             return said;
         }
+        let fingerprint = if self.shared.is_empty() { String::new() } else { caps.fingerprint() };
+        let shared = self.shared.iter().filter(|shared| shared.fingerprint == fingerprint);
+        let shared = shared.map(|shared| (&shared.rules, true));
         let variables = variables(problem, caps);
         let mut assigned = [None; SCHEMA.fields.len()];
-        for program in &self.programs {
+        for (program, shared) in shared.chain(self.programs.iter().map(|own| (own, false))) {
             let place = |line| Place { source: program.name().to_owned(), line };
-            let outcome = program.eval(&variables, &mut assigned);
+            let mut outcome = program.eval(&variables, &mut assigned);
+            if shared {
+                outcome.assignments.clear();
+                assigned = [None; SCHEMA.fields.len()];
+            }
             said.notes.extend(outcome.notes.iter().map(ToString::to_string));
             for assignment in outcome.assignments {
                 let field = Field::ALL[assignment.field];
@@ -155,7 +184,8 @@ impl RuleBook {
                     }
                     (field, near)
                 });
-                let weight = vote.weight.clamp(-MOST_WEIGHT, MOST_WEIGHT);
+                let most = if shared { MOST_SHARED_WEIGHT } else { MOST_WEIGHT };
+                let weight = vote.weight.clamp(-most, most);
                 if weight != vote.weight {
                     let given = vote.weight;
                     said.notes.push(format!("{place}: the weight {given} is taken as {weight}"));

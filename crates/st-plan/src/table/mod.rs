@@ -25,6 +25,8 @@ use st_rank::{Backend, Choice, DeviceCaps, Problem};
 pub enum Origin {
     /// Measured on this very device.
     Own,
+    /// Measured on another device that is the same to the planner.
+    Shared,
     /// Shipped with the library.
     Shipped,
     /// Measured on a device like it.
@@ -37,6 +39,7 @@ impl Origin {
     pub const fn name(self) -> &'static str {
         match self {
             Self::Own => "own",
+            Self::Shared => "shared",
             Self::Shipped => "shipped",
             Self::Near => "near",
         }
@@ -67,6 +70,8 @@ pub struct Table {
     /// None: any device of the backend.
     device: Option<DeviceCaps>,
     versions: Versions,
+    /// Others measured it.
+    shared: bool,
     records: Vec<Record>,
     /// What the records are about, made from them.
     buckets: Vec<Bucket>,
@@ -91,6 +96,7 @@ impl Table {
             device: None,
             versions: Versions::default(),
             buckets: bucket::buckets(records),
+            shared: false,
             records: records.to_vec(),
             skipped: Vec::new(),
         }
@@ -113,6 +119,12 @@ impl Table {
     #[must_use]
     pub const fn versions(&self) -> &Versions {
         &self.versions
+    }
+
+    /// A table of what others measured on devices with this one's fingerprint: it says nothing of any other.
+    #[must_use]
+    pub fn shared(name: &str, device: DeviceCaps, records: &[Record]) -> Self {
+        Self { shared: true, ..Self::measured(name, device, records) }
     }
 
     /// The name it was read under.
@@ -181,7 +193,10 @@ impl Table {
         }
         match &self.device {
             None => Some(Origin::Shipped),
-            Some(device) if device.fingerprint() == caps.fingerprint() => Some(Origin::Own),
+            Some(device) if device.fingerprint() == caps.fingerprint() => {
+                Some(if self.shared { Origin::Shared } else { Origin::Own })
+            }
+            Some(_) if self.shared => None,
             Some(device) if device.lane == caps.lane && device.subgroups == caps.subgroups => {
                 Some(Origin::Near)
             }
@@ -312,7 +327,7 @@ mod tests {
     }
 
     #[test]
-    fn own_tables_come_first_then_shipped_then_near() {
+    fn own_tables_come_first_then_shared_then_shipped_then_near() {
         let caps = DeviceCaps::cpu(16, 8);
         let table = |name, device| Table::measured(name, device, &[record(8, (1, 999), 64, 1)]);
         let near = table("near", caps.with_cores(16));
@@ -324,9 +339,13 @@ mod tests {
         let name = |tables: &[Table]| {
             lookup(tables, &problem, &caps).map(|hit| hit.table.name().to_owned())
         };
-        let all = [other.clone(), near.clone(), nearer.clone(), shipped.clone(), own];
+        let shared = |device| Table::shared("shared", device, &[record(8, (1, 999), 64, 1)]);
+        let (same, like) = (shared(caps.with_bandwidth(2)), shared(caps.with_cores(9)));
+        let all = [other.clone(), near.clone(), nearer.clone(), shipped.clone(), same, own];
         assert_eq!(name(&all).as_deref(), Some("own"));
+        assert_eq!(name(&all[..5]).as_deref(), Some("shared"));
         assert_eq!(name(&all[..4]).as_deref(), Some("shipped"));
+        assert_eq!(name(&[like]), None, "only of the same device");
         assert_eq!(name(&all[..3]).as_deref(), Some("nearer"));
         assert_eq!(name(&[near, other.clone()]).as_deref(), Some("near"));
         assert_eq!(name(&[other]), None);
