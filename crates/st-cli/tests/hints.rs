@@ -122,6 +122,9 @@ fn flow(files: &Files, url: &str) {
     let own = ran(command.args(["--caps", CAPS, "--json"])).json();
     assert_eq!((&own["table"]["origin"], &own["choice"]), (&json!("own"), &unusual().1));
 
+    let doctor = ran(common::command().env("REDIS_URL", url).args(["doctor", "--json"])).json();
+    assert_eq!(doctor["hints"], "0 measured choices, 0 soft rules, 0 entries left out", "another");
+
     let cleared = hints(url, &["clear", "--caps", CAPS]);
     assert!(cleared.stdout.starts_with("1 hints"), "{cleared:?}");
     assert_eq!(planned("plan", CAPS, Some(url)).stdout, planned("plan", CAPS, None).stdout);
@@ -242,6 +245,9 @@ fn a_store_that_is_no_use_changes_nothing() {
         }
     });
     unchanged("a byte now and then", &slow, "no answer within 50 ms");
+    let doctor =
+        ran(common::command().env("REDIS_URL", hanging()).args(["doctor", "--json"])).json();
+    assert!(doctor["hints"].as_str().unwrap().contains("no answer within 1000 ms"), "{doctor}");
     let secret = planned("plan", CAPS, Some("redis://user:topsecret@host/x"));
     assert!(!secret.stderr.contains("topsecret"), "{secret:?}");
 }
