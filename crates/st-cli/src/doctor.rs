@@ -2,12 +2,14 @@
 
 use std::fs;
 use std::io::{self, Write};
+use std::time::Duration;
 
 use serde::Serialize;
 use st_core::backend::cpu_exec::Isa;
 use st_core::backend::cuda_exec::{self, DeviceReport};
 use st_core::backend::device_caps::{Backend, DeviceCaps};
 use st_core::backend::wgpu_exec::{self, AdapterReport};
+use st_core::hints::{self, Fetch};
 use st_core::settings::{Fault, Loaded, Settings};
 
 use crate::args::{CpuArgs, DoctorArgs};
@@ -26,6 +28,8 @@ struct Report {
     backends: Vec<BackendState>,
     rules: RulesState,
     tables: Vec<TableState>,
+    /// What others share for this processor, or why nothing is known of it.
+    hints: String,
     /// What is wrong with rules, tables and settings.
     faults: Vec<String>,
 }
@@ -141,6 +145,7 @@ impl Report {
                     here: table.origin(&caps).map(|origin| origin.name()),
                 })
                 .collect(),
+            hints: shared(settings, &caps),
             faults: loaded.faults.iter().map(ToString::to_string).collect(),
         })
     }
@@ -179,10 +184,26 @@ impl Report {
                 n => writeln!(out, ", {n} left out")?,
             }
         }
+        writeln!(out, "shared hints     {}", self.hints)?;
         for fault in &self.faults {
             writeln!(out, "fault            {fault}")?;
         }
         Ok(())
+    }
+}
+
+/// How long a report waits for hints.
+const SHARED_WAIT: Duration = Duration::from_secs(1);
+
+fn shared(settings: &Settings, caps: &DeviceCaps) -> String {
+    match Fetch::start(settings.redis_url(), caps).wait(SHARED_WAIT) {
+        Ok(found) => {
+            let counting = found.rules.iter().filter(|rule| rule.unheard.is_none()).count();
+            let (times, left_out) = (found.times.len(), found.left_out);
+            format!("{times} measured choices, {counting} soft rules, {left_out} entries left out")
+        }
+        Err(hints::Error::NoUrl) => "none: REDIS_URL is not set".to_owned(),
+        Err(why) => why.to_string(),
     }
 }
 

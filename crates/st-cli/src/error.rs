@@ -139,6 +139,14 @@ pub enum Error {
         /// The table.
         table: String,
     },
+    /// A table that was pulled from others.
+    #[error(
+        "{table}: it came from others (`shared`): publishing it would count their measurements twice"
+    )]
+    NotOwn {
+        /// The table.
+        table: String,
+    },
     /// Something that settings name is not usable.
     #[error("{0}")]
     Unhealthy(String),

@@ -17,6 +17,7 @@ use crate::args::{HintsArgs, HintsCommand, HintsDevice};
 use crate::error::Error;
 use crate::exec::Exec;
 use crate::output::{self, Replacement};
+use crate::settings::warn;
 
 pub(crate) fn run(args: &HintsArgs) -> Result<(), Error> {
     if !hints::IN_THIS_BUILD {
@@ -155,11 +156,12 @@ fn push(
     tables: bool,
     json: bool,
 ) -> Result<(), Error> {
-    let loaded = settings.load();
     let mut all: Vec<Table> = files.iter().map(|file| read(file)).collect::<Result<_, _>>()?;
     if tables {
-        let own = loaded.knowledge.tables().iter().filter(|table| table.device().is_some());
-        all.extend(own.cloned());
+        let loaded = settings.load();
+        loaded.faults.iter().for_each(|fault| warn(&fault.to_string()));
+        let own = |table: &&Table| table.device().is_some() && !table.is_shared();
+        all.extend(loaded.knowledge.tables().iter().filter(own).cloned());
     }
     let publisher = Publisher::new(Some(url));
     let mut pushed = Vec::new();
@@ -167,6 +169,9 @@ fn push(
         let Some(device) = table.device() else {
             return Err(Error::NoDevice { table: table.name().to_owned() });
         };
+        if table.is_shared() {
+            return Err(Error::NotOwn { table: table.name().to_owned() });
+        }
         let timed: Vec<Record> =
             table.records().iter().filter(|r| r.median_us.is_some()).copied().collect();
         let without_time = table.records().len() - timed.len();
@@ -187,7 +192,7 @@ fn push(
             return output::json::document(out, &json!({ "pushed": pushed }));
         }
         if pushed.is_empty() {
-            writeln!(out, "no table that names its device")?;
+            writeln!(out, "no table of this machine's own that names its device")?;
         }
         for Pushed { table, device, published, without_time } in &pushed {
             write!(out, "{table}: {published} records published for {device}")?;
@@ -218,7 +223,8 @@ fn pull(url: &str, device: &HintsDevice, path: &Path) -> Result<(), Error> {
     let hints = fetch(url, device)?;
     let records: Vec<Value> = hints.times.iter().map(|time| document(&time.record)).collect();
     let count = records.len();
-    let table = json!({ "schema": 1, "device": hints.device, "records": records });
+    let table = json!({
+        "schema": 1, "shared": true, "device": hints.device, "records": records });
     Replacement::check(path)
         .and_then(|place| {
             place.write(|out| {

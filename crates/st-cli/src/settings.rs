@@ -21,9 +21,12 @@ pub(crate) fn load(caps: &DeviceCaps) -> Loaded {
         Err(hints::Error::NoUrl) => {}
         Err(why) => warnings.push(format!("planned without shared hints: {why}")),
     }
-    for warning in warnings {
-        // Nothing is left to do if standard error is gone.
-        let _ = writeln!(io::stderr().lock(), "spiral: warning: {warning}");
-    }
+    warnings.iter().for_each(|warning| warn(warning));
     loaded
+}
+
+/// Says something on standard error.
+pub(crate) fn warn(text: &str) {
+    // Nothing is left to do if standard error is gone.
+    let _ = writeln!(io::stderr().lock(), "spiral: warning: {text}");
 }

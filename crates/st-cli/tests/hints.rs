@@ -67,7 +67,7 @@ fn hints_flow_between_equal_fingerprints_only() {
     flow(&files, &server.url());
     // The same through a folder.
     let folder = format!("file://{}", path(&files.path("shared")));
-    flow(&files, &folder);
+    flow(&Files::new(), &folder);
 }
 
 fn flow(files: &Files, url: &str) {
@@ -119,16 +119,26 @@ fn flow(files: &Files, url: &str) {
     std::fs::copy(&out, home.join("t.json")).unwrap();
     let mut command = command();
     command.env("SPIRAL_HOME", files.path("home")).arg("explain").args(SHAPE);
-    let own = ran(command.args(["--caps", CAPS, "--json"])).json();
-    assert_eq!((&own["table"]["origin"], &own["choice"]), (&json!("own"), &unusual().1));
+    let file_alone = ran(command.args(["--caps", CAPS, "--json"])).json();
+    assert_eq!(file_alone["table"]["origin"], "shared");
+    assert_eq!(file_alone["choice"], unusual().1);
+
+    let doctor = ran(common::command().env("REDIS_URL", url).args(["doctor", "--json"])).json();
+    assert_eq!(doctor["hints"], "0 measured choices, 0 soft rules, 0 entries left out", "another");
 
     let cleared = hints(url, &["clear", "--caps", CAPS]);
     assert!(cleared.stdout.starts_with("1 hints"), "{cleared:?}");
     assert_eq!(planned("plan", CAPS, Some(url)).stdout, planned("plan", CAPS, None).stdout);
-    // All tables of the home.
+    // All tables of the home, but for what came from others.
+    hints(url, &["push", path(&out)]).refused(&["came from others"]);
+    std::fs::copy(&file, home.join("own.json")).unwrap();
+    std::fs::write(home.join("broken.json"), "nonsense").unwrap();
     let mut command = common::command();
     command.env("SPIRAL_HOME", files.path("home")).env("REDIS_URL", url);
-    let pushed = ran(command.args(["hints", "push", "--tables", "--json"])).json();
+    let pushed = ran(command.args(["hints", "push", "--tables", "--json"]));
+    assert!(pushed.stderr.contains("broken.json"), "{pushed:?}");
+    let pushed = pushed.json();
+    assert_eq!(pushed["pushed"].as_array().unwrap().len(), 1, "{pushed}");
     assert_eq!(pushed["pushed"][0]["published"], 1, "{pushed}");
     hints(url, &["clear", "--caps", CAPS]);
 }
@@ -242,6 +252,9 @@ fn a_store_that_is_no_use_changes_nothing() {
         }
     });
     unchanged("a byte now and then", &slow, "no answer within 50 ms");
+    let doctor =
+        ran(common::command().env("REDIS_URL", hanging()).args(["doctor", "--json"])).json();
+    assert!(doctor["hints"].as_str().unwrap().contains("no answer within 1000 ms"), "{doctor}");
     let secret = planned("plan", CAPS, Some("redis://user:topsecret@host/x"));
     assert!(!secret.stderr.contains("topsecret"), "{secret:?}");
 }

@@ -33,6 +33,8 @@ fn nothing_is_tried() {
         ran(command().args(more).env("REDIS_URL", &url)).refused(&["feature `kv-redis`"]);
         spiral(more).refused(&["feature `kv-redis`"]);
     }
+    let doctor = ran(command().args(["doctor", "--json"]).env("REDIS_URL", &url)).json();
+    assert!(doctor["hints"].as_str().unwrap().contains("feature `kv-redis`"), "{doctor}");
     listener.set_nonblocking(true).unwrap();
     assert!(listener.accept().is_err(), "nobody has called");
 }

@@ -151,7 +151,7 @@ impl Evidence {
     /// The two together, at a time; the same contribution counts once.
     #[must_use]
     pub fn merged(&self, new: &Self, now: u64) -> Self {
-        if new.seen.iter().all(|mark| self.seen.contains(mark)) {
+        if !new.seen.is_empty() && new.seen.iter().all(|mark| self.seen.contains(mark)) {
             return self.clone();
         }
         let (a, b) = (self.weight(now), new.weight(now));

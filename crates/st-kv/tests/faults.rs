@@ -114,10 +114,7 @@ fn rubbish() {
         b"$x\r\n",
         b"*1\r\n*1\r\n>x\r\n",
         b"$3\r\n\xff\xff\xff\r\n",
-        b"*0\r\n",
-        b"$-1\r\n",
         b"+OK\r\n",
-        b",nan\r\n",
         &nested,
     ] {
         let (read, changed, elapsed) = asked(&answering(answer));
@@ -143,6 +140,11 @@ fn lies() {
         let mut store = RedisStore::new(&answering(answers)).unwrap();
         let entries = store.entries("d").unwrap();
         assert_eq!((entries.list.len(), entries.left_out), (0, 1));
+    }
+    // Nothing, where a number belongs: an error, or no entries.
+    for answer in [&b"*0\r\n"[..], b"$-1\r\n", b",nan\r\n", b"#t\r\n"] {
+        let entries = RedisStore::new(&answering(answer)).unwrap().entries("d");
+        assert!(entries.is_err() || entries.unwrap().list.is_empty(), "{answer:?}");
     }
     // An update that is told of entries it did not send: it ends.
     let url = answering(&b":0\r\n*2\r\n:77\r\n:-1\r\n"[..]);

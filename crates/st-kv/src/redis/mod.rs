@@ -82,11 +82,16 @@ impl RedisStore {
     fn begin(&mut self) -> Result<(), StoreError> {
         if let Some(wire) = &mut self.wire {
             wire.begin();
-            // The server may have ended a connection that was long idle: that is no failure.
-            if wire.ask(&cmd("PING").get_packed_command(), 1).is_ok() {
-                return Ok(());
+            match wire.ask(&cmd("PING").get_packed_command(), 1) {
+                Ok(_) => return Ok(()),
+                // The server may have ended a connection that was long idle: that is no failure. One that hangs is.
+                Err(cut) => {
+                    self.wire = None;
+                    if matches!(cut, Cut::Late) {
+                        return Err(self.late());
+                    }
+                }
             }
-            self.wire = None;
         }
         let connected = Wire::connect(self.info.addr());
         self.wire = Some(connected.map_err(|source| match source.kind() {

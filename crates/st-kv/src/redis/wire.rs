@@ -52,15 +52,17 @@ pub(super) struct Wire {
 }
 
 impl Wire {
-    /// Connects: resolves the name, which takes as long as it takes, then tries each address until the time is up.
+    /// Connects, and begins the first operation: its time is counted from when the name is resolved, which takes as
+    /// long as it takes.
     pub(super) fn connect(address: &ConnectionAddr) -> io::Result<Self> {
+        let mut end = Instant::now() + MOST_TIME;
         let stream = match address {
             ConnectionAddr::Tcp(host, port) => {
                 let addresses: Vec<_> = (host.as_str(), *port).to_socket_addrs()?.collect();
-                let end = Instant::now() + MOST_TIME;
+                end = Instant::now() + MOST_TIME;
                 let mut last = io::Error::new(ErrorKind::NotFound, "the name has no address");
                 let connected = addresses.iter().find_map(|address| {
-                    let left = left(end).ok()?;
+                    let left = left(end).map_err(|e| last = e).ok()?;
                     TcpStream::connect_timeout(address, left).map_err(|e| last = e).ok()
                 });
                 let stream = connected.ok_or(last)?;
@@ -71,7 +73,6 @@ impl Wire {
             ConnectionAddr::Unix(path) => Stream::Unix(UnixStream::connect(path)?),
             other => return Err(io::Error::other(format!("{other} cannot be connected to"))),
         };
-        let end = Instant::now() + MOST_TIME;
         Ok(Self { stream, parser: Parser::new(), end, bytes_left: MOST_BYTES })
     }
 

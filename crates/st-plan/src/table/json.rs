@@ -145,6 +145,7 @@ impl Table {
         let not = |why: &str| TableError::NotATable { name: name.to_owned(), why: why.to_owned() };
         let value: Value = serde_json::from_str(text)
             .map_err(|e| TableError::NotJson { name: name.to_owned(), why: e.to_string() })?;
+        let mut shared = false;
         let (records, device, versions) = match value {
             Value::Array(records) => (records, None, Versions::default()),
             Value::Object(mut document) => {
@@ -156,6 +157,8 @@ impl Table {
                 let Some(Value::Array(records)) = document.remove("records") else {
                     return Err(not("no list of `records`"));
                 };
+                // What others measured does not become this machine's own by being a file.
+                shared = document.get("shared") == Some(&Value::Bool(true));
                 let device = match document.remove("device") {
                     None | Some(Value::Null) => None,
                     Some(device) => Some(
@@ -175,6 +178,7 @@ impl Table {
         };
         let mut table = Self::shipped(name, device.map_or(backend, |caps| caps.backend), &[]);
         table.device = device;
+        table.shared = shared;
         let (found, own) = (versions.kernels, st_kernels::version(table.backend));
         if found != 0 && found != own {
             let (name, backend) = (name.to_owned(), table.backend);
@@ -246,6 +250,9 @@ mod tests {
         let record = table.records()[0];
         assert_eq!((record.kind, record.dtype, record.at), ("midk", DType::Bf16, (128, 8)));
         assert_eq!((record.median_us, record.choice.ch), (Some(12.5), Some(0)));
+        assert!(!table.is_shared());
+        let pulled = text.replacen("\"schema\": 1", "\"schema\": 1, \"shared\": true", 1);
+        assert!(Table::from_json("t", &pulled, Backend::Wgpu).unwrap().is_shared());
     }
 
     #[test]

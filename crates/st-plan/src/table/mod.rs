@@ -145,6 +145,12 @@ impl Table {
         self.device.as_ref()
     }
 
+    /// Whether others measured it.
+    #[must_use]
+    pub const fn is_shared(&self) -> bool {
+        self.shared
+    }
+
     /// Its usable records.
     #[must_use]
     pub fn records(&self) -> &[Record] {
