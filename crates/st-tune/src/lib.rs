@@ -22,6 +22,7 @@
 
 mod evidence;
 mod ratios;
+pub mod rewrite;
 
 pub use evidence::{Bar, Evidence};
 pub use ratios::Ratios;
