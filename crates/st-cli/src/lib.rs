@@ -17,6 +17,7 @@ pub mod input;
 mod output;
 mod plan_cmd;
 mod progress;
+mod rewrite_cmd;
 mod rules_cmd;
 mod select;
 mod settings;
@@ -56,6 +57,7 @@ fn run(command: Command) -> Result<(), Error> {
         Command::Plan(args) => plan_cmd::run(&args),
         Command::Explain(args) => plan_cmd::explained(&args),
         Command::Rules { command } => rules_cmd::run(&command),
+        Command::Rewrite(args) => rewrite_cmd::run(&args),
         Command::Doctor(args) => doctor::run(&args),
     }
 }

@@ -66,6 +66,21 @@ pub fn rules_text(files: &Files) -> Result<Option<String>, Error> {
     Ok(Some(text.to_owned()))
 }
 
+/// The document of a device, as it is, and what of it is not used; nothing is changed.
+///
+/// # Errors
+/// What the system says; a file that cannot be understood, in words.
+pub fn read(
+    files: &Files,
+    device: &str,
+    config: &Config,
+) -> Result<(Document, Vec<String>), Error> {
+    let path = files.evidence(device);
+    let Some(text) = disk::read(&path)? else { return Ok((Document::new(device), Vec::new())) };
+    Document::read(&text, device, today(), config)
+        .map_err(|why| Error::at(&path)(std::io::Error::other(why)))
+}
+
 /// The document of a device. One that cannot be read is set aside, with a warning.
 ///
 /// # Errors

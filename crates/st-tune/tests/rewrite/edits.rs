@@ -31,7 +31,7 @@ fn refused(settled: &Settled) -> &str {
 fn weaker_and_equal_rules_give_way() {
     let home = Home::new();
     let mut last = planned(&home, &PROBLEM);
-    for round in 0..4 {
+    for round in 0..3 {
         let (winner, settled) = win(&home, &PROBLEM, 1, 1.2);
         assert_ne!(winner, last);
         assert!(

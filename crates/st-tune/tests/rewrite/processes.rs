@@ -3,7 +3,7 @@
 use std::process::{Command, Stdio};
 
 use st_rank::Problem;
-use st_tune::rewrite::{journal, rule, settle, undo};
+use st_tune::rewrite::{Done, journal, rule, settle, undo};
 
 use crate::sim::{CAPS, Home, PROBLEM, candidates, config, news, pairs, tell};
 
@@ -11,6 +11,8 @@ const HOME: &str = "ST_TUNE_TEST_HOME";
 const WHICH: &str = "ST_TUNE_TEST_WHICH";
 const PROCESSES: usize = 8;
 const EACH: usize = 4;
+/// What the user has there.
+const BEFORE: &str = "# mine\nsoft(tile, 512, 0.01)";
 
 fn problem(process: usize, which: usize) -> Problem {
     Problem {
@@ -29,24 +31,27 @@ fn one_of_the_processes() {
     let process: usize = which.parse().expect("a number");
     for which in 0..EACH {
         let problem = problem(process, which);
-        let (own, others) = candidates(&problem, b"");
+        let (own, others) = candidates(&problem, BEFORE.as_bytes());
         // All of them tell of one comparison too, each of a part.
         let shared = Problem { rows: 1 << 20, ..PROBLEM };
-        let (shared_own, shared_others) = candidates(&shared, b"");
+        let (shared_own, shared_others) = candidates(&shared, BEFORE.as_bytes());
         let told = [
             news(&problem, own, others[0], pairs(400, 1.2)),
             news(&shared, shared_own, shared_others[0], pairs(2, 1.01)),
         ];
         let settled = tell(&home, &told).expect("settled");
-        assert_eq!(settled.done.len(), 1, "{:?}", settled.done);
+        assert!(
+            matches!(settled.done[..], [Done::Wrote { rule: Some(_), superseded: 0, .. }]),
+            "{problem}: {:?}",
+            settled.done
+        );
     }
 }
 
 #[test]
 fn eight_that_write_at_once_lose_nothing() {
     let home = Home::new();
-    let before = "# mine\nsoft(tile, 512, 0.01)";
-    home.put_rules(before);
+    home.put_rules(BEFORE);
     let folder = home.files.rules.parent().expect("a folder").to_owned();
     let children: Vec<_> = (0..PROCESSES)
         .map(|which| {
@@ -63,7 +68,7 @@ fn eight_that_write_at_once_lose_nothing() {
         assert!(child.wait().expect("its end").success());
     }
     let rules = home.rules().expect("rules");
-    assert!(rules.starts_with(before), "{rules}");
+    assert!(rules.starts_with(BEFORE), "{rules}");
     let program = st_kdsl::Program::parse("rules", &rules).expect("well formed");
     assert_eq!(rule::written(&program).len(), PROCESSES * EACH);
     let document = settle::load(&home.files, &CAPS.fingerprint(), &config(0)).expect("evidence");
@@ -74,5 +79,5 @@ fn eight_that_write_at_once_lose_nothing() {
     for _ in 0..PROCESSES * EACH {
         let _ = undo(&home.files, &config(0)).expect("undone");
     }
-    assert_eq!(home.rules().as_deref(), Some(before), "every byte");
+    assert_eq!(home.rules().as_deref(), Some(BEFORE), "every byte");
 }

@@ -220,5 +220,7 @@ pub(crate) fn tell(
     home: &Home,
     news: &[News],
 ) -> std::result::Result<Settled, st_tune::rewrite::Error> {
-    settle(&home.files, &CAPS.fingerprint(), news, &config(0), &knowledge)
+    // Where many write at once, and the machine is busy, a lock may take its time.
+    let patient = Config { wait: std::time::Duration::from_secs(60), ..config(0) };
+    settle(&home.files, &CAPS.fingerprint(), news, &patient, &knowledge)
 }
