@@ -7,7 +7,7 @@ use std::process::Command;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use st_core::backend::cpu_exec::CpuExecutor;
+use st_core::backend::cpu_exec::{CpuExecutor, Isa};
 use st_core::ops::rank_entry::{
     ExecuteInto, Knowledge, Planner, Problem, RankKExecutor, RankKind, RankOutput, RankPlan,
     Result, execute_rank, execute_rank_into, plan_rank,
@@ -62,16 +62,17 @@ impl<E: ExecuteInto<RankOutput<f32>>> Calls for Alike<'_, E> {
     }
 }
 
-/// The real clock, the real processor with its noise, a tenth of the time for pairs: nothing is called faster.
+/// The real clock, the real processor with its noise, as much time for pairs as for calls: nothing is called faster.
 #[test]
 fn choices_that_are_alike_change_nothing() {
     let folder = tempfile::tempdir().expect("a folder");
     let files = Files::new(folder.path(), &folder.path().join("heur.kdsl"));
-    let exec = CpuExecutor::default();
+    // One thread: a team would wait for cores that other tests use.
+    let exec = CpuExecutor::new(Isa::best(), Some(1)).expect("it is there");
     let planner = Arc::new(Planner::default());
     let host = Own { planner: planner.clone(), files: files.clone() };
     let config =
-        Config { share: 0.5, one_in: 1, interval: None, seed: Some(1), ..Config::default() };
+        Config { share: 1.0, one_in: 1, interval: None, seed: Some(1), ..Config::default() };
     let rewriter = Rewriter::new(Box::new(host), Box::<SystemClock>::default(), config.clone());
     let begun = Instant::now();
     let (runs, mut calls) = (Cell::new(0), 0u64);
@@ -82,7 +83,7 @@ fn choices_that_are_alike_change_nothing() {
         Alike { exec: exec.on(&x[..rows * cols]), plan, out: RankOutput::default(), runs: &runs }
     });
     while begun.elapsed() < LIMIT {
-        for _ in 0..250 {
+        for _ in 0..500 {
             for device in &mut devices {
                 let plan = device.plan.clone();
                 rewriter.call(&plan, device).expect("it runs");
@@ -95,7 +96,7 @@ fn choices_that_are_alike_change_nothing() {
     let document = settle::load(&files, &exec.caps().fingerprint(), &config).expect("evidence");
     let pairs: u64 = document.comparisons.iter().map(|c| c.pairs.trials()).sum();
     println!("{pairs} pairs in {} comparisons, {calls} calls, none called faster", document.begun);
-    assert!(pairs > 1000 && runs.get() > calls, "{pairs} pairs");
+    assert!(pairs > 500 && runs.get() > calls, "{pairs} pairs");
 }
 
 /// Set for a process that a test starts.
