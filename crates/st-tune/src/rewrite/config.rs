@@ -11,8 +11,8 @@ pub struct Config {
     pub bar: Bar,
     /// Of the time that calls take, what trying others beside them may add.
     pub share: f64,
-    /// A challenger that is expected to take more than so many times as long is never run; one that did so twice is not run
-    /// again.
+    /// A challenger that is expected to take more than so many times as long is never run; one that did so three times in
+    /// a row is not run again.
     pub slowest: f64,
     /// Pairs after which a challenger that has not won is given up.
     pub patience: u64,

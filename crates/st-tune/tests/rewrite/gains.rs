@@ -122,7 +122,7 @@ fn what_has_turned_is_withdrawn() {
 }
 
 #[test]
-fn what_is_far_slower_is_run_twice() {
+fn what_is_far_slower_is_hardly_run() {
     let home = Home::new();
     let (own, _) = candidates(&PROBLEM, b"");
     let times = times(move |c| if *c == own { 100e3 } else { 5000e3 });
@@ -130,7 +130,7 @@ fn what_is_far_slower_is_run_twice() {
     process.calls(&PROBLEM, 60_000);
     for other in &process.device.ran {
         let often = process.device.ran.iter().filter(|c| *c == other).count();
-        assert!(*other == own || often <= 2, "{other:?}: {often}");
+        assert!(*other == own || often <= 3, "{other:?}: {often}");
     }
     assert_eq!(home.rules(), None);
 }

@@ -17,6 +17,8 @@ use crate::rewrite::document::Document;
 
 /// Slots kept before all are begun anew. A program has a few shapes.
 const MOST_SLOTS: usize = 1024;
+/// Pairs in a row in which a challenger takes too long before it is given up: one may be the system's doing.
+const STRIKES: u32 = 3;
 /// What looking for a challenger is estimated to take before it was done, in nanoseconds.
 const LOOKING: f64 = 1e6;
 
@@ -57,7 +59,7 @@ struct Running {
     beside: Choice,
     /// How many times as long as the call it is expected to take.
     expected: f64,
-    /// How often it took too long.
+    /// How often in a row it took too long.
     strikes: u32,
 }
 
@@ -294,8 +296,9 @@ impl Live {
             Ok(took) => {
                 if let Some(running) = running {
                     running.expected += (took / own - running.expected) * 0.2;
-                    running.strikes += u32::from(*took > config.slowest * own);
-                    if running.strikes > 1 && !watch {
+                    running.strikes =
+                        if *took > config.slowest * own { running.strikes + 1 } else { 0 };
+                    if running.strikes >= STRIKES && !watch {
                         give_up =
                             Some(format!("it took more than {} times as long", config.slowest));
                     }
