@@ -37,8 +37,8 @@ pub(crate) fn check() -> Result<()> {
 /// What the library may be built with beyond its default, each alone.
 const FEATURES: &[&str] = &["logic", "kdsl"];
 
-/// The same for the library alone: devices.
-const DEVICES: &[&str] = &["wgpu", "mps", "cuda"];
+/// The same for the library alone: rewriting of rules, and devices.
+const DEVICES: &[&str] = &["rewrite", "wgpu", "mps", "cuda"];
 
 /// `cargo xtask test`.
 pub(crate) fn test(quick: bool, all: bool) -> Result<()> {

@@ -20,7 +20,15 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("st-backend-cuda", &["st-rank", "st-kernels"]),
     (
         "st-core",
-        &["st-rank", "st-plan", "st-kdsl", "st-backend-cpu", "st-backend-wgpu", "st-backend-cuda"],
+        &[
+            "st-rank",
+            "st-plan",
+            "st-kdsl",
+            "st-tune",
+            "st-backend-cpu",
+            "st-backend-wgpu",
+            "st-backend-cuda",
+        ],
     ),
     ("st-cli", &["st-core", "st-rank", "st-plan"]),
     ("st-bench", &["st-core", "st-conformance", "st-kernels", "st-rank"]),

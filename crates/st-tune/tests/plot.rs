@@ -121,8 +121,7 @@ fn the_plot_is_what_is_simulated() {
     let height = SIZE.1 + 2.0 * ROOM;
     let mut svg = format!(
         "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {width:.0} {height:.0}\" fill=\"none\" \
-         font-family=\"sans-serif\" font-size=\"12\">\n<!-- made by crates/st-tune/tests/plot.rs: \
-         SPIRAL_BLESS=1 cargo test -p st-tune --test plot -->\n<style>text{{fill:#444}}polyline{{stroke-opacity:.5}}\
+         font-family=\"sans-serif\" font-size=\"12\">\n<!-- made by crates/st-tune/tests/plot.rs -->\n<style>text{{fill:#444}}polyline{{stroke-opacity:.5}}\
          </style>\n<rect width=\"100%\" height=\"100%\" fill=\"#fff\"/>\n"
     );
     let (left, right) = (ROOM, SIZE.0 + 2.5 * ROOM);

@@ -1,9 +1,12 @@
 //! What is faster is found, what is not is not, and what turns is withdrawn.
 
-use st_rank::{Choice, DeviceCaps, Field, MergeKind, Problem, RankPlan, Source};
-use st_tune::rewrite::{Config, State, launch, settle};
+use std::sync::Arc;
 
-use crate::sim::{CAPS, Home, PROBLEM, Process, candidates, config, knowledge, times};
+use st_plan::Planner;
+use st_rank::{Choice, DeviceCaps, Field, MergeKind, Problem, RankPlan, Source};
+use st_tune::rewrite::{Calls, Config, Rewriter, State, SystemClock, launch, settle};
+
+use crate::sim::{CAPS, Home, PROBLEM, Process, SimHost, candidates, config, knowledge, times};
 
 /// The default takes 150 us, one challenger 100, all others 200.
 fn slow_default(problem: &Problem) -> (Choice, Choice, crate::sim::Times) {
@@ -70,6 +73,39 @@ fn what_it_costs_is_bounded() {
     let mut off = Process::begin(&Home::new(), Config { share: 0.0, ..config(3) }, 0.1, &times);
     off.calls(&PROBLEM, 2000);
     assert_eq!(off.device.ran.len(), 2000, "nothing beside them");
+}
+
+struct Nothing;
+
+impl Calls for Nothing {
+    type Done = ();
+    const SHARED: bool = false;
+    fn run(&mut self, _plan: &RankPlan) -> st_rank::Result<()> {
+        Ok(())
+    }
+    fn written(&mut self, _plan: &RankPlan, (): &mut ()) -> Vec<u8> {
+        Vec::new()
+    }
+}
+
+/// What every call costs beyond that, with the real clock.
+#[test]
+fn the_bookkeeping_of_a_call_is_short() {
+    let home = Home::new();
+    let planner = Arc::new(Planner::default());
+    let plan = planner.plan(&PROBLEM, &CAPS);
+    let host = SimHost { planner, files: home.files.clone() };
+    let rewriter = Rewriter::new(Box::new(host), Box::<SystemClock>::default(), config(1));
+    let mut best = f64::INFINITY;
+    for _ in 0..20 {
+        let begun = std::time::Instant::now();
+        for _ in 0..10_000 {
+            rewriter.call(&plan, &mut Nothing).expect("it runs");
+        }
+        best = best.min(begun.elapsed().as_nanos() as f64 / 1e4);
+    }
+    println!("{best:.0} ns of bookkeeping for a call");
+    assert!(best < 5000.0, "{best} ns");
 }
 
 #[test]

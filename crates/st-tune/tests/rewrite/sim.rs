@@ -35,9 +35,9 @@ pub(crate) fn candidates(problem: &Problem, rules: &[u8]) -> (Choice, Vec<Choice
     (own, others.filter(|c| *c != own).collect())
 }
 
-struct SimHost {
-    planner: Arc<Planner>,
-    files: Files,
+pub(crate) struct SimHost {
+    pub(crate) planner: Arc<Planner>,
+    pub(crate) files: Files,
 }
 
 impl Host for SimHost {
