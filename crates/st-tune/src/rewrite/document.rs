@@ -106,7 +106,7 @@ impl Document {
         for News { key, problem, caps, pairs, watch, give_up } in news {
             let at = self.comparisons.iter().position(|c| c.key().as_ref() == Some(key));
             let at = at.unwrap_or_else(|| {
-                self.begun += 1;
+                self.begun = self.begun.saturating_add(1);
                 self.comparisons.push(Comparison {
                     problem: *problem,
                     caps: *caps,
@@ -151,7 +151,7 @@ impl Document {
     #[must_use]
     pub fn allowed_for(&self, comparison: &Comparison) -> usize {
         let i = comparison.ordinal.max(1);
-        let late = usize::try_from(i.saturating_mul(i + 1)).unwrap_or(usize::MAX);
+        let late = usize::try_from(i.saturating_mul(i.saturating_add(1))).unwrap_or(usize::MAX);
         late.max(self.under_way())
     }
 

@@ -127,7 +127,7 @@ fn verified(
 
 /// Problems just outside the bucket, on every side.
 fn neighbours(problem: &Problem, caps: &DeviceCaps, bucket: &Bucket) -> Vec<(Problem, DeviceCaps)> {
-    let mut list = vec![(*problem, caps.with_cores(caps.cores + 1))];
+    let mut list = vec![(*problem, caps.with_cores(caps.cores.saturating_add(1)))];
     let mut offer = |other: Problem| {
         let outside = Bucket::of(&other, caps).is_some_and(|b| b != *bucket);
         if outside && other.check().is_ok() {

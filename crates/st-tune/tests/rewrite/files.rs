@@ -136,3 +136,25 @@ fn a_full_disk_loses_nothing() {
     assert_eq!(there.expect("there"), "# mine\n");
     assert!(refused.is_err(), "{refused:?}");
 }
+
+/// A program that only calls is not slowed down by a home that cannot be: it is tried every interval, not at every call.
+#[test]
+fn a_home_that_cannot_be_is_not_asked_at_every_call() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("file");
+    fs::write(&file, "no folder").expect("written");
+    let home = Home::at(file.to_str().expect("UTF-8"));
+    let often = Config { interval: Some(Duration::from_millis(100)), ..config(0) };
+    let mut process = Process::begin(&home, often, 0.1, &times(|_| 100e3));
+    let begun = Instant::now();
+    let mut calls = 0;
+    while begun.elapsed() < Duration::from_millis(450) {
+        let plan = process.plan(&PROBLEM);
+        process.rewriter.call(&plan, &mut process.device).expect("it runs");
+        calls += 1;
+    }
+    let asked = process.asked();
+    println!("{calls} calls, files asked for {asked} times");
+    assert!((1..=8).contains(&asked), "{asked} times");
+    assert_eq!(process.device.ran.len(), calls, "and nothing is tried");
+}

@@ -94,7 +94,7 @@ fn the_bookkeeping_of_a_call_is_short() {
     let home = Home::new();
     let planner = Arc::new(Planner::default());
     let plan = planner.plan(&PROBLEM, &CAPS);
-    let host = SimHost { planner, files: home.files.clone() };
+    let host = SimHost { planner, files: home.files.clone(), asked: Arc::default() };
     let rewriter = Rewriter::new(Box::new(host), Box::<SystemClock>::default(), config(1));
     let mut best = f64::INFINITY;
     for _ in 0..20 {

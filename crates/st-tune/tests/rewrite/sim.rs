@@ -38,6 +38,8 @@ pub(crate) fn candidates(problem: &Problem, rules: &[u8]) -> (Choice, Vec<Choice
 pub(crate) struct SimHost {
     pub(crate) planner: Arc<Planner>,
     pub(crate) files: Files,
+    /// How often files were asked for.
+    pub(crate) asked: Arc<AtomicU64>,
 }
 
 impl Host for SimHost {
@@ -48,6 +50,7 @@ impl Host for SimHost {
         knowledge(rules)
     }
     fn files(&self) -> Option<Files> {
+        self.asked.fetch_add(1, Ordering::Relaxed);
         Some(self.files.clone())
     }
 }
@@ -101,6 +104,7 @@ pub(crate) struct Process {
     pub(crate) rewriter: Arc<Rewriter>,
     pub(crate) planner: Arc<Planner>,
     pub(crate) device: SimDevice,
+    asked: Arc<AtomicU64>,
 }
 
 pub(crate) struct SimDevice {
@@ -124,7 +128,9 @@ impl Process {
     pub(crate) fn begin(home: &Home, config: Config, noise: f64, times: &Times) -> Self {
         let rules = home.rules().unwrap_or_default();
         let planner = Arc::new(Planner::new(knowledge(rules.as_bytes())));
-        let host = SimHost { planner: planner.clone(), files: home.files.clone() };
+        let asked = Arc::new(AtomicU64::new(0));
+        let host =
+            SimHost { planner: planner.clone(), files: home.files.clone(), asked: asked.clone() };
         let clock = Arc::new(AtomicU64::new(0));
         let device = SimDevice {
             clock: clock.clone(),
@@ -136,7 +142,14 @@ impl Process {
             ran: Vec::new(),
         };
         let rewriter = Rewriter::new(Box::new(host), Box::new(SimClock(clock)), config);
-        Self { rewriter, planner, device }
+        // Once to begin with.
+        asked.store(0, Ordering::Relaxed);
+        Self { rewriter, planner, device, asked }
+    }
+
+    /// How often the files were asked for since it began.
+    pub(crate) fn asked(&self) -> u64 {
+        self.asked.load(Ordering::Relaxed)
     }
 
     pub(crate) fn plan(&self, problem: &Problem) -> RankPlan {

@@ -197,7 +197,7 @@ impl Rewriter {
         }
         let this = Arc::clone(self);
         // A device that is new is asked about at once: nothing is tried on it before.
-        let wait = if self.live().has_unknown() { std::time::Duration::ZERO } else { interval };
+        let wait = if self.live().has_unread() { std::time::Duration::ZERO } else { interval };
         let thread = thread::Builder::new().name("spiral-rewrite".to_owned()).spawn(move || {
             thread::sleep(wait);
             this.scheduled.store(false, Ordering::Release);
@@ -217,6 +217,8 @@ impl Rewriter {
     /// What cannot be read or written. What was learnt is kept for the next time.
     pub fn settle(&self) -> std::result::Result<Vec<Settled>, Error> {
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        // Until it is known to have gone well, it has not: then it is not tried again at once.
+        self.live().failed = true;
         let files = self.host.files().ok_or(Error::Nowhere).inspect_err(|e| known.remark(e))?;
         let mut all = Vec::new();
         let mut failed = None;
@@ -252,6 +254,7 @@ impl Rewriter {
             self.live().known(settled.document.clone());
             all.push(settled);
         }
+        self.live().failed = failed.is_some();
         failed.map_or(Ok(all), Err)
     }
 

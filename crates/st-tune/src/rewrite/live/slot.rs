@@ -90,6 +90,8 @@ pub(super) struct Live {
     /// What was run beside a call in this process before: its kernels are compiled.
     warm: HashSet<Key>,
     pub(super) edition: u64,
+    /// Whether settling failed the last time.
+    pub(super) failed: bool,
 }
 
 impl Live {
@@ -103,6 +105,7 @@ impl Live {
             news: HashMap::new(),
             warm: HashSet::new(),
             edition: 0,
+            failed: false,
         }
     }
 
@@ -128,8 +131,9 @@ impl Live {
         self.documents.get(device).is_some_and(Option::is_some)
     }
 
-    pub(super) fn has_unknown(&self) -> bool {
-        self.documents.values().any(Option::is_none)
+    /// Whether there is evidence that was not read yet, and might be now.
+    pub(super) fn has_unread(&self) -> bool {
+        !self.failed && self.documents.values().any(Option::is_none)
     }
 
     /// Takes in what is known of a device. What is no longer under way is not run any more.
@@ -217,7 +221,7 @@ impl Live {
                 let k = c.key()?;
                 (k.bucket == bucket && k.challenger == own).then_some((k, c.in_use))
             });
-            // It was faster once: it is not expected to take longer than the slowest that is run.
+            // It was in use before: it is expected to take about as long.
             slot.watch =
                 rule.map(|(key, beside)| Running { key, beside, expected: 1.0, strikes: 0 });
         }
@@ -295,7 +299,10 @@ impl Live {
         match &beside {
             Ok(took) => {
                 if let Some(running) = running {
-                    running.expected += (took / own - running.expected) * 0.2;
+                    // A clock that is too coarse for the call says nothing of the ratio.
+                    if own > 0.0 {
+                        running.expected += (took / own - running.expected) * 0.2;
+                    }
                     running.strikes =
                         if *took > config.slowest * own { running.strikes + 1 } else { 0 };
                     if running.strikes >= STRIKES && !watch {
