@@ -145,7 +145,7 @@ fn one_process() {
         let mut out = RankOutput::default();
         let begun = Instant::now();
         // Rules come from a thread of the library's, while the program does nothing but call.
-        while planned(&exec).choice == first && begun.elapsed() < 3 * LIMIT {
+        while planned(&exec).choice == first && begun.elapsed() < 6 * LIMIT {
             for _ in 0..100 {
                 execute_rank_into(&on, &planned(&exec), &mut out).expect("it runs");
                 assert_eq!(out, right);
