@@ -1,6 +1,7 @@
 //! What is faster is found, what is not is not, and what turns is withdrawn.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use st_plan::Planner;
 use st_rank::{Choice, DeviceCaps, Field, MergeKind, Problem, RankPlan, Source};
@@ -222,4 +223,54 @@ fn evidence_outlasts_the_process() {
         process.chooses(&PROBLEM) == fast
     });
     assert!(found && rounds > 3, "{rounds} processes");
+}
+
+/// All calls write to one place.
+struct Shared<'a> {
+    place: &'a mut usize,
+    clock: &'a AtomicU64,
+    wrong: Choice,
+    runs: u64,
+    wrongs: u64,
+}
+
+impl Calls for Shared<'_> {
+    type Done = ();
+    const SHARED: bool = true;
+    fn run(&mut self, plan: &RankPlan) -> st_rank::Result<()> {
+        let wrong = launch(&plan.choice, CAPS.backend) == self.wrong;
+        (self.runs, self.wrongs) = (self.runs + 1, self.wrongs + u64::from(wrong));
+        self.clock.fetch_add(100_000, Ordering::Relaxed);
+        *self.place = plan.problem.k + usize::from(wrong);
+        Ok(())
+    }
+    fn written(&mut self, _plan: &RankPlan, (): &mut ()) -> Vec<u8> {
+        self.place.to_le_bytes().to_vec()
+    }
+}
+
+#[test]
+fn a_shared_place_holds_the_plans_result_whatever_ran_beside_it() {
+    let (_, others) = candidates(&PROBLEM, b"");
+    let mut orders = [0, 0];
+    for seed in 0..20 {
+        let home = Home::new();
+        let process = Process::begin(&home, config(seed), 0.1, &times(|_| 100e3));
+        let (mut place, plan) = (0, process.plan(&PROBLEM));
+        let mut wrongs = 0;
+        for _ in 0..3000 {
+            let clock = &*process.device.clock;
+            let wrong = others[0];
+            let mut calls = Shared { place: &mut place, clock, wrong, runs: 0, wrongs: 0 };
+            process.rewriter.call(&plan, &mut calls).expect("it runs");
+            wrongs += calls.wrongs;
+            if calls.wrongs > 0 {
+                // The wrong one last: the plan is run again.
+                orders[usize::from(calls.runs == 3)] += 1;
+            }
+            assert_eq!(place, PROBLEM.k, "seed {seed}");
+        }
+        assert_eq!(wrongs, 1, "seed {seed}: it is given up at once");
+    }
+    assert!(orders[0] > 0 && orders[1] > 0, "both orders: {orders:?}");
 }

@@ -108,7 +108,7 @@ pub(crate) struct Process {
 }
 
 pub(crate) struct SimDevice {
-    clock: Arc<AtomicU64>,
+    pub(crate) clock: Arc<AtomicU64>,
     rng: Rng,
     noise: f64,
     times: Times,
