@@ -37,8 +37,8 @@ pub(crate) fn check() -> Result<()> {
 /// What the library may be built with beyond its default, each alone.
 const FEATURES: &[&str] = &["logic", "kdsl"];
 
-/// The same for the library alone: devices, and hints that machines share.
-const DEVICES: &[&str] = &["wgpu", "mps", "cuda", "kv-redis"];
+/// The same for the library alone: rewriting of rules, the tuner, devices, and hints that machines share.
+const DEVICES: &[&str] = &["rewrite", "tune", "wgpu", "mps", "cuda", "kv-redis"];
 
 /// `cargo xtask test`.
 pub(crate) fn test(quick: bool, all: bool) -> Result<()> {

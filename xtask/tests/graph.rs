@@ -14,7 +14,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("st-kernels", &["st-rank"]),
     ("st-conformance", &["st-rank", "st-kernels"]),
     ("st-plan", &["st-rank", "st-kernels", "st-kdsl", "st-logic"]),
-    ("st-tune", &["st-rank", "st-kernels", "st-plan"]),
+    ("st-tune", &["st-rank", "st-kernels", "st-kdsl", "st-plan"]),
     ("st-kv", &["st-rank", "st-plan"]),
     ("st-backend-cpu", &["st-rank", "st-kernels"]),
     ("st-backend-wgpu", &["st-rank", "st-kernels"]),

@@ -179,15 +179,22 @@ macro_rules! with_lane {
 
 impl<T: Element> RankKExecutor for OnCpu<'_, T> {
     type Output = RankOutput<T>;
+    const RETURNS_WHEN_DONE: bool = true;
 
     fn execute(&self, plan: &RankPlan) -> Result<RankOutput<T>> {
         let mut out = RankOutput::default();
         self.execute_into(plan, &mut out)?;
         Ok(out)
     }
+
+    fn written(&self, out: &RankOutput<T>) -> Vec<u8> {
+        out.bytes()
+    }
 }
 
 impl<T: Element, O: HostOutput<T> + ?Sized> ExecuteInto<O> for OnCpu<'_, T> {
+    const RETURNS_WHEN_DONE: bool = true;
+
     fn execute_into(&self, plan: &RankPlan, out: &mut O) -> Result<()> {
         let &Self { exec, input } = self;
         refuse_other_backends(&plan.caps)?;
@@ -200,6 +207,10 @@ impl<T: Element, O: HostOutput<T> + ?Sized> ExecuteInto<O> for OnCpu<'_, T> {
             with_lane!(T, self.run(plan, values, indices));
         }
         Ok(())
+    }
+
+    fn written(&self, plan: &RankPlan, out: &mut O) -> Vec<u8> {
+        out.bytes(plan.problem.output_len())
     }
 }
 

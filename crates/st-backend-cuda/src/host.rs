@@ -167,17 +167,28 @@ impl<T: Element> OnCuda<'_, T> {
 
 impl<T: Element> RankKExecutor for OnCuda<'_, T> {
     type Output = RankOutput<T>;
+    const RETURNS_WHEN_DONE: bool = true;
 
     fn execute(&self, plan: &RankPlan) -> Result<RankOutput<T>> {
         let mut out = RankOutput::default();
         self.fill(plan, &mut out)?;
         Ok(out)
     }
+
+    fn written(&self, out: &RankOutput<T>) -> Vec<u8> {
+        out.bytes()
+    }
 }
 
 impl<T: Element, O: HostOutput<T> + ?Sized> ExecuteInto<O> for OnCuda<'_, T> {
+    const RETURNS_WHEN_DONE: bool = true;
+
     fn execute_into(&self, plan: &RankPlan, out: &mut O) -> Result<()> {
         self.fill(plan, out)
+    }
+
+    fn written(&self, plan: &RankPlan, out: &mut O) -> Vec<u8> {
+        out.bytes(plan.problem.output_len())
     }
 }
 

@@ -98,18 +98,29 @@ impl WgpuExecutor {
 
 impl<T: Element> RankKExecutor for OnWgpu<'_, T> {
     type Output = RankOutput<T>;
+    const RETURNS_WHEN_DONE: bool = true;
 
     fn execute(&self, plan: &RankPlan) -> Result<RankOutput<T>> {
         let mut out = RankOutput::default();
         self.execute_into(plan, &mut out)?;
         Ok(out)
     }
+
+    fn written(&self, out: &RankOutput<T>) -> Vec<u8> {
+        out.bytes()
+    }
 }
 
 impl<T: Element, O: HostOutput<T> + ?Sized> ExecuteInto<O> for OnWgpu<'_, T> {
+    const RETURNS_WHEN_DONE: bool = true;
+
     fn execute_into(&self, plan: &RankPlan, out: &mut O) -> Result<()> {
         self.exec.gpu()?;
         block_on(self.fill(plan, out, block))
+    }
+
+    fn written(&self, plan: &RankPlan, out: &mut O) -> Vec<u8> {
+        out.bytes(plan.problem.output_len())
     }
 }
 

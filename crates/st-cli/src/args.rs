@@ -67,6 +67,8 @@ pub(crate) enum Command {
     },
     /// Hints that machines share through REDIS_URL: without a command, list them for a device
     Hints(HintsArgs),
+    /// Show, write or take back rules for what is shown to be faster here (SPIRAL_SELF_REWRITE=1 gathers evidence)
+    Rewrite(RewriteArgs),
     /// Print what was found on this machine
     Doctor(DoctorArgs),
 }
@@ -244,6 +246,25 @@ pub(crate) struct HintsDevice {
     pub(crate) caps: Option<DeviceCaps>,
     #[command(flatten)]
     pub(crate) cpu: CpuArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct RewriteArgs {
+    /// Say whether the file of rules is well formed, and what would be written; exit with status 2 if it is not
+    #[arg(long, group = "rewrite")]
+    pub(crate) check: bool,
+    /// Print what would be written as a difference, and write nothing
+    #[arg(long, group = "rewrite")]
+    pub(crate) dry_run: bool,
+    /// Write what the evidence has won, and take back what has turned
+    #[arg(long, group = "rewrite")]
+    pub(crate) write: bool,
+    /// Take the last change of the file of rules back, byte for byte
+    #[arg(long, group = "rewrite")]
+    pub(crate) undo: bool,
+    /// Print one JSON document and nothing else
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 #[derive(Debug, Args)]

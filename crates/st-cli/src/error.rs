@@ -78,6 +78,9 @@ pub enum Error {
     /// Rules with faults in them.
     #[error("{0}")]
     Rules(st_core::rules::Diagnostics),
+    /// Self-Rewrite's files.
+    #[error(transparent)]
+    Rewrite(#[from] st_core::rewrite::Error),
     /// Rules that are not in their canonical form.
     #[error("{}: not in its canonical form: run `spiral rules fmt {}`", path.display(), path.display())]
     NotFormatted {

@@ -19,6 +19,7 @@ pub mod input;
 mod output;
 mod plan_cmd;
 mod progress;
+mod rewrite_cmd;
 mod rules_cmd;
 mod select;
 mod settings;
@@ -64,6 +65,7 @@ fn run(command: Command) -> Result<(), Error> {
         Command::Bench(args) => bench_cmd::run(&args),
         Command::Tables { command } => tables::run(&command),
         Command::Hints(args) => hints_cmd::run(&args),
+        Command::Rewrite(args) => rewrite_cmd::run(&args),
         Command::Doctor(args) => doctor::run(&args),
     }
 }

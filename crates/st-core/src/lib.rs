@@ -19,6 +19,7 @@ pub mod backend;
 pub mod hints;
 pub mod ops;
 pub mod process;
+pub mod rewrite;
 #[cfg(feature = "kdsl")]
 pub mod rules;
 pub mod settings;

@@ -10,6 +10,7 @@
 //! | `SPIRAL_HEUR_GEN_WEIGHT_WGPU`, `_CUDA`, `_HIP`, `_MPS`, `_CPU` | the same for one backend; wins over it |
 //! | `REDIS_URL` | where [hints are shared](crate::hints), with the feature `kv-redis`: `redis://HOST:PORT`, or `file:///FOLDER` |
 //! | `SPIRAL_CUDA_DRIVER`, `SPIRAL_NVRTC` | the files of CUDA's driver and of NVRTC; where the system has them if not set |
+//! | `SPIRAL_SELF_REWRITE` | `1`: choices that are shown to be faster become rules; off if not set |
 //! | `SPIRAL_CPU_ISA` | the instruction set of the processor to use |
 //!
 //! A variable that cannot be understood is left out, and every plan says so in its notes.
@@ -33,6 +34,7 @@ const WEIGHT_VARIABLE: &str = "SPIRAL_HEUR_GEN_WEIGHT";
 const HOME_VARIABLE: &str = "SPIRAL_HOME";
 const DRIVER_VARIABLE: &str = "SPIRAL_CUDA_DRIVER";
 const NVRTC_VARIABLE: &str = "SPIRAL_NVRTC";
+const REWRITE_VARIABLE: &str = "SPIRAL_SELF_REWRITE";
 const ISA_VARIABLE: &str = "SPIRAL_CPU_ISA";
 const REDIS_VARIABLE: &str = "REDIS_URL";
 
@@ -49,6 +51,7 @@ pub struct Settings {
     soft: Option<OsString>,
     weight: Option<OsString>,
     weight_of: [Option<OsString>; 5],
+    rewrite: Option<OsString>,
     cpu_isa: Option<String>,
     cuda: Libraries,
     redis_url: Option<Secret>,
@@ -119,6 +122,7 @@ impl Settings {
             soft: full(SOFT_VARIABLE),
             weight: full(WEIGHT_VARIABLE),
             weight_of: BACKENDS.map(|backend| full(&weight_variable(backend))),
+            rewrite: full(REWRITE_VARIABLE),
             cpu_isa: full(ISA_VARIABLE).map(|isa| isa.to_string_lossy().into_owned()),
             redis_url: full(REDIS_VARIABLE).map(|url| Secret(url.to_string_lossy().into_owned())),
         }
@@ -158,11 +162,24 @@ impl Settings {
         &self.cuda
     }
 
+    /// Whether rules are to be rewritten.
+    #[must_use]
+    pub fn rewrite(&self) -> bool {
+        crate::rewrite::IN_THIS_BUILD && self.rewrite.as_ref().is_some_and(|on| on == "1")
+    }
+
     /// Reads the rules and tables that the settings name, and the shipped ones.
     #[must_use]
     pub fn load(&self) -> Loaded {
+        self.load_with(None)
+    }
+
+    /// As [`load`](Self::load), but with this text, if it is given, in place of what is in the file of rules.
+    #[must_use]
+    pub fn load_with(&self, rules: Option<&[u8]>) -> Loaded {
         let mut loaded = Loaded::default();
-        self.load_rules(&mut loaded);
+        self.load_rules(&mut loaded, rules);
+        self.check_rewrite(&mut loaded);
         self.load_weights(&mut loaded);
         self.load_tables(&mut loaded);
         let shipped = wgpu_heuristics_generated::RECORDS;
@@ -170,10 +187,20 @@ impl Settings {
         loaded
     }
 
-    fn load_rules(&self, loaded: &mut Loaded) {
+    fn check_rewrite(&self, loaded: &mut Loaded) {
+        let Some(asked) = &self.rewrite else { return };
+        let why = match (&*asked.to_string_lossy(), crate::rewrite::IN_THIS_BUILD) {
+            ("0", _) | ("1", true) => return,
+            ("1", false) => "this build does not have the feature `rewrite`".to_owned(),
+            (other, _) => format!("{other} is neither 0 nor 1"),
+        };
+        loaded.fault(Fault::Other(format!("{REWRITE_VARIABLE}: {why}: rules are not rewritten")));
+    }
+
+    fn load_rules(&self, loaded: &mut Loaded, text: Option<&[u8]>) {
         if let Some(file) = self.rules_file() {
             let name = file.display().to_string();
-            match read(&file) {
+            match text.map_or_else(|| read(&file), |text| Ok(text.to_owned())) {
                 Ok(text) => loaded.add_rules(&name, &text),
                 // The usual file need not be there; one that was named must.
                 Err(e) if e.kind() == ErrorKind::NotFound && self.rules_file.is_none() => {}

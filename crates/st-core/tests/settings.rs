@@ -232,3 +232,18 @@ fn a_user_without_a_home_has_no_files() {
     let there = Settings::from_vars(|_| None, Some(Path::new("/u").to_owned()));
     assert_eq!(there.rules_file().as_deref(), Some(Path::new("/u/.spiraltorch/heur.kdsl")));
 }
+
+#[test]
+fn rules_are_rewritten_only_where_that_is_asked_for() {
+    let with = |value: &str| {
+        let vars = |name: &str| (name == "SPIRAL_SELF_REWRITE").then(|| value.into());
+        let settings = Settings::from_vars(vars, None);
+        let faults = settings.load().faults.len();
+        (settings.rewrite(), faults)
+    };
+    let here = st_core::rewrite::IN_THIS_BUILD;
+    assert_eq!(with("1"), (here, usize::from(!here)), "a build that cannot says so");
+    assert_eq!((with("0"), with("")), ((false, 0), (false, 0)));
+    assert_eq!((with("yes"), with("2")), ((false, 1), (false, 1)), "told, and off");
+    assert!(!Settings::from_vars(|_| None, None).rewrite());
+}

@@ -17,7 +17,8 @@ type Plans = HashMap<(Problem, DeviceCaps), RankPlan>;
 /// knowledge changes. What it answers is what [`crate::plan`] does.
 #[derive(Debug, Default)]
 pub struct Planner {
-    knowledge: RwLock<Knowledge>,
+    /// How often it was set, and what it is.
+    knowledge: RwLock<(u64, Knowledge)>,
     plans: Mutex<Plans>,
     observer: Option<fn(&DeviceCaps)>,
 }
@@ -26,7 +27,7 @@ impl Planner {
     /// A planner with this knowledge.
     #[must_use]
     pub fn new(knowledge: Knowledge) -> Self {
-        Self { knowledge: RwLock::new(knowledge), ..Self::default() }
+        Self { knowledge: RwLock::new((0, knowledge)), ..Self::default() }
     }
 
     /// The same, telling `observer` of the device of each plan that was not kept, before it is made. Knowledge of
@@ -49,7 +50,7 @@ impl Planner {
         }
         // The knowledge is held while the plan is kept, so that no plan of older knowledge stays.
         let knowledge = self.knowledge.read().unwrap_or_else(PoisonError::into_inner);
-        let plan = crate::plan(problem, caps, &knowledge);
+        let plan = crate::plan(problem, caps, &knowledge.1);
         let mut plans = self.plans();
         if plans.len() >= MOST_PLANS {
             plans.clear();
@@ -61,20 +62,38 @@ impl Planner {
     /// Replaces the knowledge; plans made with the old one are forgotten.
     pub fn set_knowledge(&self, knowledge: Knowledge) {
         let mut held = self.knowledge.write().unwrap_or_else(PoisonError::into_inner);
-        *held = knowledge;
+        *held = (held.0 + 1, knowledge);
         self.plans().clear();
     }
 
     /// Changes the knowledge; plans made before are forgotten.
     pub fn update_knowledge(&self, change: impl FnOnce(&mut Knowledge)) {
         let mut held = self.knowledge.write().unwrap_or_else(PoisonError::into_inner);
-        change(&mut held);
+        change(&mut held.1);
         self.plans().clear();
+    }
+
+    /// How often the knowledge was set.
+    #[must_use]
+    pub fn edition(&self) -> u64 {
+        self.knowledge.read().unwrap_or_else(PoisonError::into_inner).0
+    }
+
+    /// As [`set_knowledge`](Self::set_knowledge), if it was set so often and not more since: what somebody else has set
+    /// meanwhile stays. Whether it was.
+    pub fn set_knowledge_after(&self, edition: u64, knowledge: Knowledge) -> bool {
+        let mut held = self.knowledge.write().unwrap_or_else(PoisonError::into_inner);
+        let as_known = held.0 == edition;
+        if as_known {
+            *held = (edition + 1, knowledge);
+            self.plans().clear();
+        }
+        as_known
     }
 
     /// Looks at the knowledge.
     pub fn with_knowledge<T>(&self, look: impl FnOnce(&Knowledge) -> T) -> T {
-        look(&self.knowledge.read().unwrap_or_else(PoisonError::into_inner))
+        look(&self.knowledge.read().unwrap_or_else(PoisonError::into_inner).1)
     }
 
     fn plans(&self) -> std::sync::MutexGuard<'_, Plans> {
@@ -109,6 +128,10 @@ mod tests {
         assert_ne!(first.choice.mk, MergeKind::Bitonic);
         assert_eq!(planner.plan(&problem, &caps).choice.mk, MergeKind::Bitonic);
         assert_eq!(planner.plan(&Problem { rows: 7, ..problem }, &caps).problem.rows, 7);
+        assert!(!planner.set_knowledge_after(0, Knowledge::default()), "it was set since");
+        assert_eq!(planner.plan(&problem, &caps).choice.mk, MergeKind::Bitonic);
+        assert!(planner.set_knowledge_after(planner.edition(), Knowledge::default()));
+        assert_eq!(planner.plan(&problem, &caps), first);
     }
 
     #[test]

@@ -11,20 +11,37 @@ pub trait RankKExecutor {
     /// backend's own buffers.
     type Output;
 
+    /// Whether a call takes as long as its work: results lie on the host when it returns. Self-Rewrite times no others,
+    /// such as those that put work into a queue.
+    const RETURNS_WHEN_DONE: bool = false;
+
     /// Runs the plan.
     ///
     /// # Errors
     /// Whatever [`Error`] lists; nothing is written then.
     fn execute(&self, plan: &RankPlan) -> Result<Self::Output>;
+
+    /// The bytes of a result, by which two of them are compared; asked of executors that return when the work is done.
+    fn written(&self, _out: &Self::Output) -> Vec<u8> {
+        Vec::new()
+    }
 }
 
 /// An executor that can write into places of the caller's, of type `O`.
 pub trait ExecuteInto<O: ?Sized> {
+    /// As [`RankKExecutor::RETURNS_WHEN_DONE`].
+    const RETURNS_WHEN_DONE: bool = false;
+
     /// Runs the plan and writes into `out`.
     ///
     /// # Errors
     /// Whatever [`Error`] lists; `out` is left as it was then.
     fn execute_into(&self, plan: &RankPlan, out: &mut O) -> Result<()>;
+
+    /// The bytes that the plan has written into `out`: as [`RankKExecutor::written`].
+    fn written(&self, _plan: &RankPlan, _out: &mut O) -> Vec<u8> {
+        Vec::new()
+    }
 }
 
 /// Host memory to select from. Rows, columns and stride are the plan's.
@@ -118,6 +135,26 @@ pub trait HostOutput<T> {
     /// # Errors
     /// [`Error::OutputLength`] for slices of another length, [`Error::OutOfMemory`].
     fn slots(&mut self, len: usize) -> Result<(&mut [T], &mut [u32])>;
+
+    /// The bytes of so many results that were written here; none if there are not so many.
+    fn bytes(&mut self, len: usize) -> Vec<u8>
+    where
+        T: Element,
+    {
+        self.slots(len).map_or_else(|_| Vec::new(), |(values, indices)| bytes_of(values, indices))
+    }
+}
+
+impl<T: Element> RankOutput<T> {
+    /// Values and indices as bytes, to be compared bit by bit: NaN and zeros too.
+    #[must_use]
+    pub fn bytes(&self) -> Vec<u8> {
+        bytes_of(&self.values, &self.indices)
+    }
+}
+
+fn bytes_of<T: Element>(values: &[T], indices: &[u32]) -> Vec<u8> {
+    [bytemuck::cast_slice::<T, u8>(values), bytemuck::cast_slice(indices)].concat()
 }
 
 impl<T: Element> HostOutput<T> for RankOutput<T> {

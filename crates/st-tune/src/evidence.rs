@@ -68,6 +68,13 @@ impl Evidence {
         Ok(())
     }
 
+    /// Takes the pairs of other evidence of the same comparison: of another process, say.
+    pub fn add(&mut self, other: &Self) {
+        self.half_wins = self.half_wins.saturating_add(other.half_wins);
+        self.trials = self.trials.saturating_add(other.trials);
+        self.ratios.add_all(&other.ratios);
+    }
+
     /// Pairs so far.
     #[must_use]
     pub const fn trials(&self) -> u64 {
@@ -84,6 +91,12 @@ impl Evidence {
     #[must_use]
     pub fn median_ratio(&self) -> Option<f64> {
         self.ratios.median()
+    }
+
+    /// The ratio that the median is at least, `z` standard deviations of its rank below (the sign test's interval).
+    #[must_use]
+    pub fn least_ratio(&self, z: f64) -> Option<f64> {
+        self.ratios.least_median(z)
     }
 
     /// Wilson's lower bound of the challenger's share of wins, `z` standard deviations below; 0 before the first pair.

@@ -26,6 +26,7 @@ mod grid;
 pub mod inputs;
 mod ratios;
 pub mod report;
+pub mod rewrite;
 pub mod session;
 pub mod stats;
 mod store;

@@ -26,6 +26,16 @@ impl Ratios {
         }
     }
 
+    /// Counts those that another has counted.
+    pub(crate) fn add_all(&mut self, other: &Self) {
+        for &(step, count) in &other.counts {
+            match self.counts.binary_search_by_key(&step, |&(step, _)| step) {
+                Ok(at) => self.counts[at].1 = self.counts[at].1.saturating_add(count),
+                Err(at) => self.counts.insert(at, (step, count)),
+            }
+        }
+    }
+
     /// How many there are.
     #[must_use]
     pub fn len(&self) -> u64 {
@@ -50,15 +60,25 @@ impl Ratios {
     #[must_use]
     pub fn median(&self) -> Option<f64> {
         let all = self.len();
-        let nth = |rank: u64| {
-            let mut before = 0;
-            self.counts.iter().find_map(|&(step, count)| {
-                before += count;
-                (before > rank).then(|| f64::from(step) * STEP)
-            })
-        };
-        let (low, high) = (nth(all.checked_sub(1)? / 2)?, nth(all / 2)?);
+        let (low, high) = (self.nth(all.checked_sub(1)? / 2)?, self.nth(all / 2)?);
         Some(f64::midpoint(low, high).exp())
+    }
+
+    /// What the median is at least: the ratio whose rank is `z` standard deviations of a fair coin's count below the
+    /// middle (of few, the least of all); none of none.
+    pub(crate) fn least_median(&self, z: f64) -> Option<f64> {
+        let all = self.len() as f64;
+        let rank = (all / 2.0 - z * all.sqrt() / 2.0).floor().max(0.0);
+        self.nth(rank as u64).map(f64::exp)
+    }
+
+    /// The logarithm of the ratio that so many are before.
+    fn nth(&self, rank: u64) -> Option<f64> {
+        let mut before = 0;
+        self.counts.iter().find_map(|&(step, count)| {
+            before += count;
+            (before > rank).then(|| f64::from(step) * STEP)
+        })
     }
 }
 
@@ -76,5 +96,13 @@ mod tests {
         assert!((ratios.median().unwrap() - 1.1).abs() < 2e-4);
         ratios.add(1.21);
         assert!((ratios.median().unwrap() - (1.1f64 * 1.21).sqrt()).abs() < 3e-4);
+        let mut many = Ratios::default();
+        (0..100u32).for_each(|i| many.add(1.0 + f64::from(i) / 100.0));
+        let least = many.least_median(1.96).unwrap();
+        assert!((least - 1.40).abs() < 2e-3, "rank 40 of 100: {least}");
+        assert_eq!(Ratios::default().least_median(1.96), None);
+        let mut both = ratios.clone();
+        both.add_all(&many);
+        assert_eq!((both.len(), both.checked_len()), (106, Some(106)));
     }
 }

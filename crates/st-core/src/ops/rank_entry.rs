@@ -38,19 +38,22 @@ pub fn try_plan_rank(
 /// # Errors
 /// An impossible shape, a plan whose problem does not match the bound input, a device that is not
 /// there. Nothing falls back to another device.
+///
+/// With [`SPIRAL_SELF_REWRITE`](crate::rewrite) a share of calls runs another choice too; the result is the plan's.
 pub fn execute_rank<E: RankKExecutor>(exec: &E, plan: &RankPlan) -> Result<E::Output> {
-    exec.execute(plan)
+    crate::rewrite::execute(exec, plan)
 }
 
 /// As [`execute_rank`], into places of the caller's: a [`RankOutput`] to be reused (its memory is
 /// kept from call to call), or slices ([`RankOutputMut`]).
 ///
 /// # Errors
-/// As there, and outputs of the wrong length. On an error `out` is left as it was.
+/// As there, and outputs of the wrong length. On an error `out` is left as it was; while rules are
+/// [rewritten](crate::rewrite) it may hold the result all the same.
 pub fn execute_rank_into<O: ?Sized, E: ExecuteInto<O>>(
     exec: &E,
     plan: &RankPlan,
     out: &mut O,
 ) -> Result<()> {
-    exec.execute_into(plan, out)
+    crate::rewrite::execute_into(exec, plan, out)
 }

@@ -12,8 +12,9 @@ impl Table {
     pub fn to_json(&self) -> String {
         let device = json!(self.device);
         let versions = json!(self.versions);
+        let shared = if self.shared { " \"shared\": true,\n" } else { "" };
         let mut text = format!(
-            "{{\"schema\": {SCHEMA},\n \"device\": {device},\n \"versions\": {versions},\n \"records\": ["
+            "{{\"schema\": {SCHEMA},\n{shared} \"device\": {device},\n \"versions\": {versions},\n \"records\": ["
         );
         for (i, record) in self.records.iter().enumerate() {
             text.push_str(if i == 0 { "\n  " } else { ",\n  " });

@@ -1,0 +1,223 @@
+//! `spiral rewrite`: the evidence of Self-Rewrite, and the rules that follow from it.
+
+use std::io::{self, Write};
+
+use serde::Serialize;
+use similar::TextDiff;
+use st_core::rewrite::settle::{devices, follow, read, rules_text};
+use st_core::rewrite::{
+    Bucket, Comparison, Config, Document, Done, Error as RewriteError, Files, Host, State, clock,
+    code, journal, settle, undo,
+};
+use st_core::settings::Settings;
+
+use crate::args::RewriteArgs;
+use crate::error::Error;
+use crate::output;
+
+/// Everything that is printed.
+#[derive(Default, Serialize)]
+struct Report {
+    /// The file of rules.
+    rules: String,
+    comparisons: Vec<Row>,
+    /// What was done, or would be.
+    done: Vec<Act>,
+    /// The change of the rules, if there is or would be one.
+    diff: String,
+    /// Changes that can be taken back, the last first.
+    changes: Vec<String>,
+    /// Evidence that is not used.
+    remarks: Vec<String>,
+}
+
+/// A comparison.
+#[derive(Serialize)]
+struct Row {
+    device: String,
+    bucket: String,
+    in_use: String,
+    challenger: String,
+    state: &'static str,
+    /// Why, or since when.
+    about: String,
+    wins: f64,
+    trials: u64,
+    median_ratio: Option<f64>,
+    /// Of the e-value that the challenger is faster, and of the one that it must reach.
+    ln_e_value: f64,
+    ln_e_needed: f64,
+}
+
+/// Something done.
+#[derive(Serialize)]
+struct Act {
+    what: &'static str,
+    bucket: String,
+    in_use: String,
+    challenger: String,
+    about: String,
+}
+
+pub(crate) fn run(args: &RewriteArgs) -> Result<(), Error> {
+    let settings = Settings::from_env();
+    let files = settings.files().ok_or(RewriteError::Nowhere)?;
+    let config = Config::default();
+    let mut report = Report { rules: files.rules.display().to_string(), ..Report::default() };
+    if args.undo {
+        let change = undo(&files, &config)?;
+        report.diff = diff(&change.after, change.before.as_deref().unwrap_or_default());
+        let was = if change.before.is_some() { "as it was" } else { "gone, as it was" };
+        report.remarks.push(format!("{} is {was} before {}", report.rules, change.date));
+    } else if args.write {
+        let before = rules_text(&files)?.unwrap_or_default();
+        let mut after = before.clone();
+        for device in devices(&files)? {
+            let settled =
+                settle(&files, &device, &[], &config, &|rules| settings.knowledge(rules))?;
+            if let Some(fault) = settled.fault {
+                return Err(Error::Unhealthy(fault));
+            }
+            after = settled.rules.1.unwrap_or_default();
+            report.take(&settled.document, &settled.done, &config);
+        }
+        report.diff = diff(&before, &after);
+    } else {
+        report.would(&settings, &files, &config)?;
+        if !args.check && !args.dry_run {
+            // Told in words; the lines themselves are for those who ask.
+            report.diff.clear();
+        }
+    }
+    report.changes = journal::changes(&files)?.into_iter().map(|change| change.date).collect();
+    output::stdout(|out| {
+        if args.json {
+            return output::json::document(out, &report);
+        }
+        report.write(out, args)
+    })
+}
+
+fn diff(before: &str, after: &str) -> String {
+    TextDiff::from_lines(before, after).unified_diff().header("before", "after").to_string()
+}
+
+impl Report {
+    /// What would be done now, device by device; nothing is written.
+    fn would(&mut self, settings: &Settings, files: &Files, config: &Config) -> Result<(), Error> {
+        let before = rules_text(files)?;
+        let mut text = before.clone();
+        for device in devices(files)? {
+            let (mut document, left_out) = match read(files, &device, config) {
+                Ok(read) => read,
+                Err(error) => {
+                    self.remarks.push(error.to_string());
+                    continue;
+                }
+            };
+            self.remarks.extend(left_out);
+            let shown = document.clone();
+            let knows = |rules: &[u8]| settings.knowledge(rules);
+            let settled = follow(&mut document, Ok(text), files, config, &knows);
+            text = settled.rules.1;
+            self.take(&shown, &settled.done, config);
+        }
+        self.diff = diff(&before.unwrap_or_default(), &text.unwrap_or_default());
+        Ok(())
+    }
+
+    fn take(&mut self, document: &Document, done: &[Done], config: &Config) {
+        self.comparisons
+            .extend(document.comparisons.iter().filter_map(|c| row(c, document, config)));
+        self.done.extend(done.iter().map(act));
+    }
+
+    fn write(&self, out: &mut dyn Write, args: &RewriteArgs) -> io::Result<()> {
+        for remark in &self.remarks {
+            writeln!(out, "{remark}")?;
+        }
+        let done_only = args.check || args.dry_run || args.write || args.undo;
+        if !done_only {
+            for row in &self.comparisons {
+                row.write(out)?;
+            }
+            if self.comparisons.is_empty() {
+                writeln!(out, "no evidence: SPIRAL_SELF_REWRITE=1 lets programs gather it")?;
+            }
+        }
+        let would = if args.write { "" } else { "would be " };
+        for Act { what, bucket, in_use, challenger, about } in &self.done {
+            writeln!(out, "{would}{what}: {bucket}: {in_use} -> {challenger}{about}")?;
+        }
+        if args.check {
+            writeln!(out, "{}: no fault found", self.rules)?;
+        }
+        if self.done.is_empty() && done_only && !args.undo {
+            writeln!(out, "{}: nothing to write", self.rules)?;
+        }
+        out.write_all(self.diff.as_bytes())
+    }
+}
+
+fn row(c: &Comparison, document: &Document, config: &Config) -> Option<Row> {
+    let key = c.key()?;
+    let (state, about) = match &c.state {
+        State::UnderWay => ("under way", String::new()),
+        State::Won { day } => ("won", clock::date(*day)),
+        State::Dropped { why } => ("dropped", why.clone()),
+        State::Withdrawn { day } => ("withdrawn", clock::date(*day)),
+        State::Undone { day } => ("undone", clock::date(*day)),
+    };
+    Some(Row {
+        device: key.bucket.device.clone(),
+        bucket: key.bucket.shape(),
+        in_use: code(&key.in_use),
+        challenger: code(&key.challenger),
+        state,
+        about,
+        wins: c.pairs.wins(),
+        trials: c.pairs.trials(),
+        median_ratio: c.pairs.median_ratio(),
+        ln_e_value: c.pairs.ln_e_faster(),
+        ln_e_needed: (document.allowed_for(c) as f64 / config.bar.false_wins).ln(),
+    })
+}
+
+impl Row {
+    fn write(&self, out: &mut dyn Write) -> io::Result<()> {
+        let Self { device, bucket, in_use, challenger, state, about, wins, trials, .. } = self;
+        write!(out, "{device} {bucket}: {in_use} -> {challenger}: {wins}/{trials} won")?;
+        if let Some(ratio) = self.median_ratio {
+            write!(out, ", median {ratio:.3} times as fast")?;
+        }
+        let (own, needed) = (self.ln_e_value, self.ln_e_needed);
+        write!(out, ", ln e {own:.1} of {needed:.1}; {state}")?;
+        writeln!(out, "{}{about}", if about.is_empty() { "" } else { ": " })
+    }
+}
+
+fn act(done: &Done) -> Act {
+    let (what, key, about) = match done {
+        Done::Wrote { key, rule, superseded } => {
+            let rule = match rule {
+                Some((provenance, _)) => format!(": {:.3} times as fast", provenance.ratio),
+                None => ": the planner needs no rule for it".to_owned(),
+            };
+            let gone = match superseded {
+                0 => String::new(),
+                n => format!(", in place of {n}"),
+            };
+            ("written", key, format!("{rule}{gone}"))
+        }
+        Done::Withdrew { key } => ("withdrawn", key, String::new()),
+        Done::Refused { key, why } => ("left out", key, format!(": {why}")),
+    };
+    let Bucket { device, .. } = &key.bucket;
+    Act {
+        what,
+        bucket: format!("{device} {}", key.bucket.shape()),
+        in_use: code(&key.in_use),
+        challenger: code(&key.challenger),
+        about,
+    }
+}
