@@ -7,10 +7,9 @@ use std::path::Path;
 use comfy_table::presets::NOTHING;
 use comfy_table::{Cell, CellAlignment, Table as Grid};
 use serde::Serialize;
-use serde_json::{Value, json};
+use serde_json::json;
 use st_core::backend::device_caps::{Backend, DeviceCaps};
 use st_core::hints::{self, Fetch, Hints, PATIENCE, Publisher, Record, Table};
-use st_core::ops::rank_entry::Field;
 use st_core::settings::Settings;
 
 use crate::args::{HintsArgs, HintsCommand, HintsDevice};
@@ -221,35 +220,11 @@ fn read(file: &Path) -> Result<Table, Error> {
 
 fn pull(url: &str, device: &HintsDevice, path: &Path) -> Result<(), Error> {
     let hints = fetch(url, device)?;
-    let records: Vec<Value> = hints.times.iter().map(|time| document(&time.record)).collect();
+    let records: Vec<Record> = hints.times.iter().map(|time| time.record).collect();
     let count = records.len();
-    let table = json!({
-        "schema": 1, "shared": true, "device": hints.device, "records": records });
+    let text = Table::shared(hints::NAME, hints.device, &records).to_json();
     Replacement::check(path)
-        .and_then(|place| {
-            place.write(|out| {
-                serde_json::to_writer_pretty(&mut *out, &table)?;
-                out.write_all(b"\n")
-            })
-        })
+        .and_then(|place| place.write(|out| out.write_all(text.as_bytes())))
         .map_err(|source| Error::Output { path: path.to_owned(), source })?;
     output::stdout(|out| writeln!(out, "{}: {count} records", path.display()))
-}
-
-/// A record as tables have it.
-fn document(record: &Record) -> Value {
-    let choice: serde_json::Map<String, Value> = Field::ALL
-        .iter()
-        .filter_map(|&field| {
-            let value = record.choice.get(field)?;
-            let value = if field == Field::Use2ce { json!(value == 1) } else { json!(value) };
-            Some((field.name().to_owned(), value))
-        })
-        .collect();
-    json!({
-        "rows": record.rows, "cols_min": record.cols_min, "cols_max": record.cols_max,
-        "k_max": record.k_max, "sg": record.sg, "kind": record.kind, "dtype": record.dtype,
-        "cols": record.at.0, "k": record.at.1, "choice": choice,
-        "median_us": record.median_us, "spread": record.spread, "samples": record.samples,
-    })
 }

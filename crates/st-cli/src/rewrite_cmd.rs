@@ -4,6 +4,7 @@ use std::io::{self, Write};
 
 use serde::Serialize;
 use similar::TextDiff;
+use st_core::hints;
 use st_core::rewrite::settle::{devices, follow, read, rules_text};
 use st_core::rewrite::{
     Bucket, Comparison, Config, Document, Done, Error as RewriteError, Files, Host, State, clock,
@@ -72,16 +73,24 @@ pub(crate) fn run(args: &RewriteArgs) -> Result<(), Error> {
     } else if args.write {
         let before = rules_text(&files)?.unwrap_or_default();
         let mut after = before.clone();
+        let mut shared = 0;
         for device in devices(&files)? {
             let settled =
                 settle(&files, &device, &[], &config, &|rules| settings.knowledge(rules))?;
             if let Some(fault) = settled.fault {
                 return Err(Error::Unhealthy(fault));
             }
+            shared += st_core::rewrite::share(&settled);
             after = settled.rules.1.unwrap_or_default();
             report.take(&settled.document, &settled.done, &config);
         }
         report.diff = diff(&before, &after);
+        if shared > 0 {
+            report.remarks.push(match hints::flush(hints::PATIENCE) {
+                Ok(()) => format!("{shared} rules are shared with other machines"),
+                Err(why) => format!("rules are not shared: {why}"),
+            });
+        }
     } else {
         report.would(&settings, &files, &config)?;
         if !args.check && !args.dry_run {

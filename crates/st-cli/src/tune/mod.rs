@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use clap::Args;
 use serde::Serialize;
+use st_core::hints;
 use st_core::ops::rank_entry::Choice;
 use st_core::settings::Settings;
 use st_core::tune::{Device, Event, Summary, TableFile, TuneError, report, tune};
@@ -134,6 +135,13 @@ fn session(args: &TuneArgs, device: &dyn Device<Error = TuneError>) -> Result<()
     });
     live.end();
     let Summary { measured, known, refused, left, failed, records } = summary?;
+    // Other machines with this device profit, if there is a place to share.
+    if records > 0 && hints::publish(&caps, table.load()?.0.records()) {
+        match hints::flush(hints::PATIENCE) {
+            Ok(()) => live.say("what was measured is shared with other machines"),
+            Err(why) => live.say(&format!("what was measured is not shared: {why}")),
+        }
+    }
     let path = table.path().display().to_string();
     if let Some(file) = &args.report {
         let knowledge = settings.load().knowledge;

@@ -87,3 +87,7 @@ pub(crate) fn observe(_device: &DeviceCaps) {
         }
     });
 }
+
+/// Adds what was heard: nothing.
+#[cfg(feature = "rewrite")]
+pub(crate) const fn heard(_knowledge: &mut st_plan::Knowledge) {}

@@ -27,6 +27,8 @@ use std::time::Duration;
 
 #[cfg(not(feature = "kv-redis"))]
 pub use disabled::{Fetch, IN_THIS_BUILD, Publisher, clear};
+#[cfg(all(feature = "kv-redis", feature = "rewrite"))]
+pub(crate) use reader::heard;
 #[cfg(feature = "kv-redis")]
 pub(crate) use reader::observe;
 use serde::Serialize;
@@ -34,6 +36,8 @@ use st_plan::Knowledge;
 pub use st_plan::table::{Record, Table};
 use st_rank::DeviceCaps;
 
+#[cfg(all(not(feature = "kv-redis"), feature = "rewrite"))]
+pub(crate) use self::disabled::heard;
 #[cfg(not(feature = "kv-redis"))]
 pub(crate) use self::disabled::observe;
 use crate::settings::Settings;

@@ -46,6 +46,17 @@ fn start() -> Option<Reader> {
     }
 }
 
+/// What this process has heard so far.
+static HEARD: Mutex<Vec<super::Hints>> = Mutex::new(Vec::new());
+
+/// Adds it to knowledge that takes the place of the planner's.
+#[cfg(feature = "rewrite")]
+pub(crate) fn heard(knowledge: &mut st_plan::Knowledge) {
+    for hints in &*HEARD.lock().unwrap_or_else(PoisonError::into_inner) {
+        hints.add_to(knowledge);
+    }
+}
+
 fn answer(url: &str, asked: &Receiver<DeviceCaps>) {
     let mut known: Vec<String> = Vec::new();
     for device in asked {
@@ -62,6 +73,7 @@ fn answer(url: &str, asked: &Receiver<DeviceCaps>) {
                 }
                 if !(hints.times.is_empty() && hints.rules.is_empty()) {
                     planner().update_knowledge(|knowledge| hints.add_to(knowledge));
+                    HEARD.lock().unwrap_or_else(PoisonError::into_inner).push(hints);
                 }
             }
             Err(why) => complain(&format!("planned without shared hints: {why}")),

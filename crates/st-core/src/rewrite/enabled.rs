@@ -11,6 +11,7 @@ pub use st_tune::rewrite::{
     Settled, State, clock, code, journal, settle, undo,
 };
 
+use crate::hints::{Pairs, publish_rule};
 use crate::process::planner;
 use crate::settings::Settings;
 
@@ -57,12 +58,36 @@ impl Host for Settings {
     }
 
     fn knowledge(&self, rules: &[u8]) -> Knowledge {
-        self.load_with(Some(rules)).knowledge
+        let mut knowledge = self.load_with(Some(rules)).knowledge;
+        // What others share came after the files were read, and stays.
+        crate::hints::heard(&mut knowledge);
+        knowledge
     }
 
     fn files(&self) -> Option<Files> {
         Some(Files::new(self.home()?, &self.rules_file()?))
     }
+
+    fn settled(&self, settled: &Settled) {
+        share(settled);
+    }
+}
+
+/// Publishes the rules that were written, for devices like this one, where [hints](crate::hints) are shared; how many.
+pub fn share(settled: &Settled) -> usize {
+    let of = |key| settled.document.comparisons.iter().find(|c| c.key().as_ref() == Some(key));
+    let written = settled.done.iter().filter_map(|done| match done {
+        Done::Wrote { key, rule: Some((provenance, rule)), .. } => {
+            Some((of(key)?.caps, provenance, rule))
+        }
+        _ => None,
+    });
+    let published = written.filter(|(caps, provenance, rule)| {
+        let evidence =
+            Pairs { pairs: provenance.trials, wins: provenance.wins, ratio: provenance.ratio };
+        publish_rule(caps, rule, evidence)
+    });
+    published.count()
 }
 
 struct Returned<'a, E>(&'a E);

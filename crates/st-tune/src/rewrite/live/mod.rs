@@ -26,6 +26,8 @@ pub trait Host: Send + Sync {
     fn knowledge(&self, rules: &[u8]) -> Knowledge;
     /// Where files lie; none if there is no place for them.
     fn files(&self) -> Option<Files>;
+    /// Told of what came of the evidence, each time it is settled.
+    fn settled(&self, _settled: &Settled) {}
 }
 
 /// An executor bound to its input, and perhaps to a place for its output.
@@ -252,6 +254,7 @@ impl Rewriter {
                 self.live().forget_slots();
             }
             self.live().known(settled.document.clone());
+            self.host.settled(&settled);
             all.push(settled);
         }
         self.live().failed = failed.is_some();
