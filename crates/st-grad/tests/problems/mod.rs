@@ -2,6 +2,7 @@
 //! benchmark program shares this file.
 #![allow(dead_code, reason = "each test uses some of it")]
 
+pub(crate) mod digits;
 pub(crate) mod small;
 pub(crate) mod tables;
 
