@@ -14,16 +14,25 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("st-kernels", &["st-rank"]),
     ("st-conformance", &["st-rank", "st-kernels"]),
     ("st-tune", &[]),
+    ("st-grad", &[]),
     ("st-plan", &["st-rank", "st-kernels", "st-kdsl", "st-logic"]),
     ("st-backend-cpu", &["st-rank", "st-kernels"]),
     ("st-backend-wgpu", &["st-rank", "st-kernels"]),
     ("st-backend-cuda", &["st-rank", "st-kernels"]),
     (
         "st-core",
-        &["st-rank", "st-plan", "st-kdsl", "st-backend-cpu", "st-backend-wgpu", "st-backend-cuda"],
+        &[
+            "st-rank",
+            "st-plan",
+            "st-kdsl",
+            "st-backend-cpu",
+            "st-backend-wgpu",
+            "st-backend-cuda",
+            "st-grad",
+        ],
     ),
     ("st-cli", &["st-core", "st-rank", "st-plan"]),
-    ("st-bench", &["st-core", "st-conformance", "st-kernels", "st-rank"]),
+    ("st-bench", &["st-core", "st-conformance", "st-kernels", "st-rank", "st-grad"]),
     ("xtask", &[]),
 ];
 
