@@ -32,7 +32,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
         ],
     ),
     ("st-cli", &["st-core", "st-rank", "st-plan"]),
-    ("st-bench", &["st-core", "st-conformance", "st-kernels", "st-rank", "st-grad"]),
+    ("st-bench", &["st-core", "st-conformance", "st-kernels", "st-rank", "st-plan", "st-grad"]),
     ("xtask", &[]),
 ];
 

@@ -4,6 +4,8 @@
 //!   torch, over a grid of shapes and inputs. Every result is checked.
 //! - `st-bench plan`: what planning costs, with rules, solver and table.
 //! - `st-bench cpu-sweep`: every feasible choice of the CPU kernels against the planner's.
+//! - `st-bench hypergrad --python VENV/bin/python`: hyper-gradients beside jaxopt and NumPy, and the
+//!   convergence tables.
 //! - `st-bench wgpu`: our WGPU kernels by the device's timestamps, beside the floor.
 //! - `st-bench cuda`: our CUDA kernels by replaying graphs, beside the floor. The CUDA peers of the same
 //!   cells are in `peers/gpu_compare.py`.
@@ -19,6 +21,7 @@ mod cpu;
 #[cfg(feature = "cuda")]
 mod cuda;
 mod data;
+mod hypergrad;
 mod markdown;
 #[cfg(any(feature = "cuda", feature = "wgpu"))]
 mod numbers;
@@ -32,6 +35,7 @@ mod report;
 mod stats;
 mod sweep;
 mod system;
+mod talk;
 mod tournament;
 #[cfg(feature = "wgpu")]
 mod wgpu;
@@ -57,6 +61,8 @@ enum Command {
     Cpu(cpu::Args),
     /// Every feasible choice of the CPU kernels against the planner's.
     CpuSweep(sweep::Args),
+    /// Hyper-gradients beside jaxopt and NumPy, interleaved, and convergence tables.
+    Hypergrad(hypergrad::Args),
     /// What planning itself costs.
     Plan,
     /// The WGPU kernels by the device's timestamps.
@@ -71,6 +77,7 @@ fn main() -> ExitCode {
     let done = match Args::parse().command {
         Command::Cpu(args) => cpu::run(&args),
         Command::CpuSweep(args) => sweep::run(&args),
+        Command::Hypergrad(args) => hypergrad::run(&args),
         Command::Plan => planning::run(),
         #[cfg(feature = "wgpu")]
         Command::Wgpu(args) => wgpu::run(&args),
