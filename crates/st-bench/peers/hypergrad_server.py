@@ -26,6 +26,7 @@ if hasattr(os, "sched_setaffinity"):
     os.sched_setaffinity(0, {CORE})
 
 from functools import partial  # noqa: E402
+from importlib.metadata import version  # noqa: E402
 
 import jax  # noqa: E402
 import jax.numpy as jnp  # noqa: E402
@@ -115,8 +116,7 @@ def answer(problem, request):
         case "hello":
             if hasattr(os, "sched_setaffinity"):
                 os.sched_setaffinity(request["pid"], {CORE})
-            names = {"jax": jax, "jaxopt": jaxopt, "numpy": np}
-            versions = {name: module.__version__ for name, module in names.items()}
+            versions = {name: version(name) for name in ("jax", "jaxopt", "numpy")}
             return problem, {"versions": versions | {"python": sys.version.split()[0]}}
         case "load":
             return Problem(request["d"], request["w"]), {}

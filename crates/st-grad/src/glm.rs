@@ -1,46 +1,12 @@
 //! Ridge and logistic regression with a penalty for each weight, with products by hand.
 
-use crate::error::{HyperGradError, Result, shape};
+use crate::aligned::Scratch;
+use crate::error::{self, HyperGradError, Result, Site, shape};
+use crate::link::Link;
 use crate::map::{FixedPoint, Linearised, Outcome, OuterLoss};
 use crate::matrix::Matrix;
-use crate::scalar::Unary;
-use crate::vector::{dot, xpay};
-
-/// What a prediction `t = x . w` costs against its target `y`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Link {
-    /// `(t - y)^2 / 2`
-    Squared,
-    /// `ln(1 + e^(-y t))`, of targets 1 and -1.
-    Logistic,
-}
-
-impl Link {
-    fn value(self, t: f64, y: f64) -> f64 {
-        match self {
-            Self::Squared => (t - y) * (t - y) / 2.0,
-            Self::Logistic => Unary::Softplus.at(-y * t),
-        }
-    }
-
-    fn slope(self, t: f64, y: f64) -> f64 {
-        match self {
-            Self::Squared => t - y,
-            Self::Logistic => -y * Unary::Sigmoid.at(-y * t),
-        }
-    }
-
-    /// Slope and curvature.
-    fn slopes(self, t: f64, y: f64) -> (f64, f64) {
-        match self {
-            Self::Squared => (t - y, 1.0),
-            Self::Logistic => {
-                let share = Unary::Sigmoid.at(-y * t);
-                (-y * share, share * (1.0 - share) * y * y)
-            }
-        }
-    }
-}
+use crate::solve::{Solver, System, Used, solve};
+use crate::vector::{axpy, distance, dot, norm, scale, xpay};
 
 /// A regression `mean of link(x_i . w, y_i) + sum of e^lambda_j w_j^2 / 2`.
 ///
@@ -73,13 +39,16 @@ pub struct Glm {
     y: Vec<f64>,
     link: Link,
     step: f64,
-    /// With few weights: the columns of `x`, one after the other.
-    columns: Option<Vec<f64>>,
+    /// With few weights: `x` transposed, whose rows are long enough for vectors.
+    columns: Option<Matrix>,
 }
 
 /// Up to so many weights the Hessian is formed: its upper half then costs less than the products
 /// that it saves.
 const FORMED: usize = 32;
+
+/// Numbers of the data that stay in a second-level cache, with room for others.
+const CACHED: usize = 1 << 15;
 
 /// Newton's steps in [`Glm::fit`].
 const MAX_NEWTON: usize = 100;
@@ -98,10 +67,11 @@ impl Glm {
             let (what, allowed) = ("the step of descent", "positive and finite");
             return Err(HyperGradError::Setting { what, got: step, allowed });
         }
-        let columns = (x.cols() <= FORMED).then(|| {
-            let (rows, cols) = (x.rows(), x.cols());
-            (0..rows * cols).map(|at| x.data()[at % rows * cols + at / rows]).collect()
-        });
+        let columns = if x.cols() <= FORMED {
+            Some(Matrix::from_fn(x.cols(), x.rows(), |j, i| x.row(i)[j])?)
+        } else {
+            None
+        };
         Ok(Self { x, y, link, step, columns })
     }
 
@@ -113,167 +83,143 @@ impl Glm {
     #[must_use]
     pub fn predict(&self, w: &[f64]) -> Vec<f64> {
         let mut out = vec![0.0; self.y.len()];
-        if let (Some(columns), true) = (&self.columns, w.len() == self.x.cols()) {
-            for (column, w) in columns.chunks_exact(self.y.len()).zip(w) {
-                crate::vector::axpy(*w, column, &mut out);
-            }
-        } else {
-            self.x.times(w, &mut out);
+        match &self.columns {
+            Some(columns) if columns.transposed_times(w, &mut out).is_ok() => {}
+            _ => self.x.times(w, &mut out),
         }
         out
     }
 
-    /// `out = X^T weigh(X w) / n`
-    fn pull(
-        &self,
-        w: &[f64],
-        mut weigh: impl FnMut(usize, f64) -> f64,
-        out: &mut [f64],
-    ) -> Result<()> {
+    /// The mean loss; `out = X^T slopes / n`, and the rows' curvatures.
+    fn costs(&self, w: &[f64], curvatures: &mut [f64], out: &mut [f64]) -> f64 {
         let mean = self.mean();
+        let cost = |t: &mut [f64], y: &[f64], curvatures: &mut [f64]| {
+            let sum = self.link.costs(t, y, curvatures);
+            scale(mean, t);
+            sum
+        };
         if let Some(columns) = &self.columns {
             let mut t = self.predict(w);
-            for (i, t) in t.iter_mut().enumerate() {
-                *t = weigh(i, *t) * mean;
-            }
-            for (column, out) in columns.chunks_exact(t.len()).zip(out) {
-                *out = dot(column, &t);
-            }
-            return Ok(());
+            let sum = cost(&mut t, &self.y, curvatures);
+            columns.times(&t, out);
+            return sum * mean;
         }
-        let each = |row: usize, dots: &mut [f64]| {
-            for (i, t) in dots.iter_mut().enumerate() {
-                *t = weigh(row + i, *t) * mean;
-            }
-        };
-        self.x.fused(w, each, out)
+        // As many rows as stay in a cache.
+        let cols = self.x.cols();
+        let block = (CACHED / cols).clamp(8, 256);
+        let mut t = vec![0.0; block];
+        let mut sum = 0.0;
+        let (w, mut pulled) = (Scratch::of(w), Scratch::zeros(cols));
+        for from in (0..self.y.len()).step_by(block) {
+            let rows = from..(from + block).min(self.y.len());
+            let (y, curvatures) = (&self.y[rows.clone()], &mut curvatures[rows.clone()]);
+            let weigh = |t: &mut [f64]| sum += cost(t, y, curvatures);
+            self.x.rows_there_and_back(rows.clone(), &w, &mut t[..rows.len()], weigh, &mut pulled);
+        }
+        out.copy_from_slice(&pulled.get()[..cols]);
+        sum * mean
     }
 
-    /// Gradient of the whole and the rows' curvatures, in one pass.
-    fn gradient_and_curvatures(
-        &self,
-        w: &[f64],
-        lambda: &[f64],
-        out: &mut [f64],
-    ) -> Result<Vec<f64>> {
-        let mut curvatures = vec![0.0; self.y.len()];
-        let weigh = |i: usize, t: f64| {
-            let (slope, curvature) = self.link.slopes(t, self.y[i]);
-            curvatures[i] = curvature;
-            slope
-        };
-        self.pull(w, weigh, out)?;
+    /// The whole loss, its gradient and the rows' curvatures, in one pass.
+    fn whole(&self, w: &[f64], lambda: &[f64], curvatures: &mut [f64], out: &mut [f64]) -> f64 {
+        let mut whole = self.costs(w, curvatures, out);
         for ((out, w), lambda) in out.iter_mut().zip(w).zip(lambda) {
-            *out += lambda.exp() * w;
+            let slope = lambda.exp() * w;
+            whole += slope * w / 2.0;
+            *out += slope;
         }
-        Ok(curvatures)
+        whole
     }
 
-    fn at<'a>(&'a self, w: &'a [f64], lambda: &[f64], gradient: &mut [f64]) -> Result<GlmAt<'a>> {
-        let curvatures = self.gradient_and_curvatures(w, lambda, gradient)?;
+    /// The products at a point whose curvatures are known.
+    fn at<'a>(&'a self, w: &'a [f64], lambda: &[f64], curvatures: Vec<f64>) -> GlmAt<'a> {
         let penalties: Vec<f64> = lambda.iter().map(|x| x.exp()).collect();
-        let formed =
-            self.columns.as_ref().map(|columns| self.form(columns, &curvatures, &penalties));
-        Ok(GlmAt { glm: self, w, curvatures, penalties, formed })
+        let mut weights = curvatures;
+        scale(self.mean(), &mut weights);
+        let form = |columns| form(columns, &weights, &penalties);
+        let formed = self.columns.as_ref().map(form);
+        GlmAt { glm: self, w, weights, penalties, formed }
     }
 
-    /// The Hessian.
-    fn form(&self, columns: &[f64], curvatures: &[f64], penalties: &[f64]) -> Vec<f64> {
-        let (n, d) = (self.y.len(), penalties.len());
-        let mean = self.mean();
-        let mut hessian = vec![0.0; d * d];
-        let mut weighted = vec![0.0; n];
-        for j in 0..d {
-            let column = &columns[j * n..(j + 1) * n];
-            for ((out, x), c) in weighted.iter_mut().zip(column).zip(curvatures) {
-                *out = x * c * mean;
-            }
-            for k in j..d {
-                let entry = dot(&weighted, &columns[k * n..(k + 1) * n]);
-                hessian[j * d + k] = entry;
-                hessian[k * d + j] = entry;
-            }
-            hessian[j * d + j] += penalties[j];
-        }
-        hessian
+    fn linearised<'a>(&'a self, w: &'a [f64], lambda: &[f64], gradient: &mut [f64]) -> GlmAt<'a> {
+        let mut curvatures = vec![0.0; self.y.len()];
+        self.whole(w, lambda, &mut curvatures, gradient);
+        self.at(w, lambda, curvatures)
     }
 
     /// The minimum, by Newton's method with halved steps; its systems are solved by conjugate
-    /// gradients. `tolerance` is of the gradient's norm, relative to that at `w = 0` and at least
-    /// to rounding.
+    /// gradients, no more exactly than the step deserves (Dembo, Eisenstat, Steihaug, 1982).
+    /// `tolerance` is of the gradient's norm, relative to that at `w = 0`; it ends, too, where a
+    /// step no longer changes `w`.
     ///
     /// # Errors
     ///
     /// A wrong shape, numbers that are not finite, or no convergence within a hundred steps.
     pub fn fit(&self, lambda: &[f64], tolerance: f64) -> Result<Vec<f64>> {
-        use crate::solve::{Solver, System, Used, solve};
-        use crate::vector::{axpy, norm};
-
-        let d = self.x.cols();
+        let (n, d) = (self.y.len(), self.x.cols());
         shape("hyper-parameters", d, lambda.len())?;
-        crate::error::finite(crate::Site::Params, 0, lambda)?;
-        let whole = |w: &[f64]| {
-            let t = self.predict(w);
-            let loss: f64 = t.iter().zip(&self.y).map(|(&t, &y)| self.link.value(t, y)).sum();
-            let penalty: f64 = w.iter().zip(lambda).map(|(w, l)| l.exp() * w * w / 2.0).sum();
-            loss * self.mean() + penalty
+        error::finite(Site::Params, 0, lambda)?;
+        let point = |w: Vec<f64>| {
+            let (mut curvatures, mut gradient) = (vec![0.0; n], vec![0.0; d]);
+            let whole = self.whole(&w, lambda, &mut curvatures, &mut gradient);
+            (w, whole, gradient, curvatures)
         };
-        let mut w = vec![0.0; d];
-        let mut gradient = vec![0.0; d];
-        let mut first = None;
+        let mut here = point(vec![0.0; d]);
+        let reference = norm(&here.2);
+        let mut size = reference;
         for newton in 0..MAX_NEWTON {
-            let at = self.at(&w, lambda, &mut gradient)?;
-            crate::error::finite(crate::Site::Step, newton, &gradient)?;
-            let size = norm(&gradient);
-            let reference = *first.get_or_insert(size);
+            let (w, whole, gradient, curvatures) = here;
+            error::finite(Site::Step, newton, &gradient)?;
             if size <= tolerance * reference {
                 return Ok(w);
             }
             let unit: Vec<f64> = gradient.iter().map(|g| g / size).collect();
-            let system = System::new(&at);
-            // Solved to a fixed accuracy: a step that is only a little wrong is mended by the next.
-            let solved = solve(&system, &unit, Solver::Cg, 1e-8, 10 * d + 1000)?;
-            let step = -size * self.step;
-            let before = whole(&w);
-            let slope = -size * size * self.step * dot(&unit, &solved.v);
+            let at = self.at(&w, lambda, curvatures);
+            let exactness = (size / reference).sqrt().clamp(1e-8, 0.1);
+            let solved = solve(&System::new(&at), &unit, Solver::Cg, exactness, 10 * d + 1000)?;
+            // The operator is the Hessian times the step of descent.
+            let newton_step = size * self.step;
+            let slope = -newton_step * size * dot(&unit, &solved.v);
             let mut length = 1.0;
-            let next = loop {
+            here = loop {
                 let mut next = w.clone();
-                axpy(length * step, &solved.v, &mut next);
+                axpy(-length * newton_step, &solved.v, &mut next);
+                let next = point(next);
                 // Near the minimum the loss no longer tells; the full step is right there.
-                let small = slope.abs() <= 1e-12 * before.abs();
-                if small || whole(&next) <= before + 1e-4 * length * slope {
+                let near = slope.abs() <= 1e-12 * whole.abs();
+                if near || next.1 <= whole + 1e-4 * length * slope {
                     break next;
                 }
                 length /= 2.0;
                 if length < 1e-12 {
-                    let (iterations, residual) = (newton, size / reference);
-                    let solver = Used::Cg;
-                    return Err(HyperGradError::NotConverged {
-                        solver,
-                        iterations,
-                        residual,
-                        tolerance,
-                        partial: None,
-                    });
+                    return Err(self.unfitted(newton, size / reference, tolerance));
                 }
             };
-            let moved = crate::vector::distance(&next, &w);
-            drop(at);
-            w = next;
-            if moved <= 2.0 * f64::EPSILON * norm(&w) {
-                return Ok(w);
+            let moved = distance(&here.0, &w);
+            size = norm(&here.2);
+            if moved <= 2.0 * f64::EPSILON * norm(&here.0) {
+                return Ok(here.0);
             }
         }
-        let residual = f64::NAN;
-        Err(HyperGradError::NotConverged {
-            solver: Used::Cg,
-            iterations: MAX_NEWTON,
-            residual,
-            tolerance,
-            partial: None,
-        })
+        Err(self.unfitted(MAX_NEWTON, size / reference, tolerance))
     }
+
+    fn unfitted(&self, iterations: usize, residual: f64, tolerance: f64) -> HyperGradError {
+        let solver = Used::Newton;
+        HyperGradError::NotConverged { solver, iterations, residual, tolerance, partial: None }
+    }
+}
+
+/// The Hessian, from the transposed data.
+fn form(columns: &Matrix, weights: &[f64], penalties: &[f64]) -> Vec<f64> {
+    let d = penalties.len();
+    let mut hessian = vec![0.0; d * d];
+    for (j, row) in hessian.chunks_exact_mut(d).enumerate() {
+        let weighted: Vec<f64> = columns.row(j).iter().zip(weights).map(|(x, w)| x * w).collect();
+        columns.times(&weighted, row);
+        row[j] += penalties[j];
+    }
+    hessian
 }
 
 impl FixedPoint for Glm {
@@ -284,10 +230,8 @@ impl FixedPoint for Glm {
         self.x.cols()
     }
     fn step(&self, z: &[f64], lambda: &[f64], out: &mut [f64]) -> Outcome {
-        self.pull(z, |i, t| self.link.slope(t, self.y[i]), out)?;
-        for ((out, w), lambda) in out.iter_mut().zip(z).zip(lambda) {
-            *out = w - self.step * (*out + lambda.exp() * w);
-        }
+        self.whole(z, lambda, &mut vec![0.0; self.y.len()], out);
+        xpay(z, -self.step, out);
         Ok(())
     }
     fn vjp(
@@ -298,7 +242,7 @@ impl FixedPoint for Glm {
         z_bar: &mut [f64],
         lambda_bar: &mut [f64],
     ) -> Outcome {
-        let at = self.at(z, lambda, z_bar)?;
+        let at = self.linearised(z, lambda, z_bar);
         at.vjp_state(v, z_bar)?;
         at.vjp_params(v, lambda_bar)
     }
@@ -313,7 +257,7 @@ impl FixedPoint for Glm {
         dlambda: &[f64],
         out: &mut [f64],
     ) -> Outcome {
-        self.at(z, lambda, out)?.vjp_state(dz, out)?;
+        self.linearised(z, lambda, out).vjp_state(dz, out)?;
         for (j, out) in out.iter_mut().enumerate() {
             *out -= self.step * lambda[j].exp() * z[j] * dlambda[j];
         }
@@ -325,7 +269,7 @@ impl FixedPoint for Glm {
         lambda: &'a [f64],
         next: &mut [f64],
     ) -> Outcome<Box<dyn Linearised + 'a>> {
-        let at = self.at(z, lambda, next)?;
+        let at = self.linearised(z, lambda, next);
         xpay(z, -self.step, next);
         Ok(Box::new(at))
     }
@@ -335,7 +279,8 @@ impl FixedPoint for Glm {
 struct GlmAt<'a> {
     glm: &'a Glm,
     w: &'a [f64],
-    curvatures: Vec<f64>,
+    /// The rows' curvatures over their number.
+    weights: Vec<f64>,
     penalties: Vec<f64>,
     formed: Option<Vec<f64>>,
 }
@@ -363,7 +308,12 @@ impl Linearised for GlmAt<'_> {
             }
             return Ok(());
         }
-        self.glm.pull(v, |i, t| t * self.curvatures[i], out)?;
+        let weigh = |row: usize, t: &mut [f64]| {
+            for (t, weight) in t.iter_mut().zip(&self.weights[row..]) {
+                *t *= weight;
+            }
+        };
+        self.glm.x.fused(v, weigh, out)?;
         for ((out, v), penalty) in out.iter_mut().zip(v).zip(&self.penalties) {
             *out = step * (*out + penalty * v);
         }
@@ -376,7 +326,7 @@ impl Linearised for GlmAt<'_> {
         self.vjp_state(u, out)
     }
     fn has_preconditioner(&self) -> bool {
-        self.w.len() > self.curvatures.len()
+        self.w.len() > self.weights.len()
     }
     fn precondition(&self, r: &[f64], out: &mut [f64]) -> Outcome {
         for ((out, r), penalty) in out.iter_mut().zip(r).zip(&self.penalties) {
@@ -388,17 +338,11 @@ impl Linearised for GlmAt<'_> {
 
 impl OuterLoss for Glm {
     fn value(&self, z: &[f64], _: &[f64]) -> Outcome<f64> {
-        let t = self.predict(z);
-        let sum: f64 = t.iter().zip(&self.y).map(|(&t, &y)| self.link.value(t, y)).sum();
-        Ok(sum * self.mean())
+        let mut t = self.predict(z);
+        let mut unused = vec![0.0; t.len()];
+        Ok(self.link.costs(&mut t, &self.y, &mut unused) * self.mean())
     }
     fn gradient(&self, z: &[f64], _: &[f64], z_bar: &mut [f64], _: &mut [f64]) -> Outcome<f64> {
-        let mut sum = 0.0;
-        let weigh = |i: usize, t: f64| {
-            sum += self.link.value(t, self.y[i]);
-            self.link.slope(t, self.y[i])
-        };
-        self.pull(z, weigh, z_bar)?;
-        Ok(sum * self.mean())
+        Ok(self.costs(z, &mut vec![0.0; self.y.len()], z_bar))
     }
 }

@@ -3,28 +3,27 @@
 //!
 //! A product `X^T (w . (X p))` reads the matrix once: as soon as a block's inner products are
 //! known, its rows, still in the cache, are added to the result. Two separate products would read
-//! a matrix that fits in no cache twice.
+//! a matrix that fits in no cache twice. The addition of a block goes along with the inner
+//! products of the next, so that memory is never idle.
+//!
+//! Rows, `p` and `out` have one length, a multiple of the longest vector's.
 
 use pulp::{Arch, Simd, WithSimd};
 
-/// Rows of a block: enough sums for the multiplier's latency, and for each load of `p` and `out`
-/// as many loads of the matrix.
-const BLOCK: usize = 4;
-
-/// `out += X^T w`, where `w_i = weigh(i, x_i . p)`, in one pass.
+/// `out += X^T w`, where `w = weigh(i, X p)`, in one pass.
 pub(crate) struct Fused<'a, F> {
     pub(crate) matrix: &'a [f64],
     pub(crate) p: &'a [f64],
     pub(crate) out: &'a mut [f64],
-    /// Of the first row of a block and its inner products, the weights.
+    /// Turns inner products, of which the first is the given row's, into weights.
     pub(crate) weigh: F,
 }
 
-/// `weigh(i, x_i . p)` of each row.
-pub(crate) struct Times<'a, F> {
+/// `out = X p`
+pub(crate) struct Times<'a> {
     pub(crate) matrix: &'a [f64],
     pub(crate) p: &'a [f64],
-    pub(crate) take: F,
+    pub(crate) out: &'a mut [f64],
 }
 
 /// `out += X^T w`
@@ -38,45 +37,67 @@ pub(crate) fn run<K: WithSimd>(kernel: K) -> K::Output {
     Arch::new().dispatch(kernel)
 }
 
+// Rows of a block: enough sums for the multiplier's latency, few enough for the registers, of
+// which AVX-512 has 32 and all others here 16 or little use.
+
 impl<F: FnMut(usize, &mut [f64])> WithSimd for Fused<'_, F> {
     type Output = ();
     #[inline(always)]
-    fn with_simd<S: Simd>(mut self, simd: S) {
+    fn with_simd<S: Simd>(self, simd: S) {
+        if S::F64_LANES >= 8 { self.by::<S, 8>(simd) } else { self.by::<S, 4>(simd) }
+    }
+}
+
+impl<F: FnMut(usize, &mut [f64])> Fused<'_, F> {
+    #[inline(always)]
+    fn by<S: Simd, const R: usize>(mut self, simd: S) {
         let cols = self.p.len();
-        let (blocks, rest) =
-            self.matrix.split_at(self.matrix.len() / (BLOCK * cols) * BLOCK * cols);
+        let blocks = self.matrix.chunks_exact(R * cols);
+        let rest = blocks.remainder();
         let mut row = 0;
-        for block in blocks.chunks_exact(BLOCK * cols) {
-            let rows: [&[f64]; BLOCK] = split(block, cols);
-            let mut weights = dots(simd, rows, self.p);
+        let mut before: Option<(&[f64], [f64; R])> = None;
+        for block in blocks {
+            let mut weights = match before {
+                None => dots(simd, block, self.p),
+                Some((known, weights)) => {
+                    dots_and_add(simd, block, self.p, known, weights, self.out)
+                }
+            };
             (self.weigh)(row, &mut weights);
-            add(simd, rows, weights, self.out);
-            row += BLOCK;
+            before = Some((block, weights));
+            row += R;
+        }
+        if let Some((known, weights)) = before {
+            add(simd, known, weights, self.out);
         }
         for x in rest.chunks_exact(cols) {
-            let mut weights = dots(simd, [x], self.p);
+            let mut weights: [f64; 1] = dots(simd, x, self.p);
             (self.weigh)(row, &mut weights);
-            add(simd, [x], weights, self.out);
+            add(simd, x, weights, self.out);
             row += 1;
         }
     }
 }
 
-impl<F: FnMut(usize, &mut [f64])> WithSimd for Times<'_, F> {
+impl WithSimd for Times<'_> {
     type Output = ();
     #[inline(always)]
-    fn with_simd<S: Simd>(mut self, simd: S) {
+    fn with_simd<S: Simd>(self, simd: S) {
+        if S::F64_LANES >= 8 { self.by::<S, 8>(simd) } else { self.by::<S, 4>(simd) }
+    }
+}
+
+impl Times<'_> {
+    #[inline(always)]
+    fn by<S: Simd, const R: usize>(self, simd: S) {
         let cols = self.p.len();
-        let (blocks, rest) =
-            self.matrix.split_at(self.matrix.len() / (BLOCK * cols) * BLOCK * cols);
-        let mut row = 0;
-        for block in blocks.chunks_exact(BLOCK * cols) {
-            (self.take)(row, &mut dots(simd, split::<BLOCK>(block, cols), self.p));
-            row += BLOCK;
+        let (out, last) = self.out.as_chunks_mut::<R>();
+        let (blocks, rest) = self.matrix.split_at(out.len() * R * cols);
+        for (block, out) in blocks.chunks_exact(R * cols).zip(out) {
+            *out = dots(simd, block, self.p);
         }
-        for x in rest.chunks_exact(cols) {
-            (self.take)(row, &mut dots(simd, [x], self.p));
-            row += 1;
+        for (x, out) in rest.chunks_exact(cols).zip(last) {
+            [*out] = dots(simd, x, self.p);
         }
     }
 }
@@ -85,70 +106,109 @@ impl WithSimd for Transposed<'_> {
     type Output = ();
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
+        if S::F64_LANES >= 8 { self.by::<S, 8>(simd) } else { self.by::<S, 4>(simd) }
+    }
+}
+
+impl Transposed<'_> {
+    #[inline(always)]
+    fn by<S: Simd, const R: usize>(self, simd: S) {
         let cols = self.out.len();
-        let (weights, last) = self.weights.as_chunks::<BLOCK>();
-        let (blocks, rest) = self.matrix.split_at(weights.len() * BLOCK * cols);
-        for (block, &weights) in blocks.chunks_exact(BLOCK * cols).zip(weights) {
-            add(simd, split::<BLOCK>(block, cols), weights, self.out);
+        let (weights, last) = self.weights.as_chunks::<R>();
+        let (blocks, rest) = self.matrix.split_at(weights.len() * R * cols);
+        for (block, &weights) in blocks.chunks_exact(R * cols).zip(weights) {
+            add(simd, block, weights, self.out);
         }
         for (x, &weight) in rest.chunks_exact(cols).zip(last) {
-            add(simd, [x], [weight], self.out);
+            add(simd, x, [weight], self.out);
         }
     }
 }
 
-#[inline(always)]
-fn split<const R: usize>(block: &[f64], cols: usize) -> [&[f64]; R] {
-    std::array::from_fn(|r| &block[r * cols..(r + 1) * cols])
-}
+// Loops over rows, not `map`: closures over vectors are not reliably inlined, and code that is
+// not inlined loses the instruction set.
 
-/// The inner products of `R` rows with `p`.
+/// A block's rows as vectors, each as many as `n`.
 #[inline(always)]
-fn dots<S: Simd, const R: usize>(simd: S, rows: [&[f64]; R], p: &[f64]) -> [f64; R] {
-    let (p, p_rest) = S::as_simd_f64s(p);
-    let rows = rows.map(|row| S::as_simd_f64s(row));
-    let zero = simd.splat_f64s(0.0);
-    let (mut even, mut odd) = ([zero; R], [zero; R]);
-    let (pairs, last) = p.as_chunks::<2>();
-    let bodies = rows.map(|(body, _)| body.as_chunks::<2>());
-    let heads: [&[[S::f64s; 2]]; R] = bodies.map(|(head, _)| &head[..pairs.len()]);
-    for (j, &[p0, p1]) in pairs.iter().enumerate() {
-        for r in 0..R {
-            let [x0, x1] = heads[r][j];
-            even[r] = simd.mul_add_e_f64s(x0, p0, even[r]);
-            odd[r] = simd.mul_add_e_f64s(x1, p1, odd[r]);
-        }
-    }
-    if let ([p], true) = (last, bodies.iter().all(|(_, last)| last.len() == 1)) {
-        for r in 0..R {
-            even[r] = simd.mul_add_e_f64s(bodies[r].1[0], *p, even[r]);
-        }
-    }
-    let mut sums = [0.0; R];
+fn rows<S: Simd, const R: usize>(block: &[f64], n: usize) -> [&[S::f64s]; R] {
+    let (vectors, _) = S::as_simd_f64s(block);
+    let mut rows: [&[S::f64s]; R] = [&[]; R];
     for r in 0..R {
-        let rest: f64 = rows[r].1.iter().zip(p_rest).map(|(x, p)| x * p).sum();
-        sums[r] = simd.reduce_sum_f64s(simd.add_f64s(even[r], odd[r])) + rest;
+        rows[r] = &vectors[r * n..(r + 1) * n];
     }
-    sums
+    rows
+}
+
+#[inline(always)]
+fn splats<S: Simd, const R: usize>(simd: S, weights: [f64; R]) -> [S::f64s; R] {
+    let mut splats = [simd.splat_f64s(0.0); R];
+    for r in 0..R {
+        splats[r] = simd.splat_f64s(weights[r]);
+    }
+    splats
+}
+
+#[inline(always)]
+fn totals<S: Simd, const R: usize>(simd: S, sums: [S::f64s; R]) -> [f64; R] {
+    let mut totals = [0.0; R];
+    for r in 0..R {
+        totals[r] = simd.reduce_sum_f64s(sums[r]);
+    }
+    totals
+}
+
+/// The inner products of a block's rows with `p`.
+#[inline(always)]
+fn dots<S: Simd, const R: usize>(simd: S, block: &[f64], p: &[f64]) -> [f64; R] {
+    let (p, _) = S::as_simd_f64s(p);
+    let rows = rows::<S, R>(block, p.len());
+    let mut acc = [simd.splat_f64s(0.0); R];
+    for (j, &p) in p.iter().enumerate() {
+        for r in 0..R {
+            acc[r] = simd.mul_add_e_f64s(rows[r][j], p, acc[r]);
+        }
+    }
+    totals(simd, acc)
 }
 
 /// `out += sum of weight * row`
 #[inline(always)]
-fn add<S: Simd, const R: usize>(simd: S, rows: [&[f64]; R], weights: [f64; R], out: &mut [f64]) {
-    let (out, out_rest) = S::as_mut_simd_f64s(out);
-    let rows = rows.map(|row| S::as_simd_f64s(row));
-    let bodies: [&[S::f64s]; R] = rows.map(|(body, _)| &body[..out.len()]);
-    let splats = weights.map(|weight| simd.splat_f64s(weight));
+fn add<S: Simd, const R: usize>(simd: S, block: &[f64], weights: [f64; R], out: &mut [f64]) {
+    let (out, _) = S::as_mut_simd_f64s(out);
+    let rows = rows::<S, R>(block, out.len());
+    let weights = splats(simd, weights);
     for (j, out) in out.iter_mut().enumerate() {
         let mut sum = *out;
         for r in 0..R {
-            sum = simd.mul_add_e_f64s(bodies[r][j], splats[r], sum);
+            sum = simd.mul_add_e_f64s(rows[r][j], weights[r], sum);
         }
         *out = sum;
     }
-    for (j, out) in out_rest.iter_mut().enumerate() {
+}
+
+/// [`dots`] of a block and [`add`] of another, in one loop.
+#[inline(always)]
+fn dots_and_add<S: Simd, const R: usize>(
+    simd: S,
+    block: &[f64],
+    p: &[f64],
+    known: &[f64],
+    weights: [f64; R],
+    out: &mut [f64],
+) -> [f64; R] {
+    let (p, _) = S::as_simd_f64s(p);
+    let (out, _) = S::as_mut_simd_f64s(out);
+    let rows_next = rows::<S, R>(block, p.len());
+    let rows_known = rows::<S, R>(known, p.len());
+    let weights = splats(simd, weights);
+    let mut acc = [simd.splat_f64s(0.0); R];
+    for (j, (&p, out)) in p.iter().zip(out).enumerate() {
+        let mut sum = *out;
         for r in 0..R {
-            *out += rows[r].1[j] * weights[r];
+            acc[r] = simd.mul_add_e_f64s(rows_next[r][j], p, acc[r]);
+            sum = simd.mul_add_e_f64s(rows_known[r][j], weights[r], sum);
         }
+        *out = sum;
     }
+    totals(simd, acc)
 }

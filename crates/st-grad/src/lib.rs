@@ -19,6 +19,7 @@
 
 #![forbid(unsafe_code)]
 
+mod aligned;
 mod check;
 mod closures;
 mod dual;
@@ -27,6 +28,7 @@ mod glm;
 mod implicit;
 mod iterate;
 mod kernel;
+mod link;
 mod map;
 mod matrix;
 mod relax;
@@ -41,9 +43,10 @@ pub use check::{VjpCheck, check_vjp};
 pub use closures::{MapFn, OuterFn};
 pub use dual::Dual;
 pub use error::{HyperGradError, Result, Site, UserError};
-pub use glm::{Glm, Link};
+pub use glm::Glm;
 pub use implicit::{Ending, HyperGrad, Implicit};
 pub use iterate::{Reached, iterate};
+pub use link::Link;
 pub use map::{FixedPoint, Linearised, Outcome, OuterLoss};
 pub use matrix::Matrix;
 pub use relax::{Relaxation, Relaxed};

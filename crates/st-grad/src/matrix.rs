@@ -1,15 +1,15 @@
 //! Constant dense matrices, for updates and losses over data.
 
 use std::fmt;
-use std::sync::Arc;
 
+use crate::aligned::{Rows, Scratch, padded};
 use crate::kernel::{Fused, Times, Transposed, run};
 use crate::{HyperGradError, Result};
 
 /// A constant dense matrix of `rows` x `cols` numbers, row by row. Clones share the numbers.
 #[derive(Clone)]
 pub struct Matrix {
-    data: Arc<[f64]>,
+    data: Rows,
     rows: usize,
     cols: usize,
 }
@@ -20,13 +20,13 @@ impl Matrix {
     /// # Errors
     ///
     /// [`HyperGradError::Shape`] if `data` is not `rows * cols` long, or there are no columns.
-    pub fn new(data: impl Into<Arc<[f64]>>, rows: usize, cols: usize) -> Result<Self> {
-        let data = data.into();
+    pub fn new(data: impl AsRef<[f64]>, rows: usize, cols: usize) -> Result<Self> {
+        let data = data.as_ref();
         if cols == 0 || rows.checked_mul(cols) != Some(data.len()) {
             let expected = rows.saturating_mul(cols);
             return Err(HyperGradError::Shape { what: "matrix data", expected, got: data.len() });
         }
-        Ok(Self { data, rows, cols })
+        Ok(Self { data: Rows::of(data, cols), rows, cols })
     }
 
     /// A matrix from a function of row and column.
@@ -52,16 +52,11 @@ impl Matrix {
         self.cols
     }
 
-    /// The numbers, row by row.
-    #[must_use]
-    pub fn data(&self) -> &[f64] {
-        &self.data
-    }
-
     /// Row `i`; an empty slice beyond the last.
     #[must_use]
     pub fn row(&self, i: usize) -> &[f64] {
-        self.data.get(i * self.cols..(i + 1) * self.cols).unwrap_or(&[])
+        let stride = padded(self.cols);
+        if i < self.rows { &self.data.get()[i * stride..i * stride + self.cols] } else { &[] }
     }
 
     /// `out = X p`; both are taken to have the matrix's lengths, and what is beyond them is left.
@@ -73,12 +68,10 @@ impl Matrix {
             }
             return;
         }
-        let take = |row: usize, dots: &mut [f64]| {
-            if let Some(out) = out.get_mut(row..row + dots.len()) {
-                out.copy_from_slice(dots);
-            }
-        };
-        run(Times { matrix: &self.data, p, take });
+        let rows = self.rows.min(out.len());
+        let p = Scratch::of(p);
+        let matrix = self.lines(0..rows);
+        run(Times { matrix, p: p.get(), out: &mut out[..rows] });
     }
 
     /// `out = X^T w`
@@ -89,9 +82,32 @@ impl Matrix {
     pub fn transposed_times(&self, weights: &[f64], out: &mut [f64]) -> Result<()> {
         crate::error::shape("weights of the rows", self.rows, weights.len())?;
         crate::error::shape("result of a transposed product", self.cols, out.len())?;
-        out.fill(0.0);
-        run(Transposed { matrix: &self.data, weights, out });
+        let mut sum = Scratch::zeros(self.cols);
+        run(Transposed { matrix: self.data.get(), weights, out: sum.get_mut() });
+        out.copy_from_slice(&sum.get()[..self.cols]);
         Ok(())
+    }
+
+    /// Some rows with what pads them.
+    fn lines(&self, rows: std::ops::Range<usize>) -> &[f64] {
+        let stride = padded(self.cols);
+        &self.data.get()[rows.start * stride..rows.end * stride]
+    }
+
+    /// Some rows: `t = X p`, then `t` becomes weights, then `out += X^T t`. The rows should fit in a
+    /// cache.
+    pub(crate) fn rows_there_and_back(
+        &self,
+        rows: std::ops::Range<usize>,
+        p: &Scratch,
+        t: &mut [f64],
+        weigh: impl FnOnce(&mut [f64]),
+        out: &mut Scratch,
+    ) {
+        let matrix = self.lines(rows);
+        run(Times { matrix, p: p.get(), out: t });
+        weigh(t);
+        run(Transposed { matrix, weights: t, out: out.get_mut() });
     }
 
     /// `out = X^T w`, where `weigh` turns the inner products `x_i . p` of the rows `i, i + 1, ...`
@@ -108,8 +124,9 @@ impl Matrix {
     ) -> Result<()> {
         crate::error::shape("vector that a matrix is multiplied with", self.cols, p.len())?;
         crate::error::shape("result of a fused product", self.cols, out.len())?;
-        out.fill(0.0);
-        run(Fused { matrix: &self.data, p, out, weigh });
+        let (p, mut sum) = (Scratch::of(p), Scratch::zeros(self.cols));
+        run(Fused { matrix: self.data.get(), p: p.get(), out: sum.get_mut(), weigh });
+        out.copy_from_slice(&sum.get()[..self.cols]);
         Ok(())
     }
 }

@@ -14,7 +14,7 @@ fn map<'a>(calls: &'a Cell<usize>, site: Site, at: usize, fault: Fault) -> MapFn
             return Ok(());
         }
         calls.set(calls.get() + 1);
-        if calls.get() != at + 1 {
+        if calls.get().checked_sub(1) != Some(at) {
             return Ok(());
         }
         match fault {

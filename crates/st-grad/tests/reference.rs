@@ -8,8 +8,8 @@ use problems::small::{
 };
 use problems::{close, norm, number, numbers, reference};
 use st_grad::{
-    Checkpoints, FixedPoint, GradientDescent, HyperGradError, Implicit, Matrix, OuterLoss, Solver,
-    Unrolled, Update, UpdateMap, Written, check_vjp, iterate,
+    Checkpoints, FixedPoint, GradientDescent, HyperGradError, Implicit, Solver, Unrolled,
+    UpdateMap, Written, check_vjp, iterate,
 };
 
 const EVERY: [Solver; 5] =
@@ -142,7 +142,8 @@ fn p5_equilibrium() {
 
     // With the weights as hyper-parameters, too.
     let map = UpdateMap::new(EquilibriumWeights, 16, 16 + 256);
-    let lambda = [&lambda[..], p5_weights().data()].concat();
+    let weights: Vec<f64> = (0..16).flat_map(|i| p5_weights().row(i).to_vec()).collect();
+    let lambda = [lambda, weights].concat();
     let found = tight().gradient(&map, &outer, &z, &lambda).unwrap();
     let (bias, weights) = found.value.split_at(16);
     close(bias, &numbers(&want["hypergrad"]), 1e-12);

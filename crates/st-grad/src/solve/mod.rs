@@ -67,6 +67,8 @@ pub enum Used {
     BiCgStab,
     /// GMRES with restarts after so many iterations.
     Gmres(usize),
+    /// Newton's method, of [`Glm::fit`](crate::Glm::fit).
+    Newton,
 }
 
 impl fmt::Display for Used {
@@ -77,6 +79,7 @@ impl fmt::Display for Used {
             Self::Cg => f.write_str("CG"),
             Self::Cgnr => f.write_str("CGNR"),
             Self::BiCgStab => f.write_str("BiCGSTAB"),
+            Self::Newton => f.write_str("Newton's method"),
             Self::Gmres(restart) => write!(f, "GMRES({restart})"),
         }
     }
@@ -228,7 +231,7 @@ fn drive(run: &mut Run<'_>, b: &[f64], used: Used) -> Result<Solved> {
 
 fn turn(run: &mut Run<'_>, used: Used) -> Result<Turn> {
     match used {
-        Used::Nothing => Ok(Turn::Claims),
+        Used::Nothing | Used::Newton => Ok(Turn::Claims),
         Used::Neumann => neumann::turn(run),
         Used::Cg => cg::turn(run),
         Used::Cgnr => cgnr::turn(run),
