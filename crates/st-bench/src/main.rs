@@ -4,6 +4,8 @@
 //!   torch, over a grid of shapes and inputs. Every result is checked.
 //! - `st-bench plan`: what planning costs, with rules, solver and table.
 //! - `st-bench cpu-sweep`: every feasible choice of the CPU kernels against the planner's.
+//! - `st-bench fit-costs`: the cost model's coefficients fitted to measured times, and the plans
+//!   they make.
 //! - `st-bench hypergrad --python VENV/bin/python`: hyper-gradients beside jaxopt and NumPy, and the
 //!   convergence tables.
 //! - `st-bench wgpu`: our WGPU kernels by the device's timestamps, beside the floor.
@@ -21,6 +23,7 @@ mod cpu;
 #[cfg(feature = "cuda")]
 mod cuda;
 mod data;
+mod fit;
 mod hypergrad;
 mod markdown;
 #[cfg(any(feature = "cuda", feature = "wgpu"))]
@@ -61,6 +64,8 @@ enum Command {
     Cpu(cpu::Args),
     /// Every feasible choice of the CPU kernels against the planner's.
     CpuSweep(sweep::Args),
+    /// The CPU cost model fitted to measured times by hyper-gradients, and how it plans.
+    FitCosts,
     /// Hyper-gradients beside jaxopt and NumPy, interleaved, and convergence tables.
     Hypergrad(hypergrad::Args),
     /// What planning itself costs.
@@ -77,6 +82,7 @@ fn main() -> ExitCode {
     let done = match Args::parse().command {
         Command::Cpu(args) => cpu::run(&args),
         Command::CpuSweep(args) => sweep::run(&args),
+        Command::FitCosts => fit::run(),
         Command::Hypergrad(args) => hypergrad::run(&args),
         Command::Plan => planning::run(),
         #[cfg(feature = "wgpu")]

@@ -150,7 +150,7 @@ impl Implicit {
         if !(self.tolerance > 0.0 && self.tolerance < 1.0) {
             return refuse("the tolerance", self.tolerance, "above 0 and below 1");
         }
-        if !(self.fixed_point_tolerance > 0.0) {
+        if self.fixed_point_tolerance.is_nan() || self.fixed_point_tolerance <= 0.0 {
             let got = self.fixed_point_tolerance;
             return refuse("the fixed-point tolerance", got, "above 0");
         }

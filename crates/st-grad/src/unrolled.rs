@@ -152,7 +152,7 @@ impl Unrolled {
         let mut kept: Vec<Vec<f64>> = Vec::new();
         let (mut state, mut next) = (z0.to_vec(), vec![0.0; z0.len()]);
         for t in 0..self.steps {
-            if t >= first && (t - first) % segment == 0 {
+            if t >= first && (t - first).is_multiple_of(segment) {
                 kept.push(state.clone());
                 memory.hold(1, state.len());
             }
