@@ -1,5 +1,7 @@
 //! NaN, infinity, failures and wrong shapes: each is said, with the iteration at which it appeared.
 
+#![allow(clippy::unit_arg, reason = "one-line closures")]
+
 use std::cell::Cell;
 
 use st_grad::{

@@ -85,11 +85,11 @@ pub(crate) fn dense_solve(a: &[Vec<f64>], b: &[f64]) -> Vec<f64> {
     for j in 0..n {
         let pivot = (j..n).max_by(|&i, &k| rows[i][j].abs().total_cmp(&rows[k][j].abs()));
         rows.swap(j, pivot.expect("there are rows left"));
-        for i in j + 1..n {
-            let factor = rows[i][j] / rows[j][j];
-            for k in j..=n {
-                rows[i][k] -= factor * rows[j][k];
-            }
+        let (above, below) = rows.split_at_mut(j + 1);
+        let pivot = &above[j];
+        for row in below {
+            let factor = row[j] / pivot[j];
+            row.iter_mut().zip(pivot).for_each(|(x, p)| *x -= factor * p);
         }
     }
     let mut x = vec![0.0; n];
