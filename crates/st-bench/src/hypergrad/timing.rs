@@ -65,7 +65,7 @@ pub(super) fn time(
     against_reference(d, &exact, &w, failures);
 
     let at_minimum = || settings().gradient(&train, &held_out, &w, &lambda);
-    let whole = || settings().gradient(&train, &held_out, &train.fit(&lambda, 1e-8)?, &lambda);
+    let whole = || settings().gradient(&train, &held_out, &train.fit(&lambda, 1e-10)?, &lambda);
     let found = at_minimum()?;
     let error = |value: &[f64]| relative(value, &exact.value);
     let mut contenders = vec![(OURS, error(&found.value)), (OURS_WHOLE, error(&whole()?.value))];
