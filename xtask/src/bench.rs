@@ -6,12 +6,19 @@ use crate::shell::cargo;
 
 pub(crate) fn bench(suite: &str, no_peers: bool, args: &[String]) -> Result<()> {
     let program = cargo().words("run --release -p st-bench --").arg(suite);
-    let program = if no_peers || suite != "cpu" {
-        program
-    } else {
-        let peers = "crates/st-bench/peers/requirements.txt";
-        let python = setup::venv(".venv-bench", peers, &["--no-deps"])?;
-        program.arg("--python").arg(python)
+    // Each suite's peers have an environment of their own: one is of gigabytes.
+    let program = match suite {
+        _ if no_peers => program,
+        "cpu" => {
+            let peers = "crates/st-bench/peers/requirements.txt";
+            program.arg("--python").arg(setup::venv(".venv-bench", peers, &["--no-deps"])?)
+        }
+        "hypergrad" => {
+            let peers = "crates/st-bench/peers/hypergrad_requirements.txt";
+            let python = setup::venv(".venv-bench-hypergrad", peers, &["--no-deps"])?;
+            program.arg("--python").arg(python)
+        }
+        _ => program,
     };
     program.args(args).run()
 }

@@ -53,10 +53,10 @@ enum Task {
         #[arg(long)]
         check: bool,
     },
-    /// Run a benchmark: `bench cpu`, `bench cpu-sweep`, `bench plan`; what follows goes to the benchmark program
+    /// Run a benchmark: `bench cpu`, `bench cpu-sweep`, `bench fit-costs`, `bench hypergrad`, `bench plan`; what follows goes to the benchmark program
     Bench {
         /// What to measure
-        #[arg(value_parser = ["cpu", "cpu-sweep", "plan"])]
+        #[arg(value_parser = ["cpu", "cpu-sweep", "fit-costs", "hypergrad", "plan"])]
         suite: String,
         /// Leave the other libraries out, and so install none of them
         #[arg(long)]

@@ -13,6 +13,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("st-logic", &[]),
     ("st-kernels", &["st-rank"]),
     ("st-conformance", &["st-rank", "st-kernels"]),
+    ("st-grad", &[]),
     ("st-plan", &["st-rank", "st-kernels", "st-kdsl", "st-logic"]),
     ("st-tune", &["st-rank", "st-kernels", "st-kdsl", "st-plan"]),
     ("st-kv", &["st-rank", "st-plan"]),
@@ -31,10 +32,14 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "st-backend-cpu",
             "st-backend-wgpu",
             "st-backend-cuda",
+            "st-grad",
         ],
     ),
     ("st-cli", &["st-core", "st-rank", "st-plan"]),
-    ("st-bench", &["st-core", "st-conformance", "st-kernels", "st-rank", "st-tune"]),
+    (
+        "st-bench",
+        &["st-core", "st-conformance", "st-kernels", "st-rank", "st-plan", "st-tune", "st-grad"],
+    ),
     ("xtask", &[]),
 ];
 

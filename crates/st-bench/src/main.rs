@@ -4,6 +4,10 @@
 //!   torch, over a grid of shapes and inputs. Every result is checked.
 //! - `st-bench plan`: what planning costs, with rules, solver and table.
 //! - `st-bench cpu-sweep`: every feasible choice of the CPU kernels against the planner's.
+//! - `st-bench fit-costs`: the cost model's coefficients fitted to measured times, and the plans
+//!   they make.
+//! - `st-bench hypergrad --python VENV/bin/python`: hyper-gradients beside jaxopt and NumPy, and the
+//!   convergence tables.
 //! - `st-bench wgpu`: our WGPU kernels by the device's timestamps, beside the floor.
 //! - `st-bench cuda`: our CUDA kernels by replaying graphs, beside the floor. The CUDA peers of the same
 //!   cells are in `peers/gpu_compare.py`.
@@ -18,6 +22,8 @@ mod cpu;
 #[cfg(feature = "cuda")]
 mod cuda;
 mod data;
+mod fit;
+mod hypergrad;
 mod markdown;
 #[cfg(any(feature = "cuda", feature = "wgpu"))]
 mod numbers;
@@ -30,6 +36,7 @@ mod read;
 mod report;
 mod sweep;
 mod system;
+mod talk;
 mod untuned;
 #[cfg(feature = "wgpu")]
 mod wgpu;
@@ -55,6 +62,10 @@ enum Command {
     Cpu(cpu::Args),
     /// Every feasible choice of the CPU kernels against the planner's.
     CpuSweep(sweep::Args),
+    /// The CPU cost model fitted to measured times by hyper-gradients, and how it plans.
+    FitCosts,
+    /// Hyper-gradients beside jaxopt and NumPy, interleaved, and convergence tables.
+    Hypergrad(hypergrad::Args),
     /// What planning itself costs.
     Plan,
     /// The WGPU kernels by the device's timestamps.
@@ -69,6 +80,8 @@ fn main() -> ExitCode {
     let done = match Args::parse().command {
         Command::Cpu(args) => cpu::run(&args),
         Command::CpuSweep(args) => sweep::run(&args),
+        Command::FitCosts => fit::run(),
+        Command::Hypergrad(args) => hypergrad::run(&args),
         Command::Plan => planning::run(),
         #[cfg(feature = "wgpu")]
         Command::Wgpu(args) => wgpu::run(&args),

@@ -33,7 +33,7 @@ pub(crate) fn run(args: &HintsArgs) -> Result<(), Error> {
         Some(HintsCommand::Clear { device }) => {
             let caps = caps(device)?;
             let removed = hints::clear(Some(url), &caps, PATIENCE)?;
-            let device = caps.fingerprint();
+            let device = hints::identity(&caps);
             output::stdout(|out| writeln!(out, "{removed} hints of {device} removed"))
         }
     }
@@ -60,7 +60,7 @@ struct Listing<'a> {
 
 fn list(url: &str, device: &HintsDevice, json: bool) -> Result<(), Error> {
     let hints = fetch(url, device)?;
-    let fingerprint = hints.device.fingerprint();
+    let fingerprint = hints::identity(&hints.device);
     output::stdout(|out| {
         if json {
             return output::json::document(out, &Listing { fingerprint, hints: &hints });
@@ -181,7 +181,7 @@ fn push(
         }
         pushed.push(Pushed {
             table: table.name().to_owned(),
-            device: device.fingerprint(),
+            device: hints::identity(device),
             published: timed.len(),
             without_time,
         });

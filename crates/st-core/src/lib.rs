@@ -15,6 +15,7 @@
 
 #![forbid(unsafe_code)]
 
+pub mod autograd;
 pub mod backend;
 pub mod hints;
 pub mod ops;

@@ -28,6 +28,7 @@ pub mod table;
 
 pub use explain::{Explanation, explain};
 pub use knowledge::{Knowledge, Prior, RuleError};
+pub use model::costs::CpuCosts;
 pub use planner::Planner;
 #[cfg(feature = "kdsl")]
 pub use rules::SCHEMA;
@@ -72,4 +73,11 @@ pub fn plan_compact(problem: &CompactProblem, caps: &DeviceCaps) -> CompactPlan 
         Backend::Cuda | Backend::Hip => model::cuda::compact_choice(problem, caps),
     };
     CompactPlan { problem: *problem, caps: *caps, choice }
+}
+
+/// The time that the CPU's cost model predicts with the given coefficients, in nanoseconds, for a
+/// choice that can be run. For fitting them: plans are made with [`CpuCosts::BY_HAND`].
+#[must_use]
+pub fn predict_cpu(problem: &Problem, caps: &DeviceCaps, choice: &Choice, costs: CpuCosts) -> f64 {
+    model::cpu::Model::new(problem, caps).ns_with(choice, costs)
 }

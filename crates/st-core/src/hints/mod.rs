@@ -33,6 +33,7 @@ pub(crate) use reader::heard;
 pub(crate) use reader::observe;
 use serde::Serialize;
 use st_plan::Knowledge;
+pub use st_plan::identity;
 pub use st_plan::table::{Record, Table};
 use st_rank::DeviceCaps;
 

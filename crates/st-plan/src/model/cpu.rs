@@ -1,46 +1,18 @@
 //! The cost model of the CPU kernels: nanoseconds, from the shape and the caps.
 //!
-//! Coefficients were fitted by hand to `st-bench cpu-sweep` on a Xeon with AVX-512 (one vector
-//! operation chain and one miss cost about the same on its neighbours); each says what it is the
-//! cost of. They are scaled by the lanes of the vector, never by the name of the processor.
+//! Its coefficients are [`CpuCosts`]. They are scaled by the lanes of the vector, never by the name of
+//! the processor.
 
 use st_kernels::cpu::{COLUMN_STEP, MAX_KL, MAX_THREADS, details, lanes, parts, uses};
 use st_rank::{Choice, CompactProblem, DeviceCaps, Field, MergeDetail, MergeKind, Problem};
 
+use super::costs::CpuCosts;
 use super::{Values, Wanted};
 
-/// Waking the other threads and waiting for the last of them.
-const TEAM_NS: f64 = 6_000.0;
-/// A call, whatever it does.
-const CALL_NS: f64 = 200.0;
-/// A row, whatever is done with it.
-const ROW_NS: f64 = 15.0;
-/// Loading a vector, making codes and comparing them, from the first-level cache.
-const VECTOR_NS: f64 = 0.8;
-/// Storing a vector's codes and raising a maximum, on top; then loading and comparing them again.
-const CODES_NS: f64 = 0.9;
-/// How much longer both take from the second-level cache.
+/// How much longer loading and storing vectors takes from the second-level cache.
 const L2_FACTOR: f64 = 2.0;
-/// Comparing a vector of words when ranking by comparison.
-const COMPARE_NS: f64 = 0.8;
-/// Appending a candidate.
-const APPEND_NS: f64 = 3.0;
-/// Selecting among unordered elements, for each.
-const SELECT_NS: f64 = 4.0;
-/// Sorting and writing a candidate by buckets.
-const BUCKET_NS: f64 = 9.0;
-/// Ordering a candidate that shares its bucket with many.
-const CROWD_NS: f64 = 1.5;
-/// One digit of one element: staging, counting, deciding.
-const DIGIT_NS: f64 = 1.6;
-/// Sampling one element of a long row: a cache miss, most of them overlapped; and where the input
-/// does not stay in any cache.
-const SAMPLE_NS: f64 = 6.0;
-const SAMPLE_MEMORY_NS: f64 = 25.0;
 /// Inputs of more second-level caches than this come from memory.
 const CACHES: f64 = 32.0;
-/// Inserting into a sorted list or a heap, mispredicted branch included, and per element moved.
-const INSERT_NS: f64 = 14.0;
 /// Read bandwidth of one core where none was measured, in bytes per nanosecond.
 const CORE_BANDWIDTH: f64 = 20.0;
 /// A margin for rows that improve more than random ones do, of which the insertion kernel inserts
@@ -50,11 +22,6 @@ const INSERTION_RISK: f64 = 2.0;
 /// time than random ones, and the kernel of maxima as long as ever.
 const MAXIMA_RISK: f64 = 1.4;
 
-/// Testing a tile for hits, and looking again for them in one vector of a tile that has some.
-const TEST_NS: f64 = 1.5;
-const LOOK_NS: f64 = 0.5;
-/// Turning a tile of columns into codes, whatever its length.
-const TILE_NS: f64 = 20.0;
 /// Candidates that the filter's buffer holds beyond those wanted, at least.
 const LEAST_SLACK: usize = 256;
 
@@ -78,10 +45,11 @@ struct Shape {
     /// Leading ranks that contain the wanted ones.
     b: f64,
     k: f64,
+    costs: CpuCosts,
 }
 
 impl Shape {
-    fn new(problem: &Problem, caps: &DeviceCaps, threads: u32) -> Self {
+    fn new(problem: &Problem, caps: &DeviceCaps, threads: u32, costs: CpuCosts) -> Self {
         let ranks = problem.kind.ranks(problem.cols, problem.k);
         // More threads than the processor runs at a time do no more.
         let threads = f64::from(threads.min(caps.max_workgroup));
@@ -103,6 +71,7 @@ impl Shape {
             cols: (problem.cols as f64).max(1.0),
             b: ranks.end as f64,
             k: problem.k as f64,
+            costs,
         }
     }
 
@@ -118,24 +87,24 @@ impl Shape {
         let vectors = n / self.lanes * if bytes > self.l1 { L2_FACTOR } else { 1.0 };
         let b = self.b.min(n).max(1.0);
         match kernel.mk {
-            MergeKind::Bitonic => (vectors * VECTOR_NS + n * APPEND_NS / 2.0, n),
+            MergeKind::Bitonic => (vectors * self.costs.vector + n * self.costs.append / 2.0, n),
             MergeKind::Shared => {
                 let hits = b * (1.0 + (n / b).ln()) * INSERTION_RISK;
-                (vectors * VECTOR_NS + hits * (INSERT_NS + b.min(32.0) / 4.0), b)
+                (vectors * self.costs.vector + hits * (self.costs.insert + b.min(32.0) / 4.0), b)
             }
             MergeKind::Warp => {
                 let groups = f64::from(kernel.kl) * self.lanes;
                 let ranked = if groups <= MAX_RANKED {
-                    groups * (groups / self.lanes).ceil() * COMPARE_NS
+                    groups * (groups / self.lanes).ceil() * self.costs.compare
                 } else {
-                    groups * SELECT_NS
+                    groups * self.costs.select
                 };
                 // An element reaches the bound with the probability that leaves b of the groups'
                 // maxima above it.
                 let size = (n / groups).max(1.0);
                 let below = (1.0 - (b / groups).min(1.0)).powf(1.0 / size);
                 let hits = (n * (1.0 - below)).clamp(b, n);
-                let mut passes = vectors * (VECTOR_NS + CODES_NS);
+                let mut passes = vectors * (self.costs.vector + self.costs.codes);
                 if bytes > self.l1 && !self.beyond_caches() {
                     passes *= MAXIMA_RISK;
                 }
@@ -143,11 +112,14 @@ impl Shape {
                     // The codes leave the cache and come back.
                     passes += 2.0 * bytes / CORE_BANDWIDTH;
                 }
-                (passes + ranked + hits * APPEND_NS, hits)
+                (passes + ranked + hits * self.costs.append, hits)
             }
             MergeKind::Radix => {
                 let tiles = n / f64::from(kernel.ctile).min(n.max(1.0));
-                (n * DIGIT_NS * 2.0 + tiles * TILE_NS + b * APPEND_NS, self.k * 1.3)
+                (
+                    n * self.costs.digit * 2.0 + tiles * self.costs.tile + b * self.costs.append,
+                    self.k * 1.3,
+                )
             }
             MergeKind::Filter => {
                 // The parts of a row share a threshold, and so the candidates.
@@ -162,15 +134,17 @@ impl Shape {
                 }
                 .min(n);
                 let prunes = ((hits - b - slack) / slack).max(0.0);
-                let sample = if self.beyond_caches() { SAMPLE_MEMORY_NS } else { SAMPLE_NS };
+                let sample =
+                    if self.beyond_caches() { self.costs.sample_memory } else { self.costs.sample };
                 let tile = f64::from(kernel.tile).min(n.max(1.0));
                 let tiles = n / tile;
-                let tests = tiles * TEST_NS + hits.min(tiles) * tile / self.lanes * LOOK_NS;
-                let time = vectors * VECTOR_NS
+                let tests =
+                    tiles * self.costs.test + hits.min(tiles) * tile / self.lanes * self.costs.look;
+                let time = vectors * self.costs.vector
                     + tests
                     + if seeded { samples * sample } else { 0.0 }
-                    + hits * 1.5 * APPEND_NS
-                    + prunes * (b + slack) * SELECT_NS;
+                    + hits * 1.5 * self.costs.append
+                    + prunes * (b + slack) * self.costs.select;
                 (time, hits.min(b + slack))
             }
         }
@@ -179,26 +153,29 @@ impl Shape {
     /// Ordering and writing what was found.
     fn finish(&self, found: f64) -> f64 {
         if found <= MAX_RANKED {
-            found * (2.0 + (found / (self.lane / 2.0)).ceil() * COMPARE_NS)
+            found * (2.0 + (found / (self.lane / 2.0)).ceil() * self.costs.compare)
         } else {
-            found * (BUCKET_NS + CROWD_NS * (found / 2048.0).max(1.0).log2())
+            found * (self.costs.bucket + self.costs.crowd * (found / 2048.0).max(1.0).log2())
         }
     }
 
     /// The whole call.
     fn time(&self, kernel: &Choice, parts: f64) -> f64 {
         let (collect, found) = self.collect(kernel, parts);
-        let finish = self.finish(found * parts) + ROW_NS;
+        let finish = self.finish(found * parts) + self.costs.row;
         let units = |n: f64| (n / self.threads).ceil();
         let compute = if kernel.use_2ce {
-            units(self.rows * parts) * (collect + ROW_NS) + units(self.rows) * finish
+            units(self.rows * parts) * (collect + self.costs.row) + units(self.rows) * finish
         } else {
             units(self.rows) * (collect + finish)
         };
         let memory = self.rows * self.cols * self.bytes / self.bandwidth;
-        let busy =
-            if self.threads > 1.0 { TEAM_NS * (1.0 + f64::from(kernel.use_2ce)) } else { 0.0 };
-        CALL_NS + busy + compute + memory
+        let busy = if self.threads > 1.0 {
+            self.costs.team * (1.0 + f64::from(kernel.use_2ce))
+        } else {
+            0.0
+        };
+        self.costs.call + busy + compute + memory
     }
 }
 
@@ -215,7 +192,12 @@ impl<'a> Model<'a> {
 
     /// Predicted time of a feasible choice, in nanoseconds.
     pub(crate) fn ns(&self, choice: &Choice) -> f64 {
-        let shape = Shape::new(self.problem, &self.caps, choice.wg);
+        self.ns_with(choice, CpuCosts::BY_HAND)
+    }
+
+    /// The same with other coefficients.
+    pub(crate) fn ns_with(&self, choice: &Choice, costs: CpuCosts) -> f64 {
+        let shape = Shape::new(self.problem, &self.caps, choice.wg, costs);
         let parts = parts(choice, self.problem.cols) as f64;
         shape.time(choice, parts)
     }
@@ -295,7 +277,7 @@ pub(crate) fn compact_choice(problem: &CompactProblem, caps: &DeviceCaps) -> Cho
     let all = caps.max_workgroup.clamp(1, MAX_THREADS);
     let bytes = problem.rows as f64 * problem.cols as f64 * problem.dtype.size() as f64;
     let alone = bytes / CORE_BANDWIDTH;
-    let threads = if alone > 2.0 * TEAM_NS { all } else { 1 };
+    let threads = if alone > 2.0 * CpuCosts::BY_HAND.team { all } else { 1 };
     Choice {
         mk: MergeKind::Filter,
         mkd: MergeDetail::Auto,

@@ -1,6 +1,7 @@
 //! Predicted times: what a choice costs on a device, in nanoseconds, and which choices are worth
 //! predicting.
 
+pub(crate) mod costs;
 pub(crate) mod cpu;
 pub(crate) mod cuda;
 pub(crate) mod gpu;

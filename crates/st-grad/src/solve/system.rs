@@ -1,0 +1,72 @@
+//! The operator as the solvers see it: counted, and checked for NaN and infinity.
+
+use std::cell::Cell;
+
+use crate::error::{self, HyperGradError, Result, Site};
+use crate::map::Linearised;
+
+/// The operator `(I - J)^T` at a point.
+pub(crate) struct System<'a> {
+    at: &'a dyn Linearised,
+    products: Cell<usize>,
+    iteration: Cell<usize>,
+}
+
+impl<'a> System<'a> {
+    pub(crate) fn new(at: &'a dyn Linearised) -> Self {
+        Self { at, products: Cell::new(0), iteration: Cell::new(0) }
+    }
+
+    /// Products made so far.
+    pub(crate) fn products(&self) -> usize {
+        self.products.get()
+    }
+
+    /// For errors.
+    pub(crate) fn set_iteration(&self, iteration: usize) {
+        self.iteration.set(iteration);
+    }
+
+    fn done(&self, site: Site, result: crate::Outcome, out: &[f64]) -> Result<()> {
+        self.products.set(self.products.get() + 1);
+        result.map_err(error::failed(site, self.iteration.get()))?;
+        error::finite(site, self.iteration.get(), out)
+    }
+
+    /// `out = (I - J)^T v`
+    pub(crate) fn adjoint(&self, v: &[f64], out: &mut [f64]) -> Result<()> {
+        let result = self.at.adjoint(v, out);
+        self.done(Site::VjpState, result, out)
+    }
+
+    /// `out = J^T v`
+    pub(crate) fn vjp_state(&self, v: &[f64], out: &mut [f64]) -> Result<()> {
+        let result = self.at.vjp_state(v, out);
+        self.done(Site::VjpState, result, out)
+    }
+
+    /// `out = (I - J) u`
+    pub(crate) fn forward(&self, u: &[f64], out: &mut [f64]) -> Result<()> {
+        if !self.at.has_jvp() {
+            let needs = "forward products (`jvp`)";
+            return Err(HyperGradError::Unsupported { what: "CGNR", needs });
+        }
+        let result = self.at.jvp_state(u, out);
+        self.done(Site::Jvp, result, out)?;
+        for (out, u) in out.iter_mut().zip(u) {
+            *out = u - *out;
+        }
+        Ok(())
+    }
+
+    pub(crate) fn has_preconditioner(&self) -> bool {
+        self.at.has_preconditioner()
+    }
+
+    /// `out = P r`
+    pub(crate) fn precondition(&self, r: &[f64], out: &mut [f64]) -> Result<()> {
+        let result = self.at.precondition(r, out);
+        result.map_err(error::failed(Site::VjpState, self.iteration.get()))?;
+        error::finite(Site::VjpState, self.iteration.get(), out)
+    }
+}
