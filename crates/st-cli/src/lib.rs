@@ -7,7 +7,6 @@
 #![deny(unsafe_code)]
 
 mod args;
-mod caps_text;
 mod cpu;
 mod doctor;
 mod error;

@@ -22,4 +22,5 @@ pub mod process;
 pub mod rules;
 pub mod settings;
 
+pub use st_rank::for_dtype;
 pub use st_rank::{DType, Element, Error, NanOrder, Result, bf16, f16};

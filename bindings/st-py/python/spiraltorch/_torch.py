@@ -1,0 +1,294 @@
+"""PyTorch's tensors: on the processor and on NVIDIA devices, without a copy where rows lie at one distance and their
+elements one after another; on the current stream, under CUDA graphs, with gradients, under ``torch.compile``.
+
+``torch.ops.spiraltorch.select`` is the operator, for whatever traces or differentiates; plain calls go past it.
+"""
+
+from __future__ import annotations
+
+from operator import index as integer
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from . import Selection
+from ._libraries import INDEX_CODES, Ask, index_name, pair
+from ._native import cuda_select, select_host
+from ._nvrtc import find_nvrtc
+
+# The native part's names of types. Truth values are bytes.
+NAMES = {
+    torch.float32: "f32",
+    torch.float16: "f16",
+    torch.bfloat16: "bf16",
+    torch.float64: "f64",
+    torch.int8: "i8",
+    torch.int16: "i16",
+    torch.int32: "i32",
+    torch.int64: "i64",
+    torch.uint8: "u8",
+    torch.bool: "u8",
+}
+NAMES |= {getattr(torch, f"uint{bits}"): f"u{bits}" for bits in (16, 32, 64) if hasattr(torch, f"uint{bits}")}
+
+PLAIN = (Tensor, torch.nn.Parameter)
+
+# Private and quick where PyTorch has them; public otherwise.
+_raw_stream = getattr(torch._C, "_cuda_getCurrentRawStream", None)
+_modes = getattr(torch._C, "_len_torch_dispatch_stack", lambda: 0)
+_transforms = getattr(getattr(torch._C, "_functorch", None), "peek_interpreter_stack", lambda: None)
+
+# A workspace for each device and stream: launches on a stream follow one another, and so share it. (zeroed, any)
+_spaces: dict[tuple[int, int], tuple[Tensor, Tensor]] = {}
+
+
+def select(x: Tensor, ask: Ask) -> Selection[Tensor]:
+    """Selects from a tensor."""
+    name = index_name(ask.index_dtype)
+    if _must_trace(x):
+        if ask.out is not None:
+            raise RuntimeError("out= goes with neither gradients nor tracing: leave it out, or use torch.no_grad()")
+        found = torch.ops.spiraltorch.select(
+            x, ask.kind, ask.k, ask.start, ask.dim, ask.sorted, ask.nan_last, name, ask.device
+        )
+        return Selection(*found)
+    return Selection(*_eager(x, ask, name))
+
+
+def _must_trace(x: Tensor) -> bool:
+    return (
+        torch.compiler.is_compiling()
+        or (x.requires_grad and torch.is_grad_enabled())
+        or type(x) not in PLAIN
+        or _modes() > 0
+        or _transforms() is not None
+    )
+
+
+def _eager(x: Tensor, ask: Ask, index: str) -> tuple[Tensor, Tensor]:
+    dtype = NAMES.get(x.dtype)
+    if dtype is None:
+        raise TypeError(f"cannot select from a tensor of {x.dtype}: convert it with .to to a type of real numbers")
+    if x.layout is not torch.strided:
+        raise TypeError(f"cannot select from a tensor of layout {x.layout}: use x.to_dense()")
+    if x.is_neg():
+        x = x.resolve_neg()
+    k, axes = _count(ask.k), x.dim()
+    dim = _dim(ask.dim, axes)
+    last = axes - 1
+    moved = x if dim == last else x.transpose(dim, last)
+    shape = list(moved.shape)
+    cols = shape[last]
+    if moved.is_contiguous():
+        flat, stride, rows = moved, cols, moved.numel() // cols if cols else _product(shape[:last])
+    else:
+        flat = moved.reshape(-1, cols) if cols else moved.contiguous()
+        if cols > 1 and flat.stride(1) != 1 or flat.dim() != 2 or flat.stride(0) < cols:
+            flat = flat.contiguous()
+        stride = max(flat.stride(0), cols) if flat.dim() == 2 and flat.shape[0] > 1 else cols
+        rows = _product(shape[:last])
+    shape[last] = k
+    if ask.out is not None:
+        return _into(x, flat, (rows, cols, stride), dtype, ask, k, dim, shape)
+    values = flat.new_empty(shape)
+    indices = torch.empty(shape, dtype=getattr(torch, index), device=x.device)
+    _run(flat, (rows, cols, stride), dtype, ask, k, INDEX_CODES[index], values, indices)
+    if dim == last:
+        return values, indices
+    return values.transpose(dim, last).contiguous(), indices.transpose(dim, last).contiguous()
+
+
+def _run(
+    x: Tensor, lie: tuple[int, int, int], dtype: str, ask: Ask, k: int, code: int, values: Tensor, indices: Tensor
+) -> None:
+    """Selects from rows that lie so into results that lie one after another."""
+    asked = (ask.kind, k, ask.start, ask.sorted, ask.nan_last)
+    where = x.device.type
+    if where == "cpu":
+        rows, cols, stride = lie
+        needed = (x.storage_offset() + (rows - 1) * stride + cols) * x.element_size() if rows and cols else 0
+        if x.untyped_storage().nbytes() < needed:
+            raise ValueError("the tensor's storage has been freed or made smaller than the tensor: use one that is whole")
+        select_host(x.data_ptr(), lie, dtype, asked, code, ask.device, values.data_ptr(), indices.data_ptr())
+    elif where == "cuda":
+        ordinal = x.device.index
+        if ask.device not in ("auto", "cuda", f"cuda:{ordinal}"):
+            raise ValueError(
+                f"device = {ask.device!r}, but the tensor is on {x.device}: data on a device stays there; use "
+                f'device="auto", or move it with .to first'
+            )
+        _on_cuda(x, ordinal, lie, dtype, asked, code, values, indices)
+    elif where != "meta":
+        raise TypeError(f"cannot select from a tensor on {x.device}: move it to the cpu or to a CUDA device with .to")
+
+
+def _on_cuda(
+    x: Tensor,
+    ordinal: int,
+    lie: tuple[int, int, int],
+    dtype: str,
+    asked: tuple[int, int, int, bool, bool],
+    code: int,
+    values: Tensor,
+    indices: Tensor,
+) -> None:
+    stream = _raw_stream(ordinal) if _raw_stream else torch.cuda.current_stream(ordinal).cuda_stream
+    key = ordinal, stream
+    # What a graph is captured with is the graph's own: it runs whenever, beside other work on this stream.
+    shared = not torch.cuda.is_current_stream_capturing()
+    space = _spaces.get(key) if shared else None
+    if space is None:
+        find_nvrtc()
+        none = torch.empty(0, dtype=torch.uint8, device=x.device)
+        space = none, none
+    where = (x.data_ptr(), lie, dtype, asked, code, values.data_ptr(), indices.data_ptr())
+    try:
+        more = cuda_select(ordinal, stream, *where, *_parts(space))
+        if more is not None:
+            zeroed, scratch = (max(wanted, had.numel()) for wanted, had in zip(more, space))
+            with torch.cuda.device(ordinal):
+                space = (
+                    torch.zeros(zeroed, dtype=torch.uint8, device=x.device),
+                    torch.empty(scratch, dtype=torch.uint8, device=x.device),
+                )
+            if shared:
+                _spaces[key] = space
+            cuda_select(ordinal, stream, *where, *_parts(space))
+        elif shared:
+            _spaces.setdefault(key, space)
+    except BaseException:
+        # What was launched of it may have left no zeros.
+        _spaces.pop(key, None)
+        raise
+
+
+def _parts(space: tuple[Tensor, Tensor]) -> tuple[tuple[int, int], tuple[int, int]]:
+    zeroed, scratch = space
+    return (zeroed.data_ptr(), zeroed.numel()), (scratch.data_ptr(), scratch.numel())
+
+
+def _into(
+    x: Tensor, flat: Tensor, lie: tuple[int, int, int], dtype: str, ask: Ask, k: int, dim: int, shape: list[int]
+) -> tuple[Tensor, Tensor]:
+    """Into the caller's tensors: at once where they lie like results and share no memory, else by a copy."""
+    places = pair(ask.out)
+    assert places is not None
+    wanted = list(x.shape)
+    wanted[dim] = k
+    for name, place, types in (
+        ("values", places[0], (x.dtype,)),
+        ("indices", places[1], [getattr(torch, name) for name in INDEX_CODES if hasattr(torch, name)]),
+    ):
+        if not isinstance(place, Tensor):
+            raise TypeError(f"out: {name} must be a tensor, as the input is")
+        if place.dtype not in types:
+            raise TypeError(f"out: {name} has {place.dtype}, but {types[0]} is written")
+        if place.device != x.device:
+            raise ValueError(f"out: {name} is on {place.device}, but the input is on {x.device}")
+        if list(place.shape) != wanted:
+            raise ValueError(f"out: {name} has shape {list(place.shape)}, but {wanted} is written")
+        if place.requires_grad and torch.is_grad_enabled():
+            raise RuntimeError(f"out: {name} requires gradients, which are not passed on through out=")
+    values, indices = places
+    code = INDEX_CODES[index_name(indices.dtype)]
+    stores = [tensor.untyped_storage().data_ptr() for tensor in (x, values, indices)]
+    plain = dim == x.dim() - 1 and values.is_contiguous() and indices.is_contiguous()
+    if plain and len(set(stores)) == len(stores):
+        _run(flat, lie, dtype, ask, k, code, values, indices)
+        return values, indices
+    own = flat.new_empty(shape), torch.empty(shape, dtype=indices.dtype, device=x.device)
+    _run(flat, lie, dtype, ask, k, code, *own)
+    last = x.dim() - 1
+    values.copy_(own[0].transpose(dim, last))
+    indices.copy_(own[1].transpose(dim, last))
+    return values, indices
+
+
+def _count(k: Any) -> int:
+    try:
+        number = integer(k)
+    except TypeError:
+        raise TypeError(f"k must be an integer, not {type(k).__name__}: use int(k)") from None
+    if not 0 <= number < 1 << 63:
+        raise ValueError(f"k = {number}: give a number from 0 to the elements along the axis")
+    return number
+
+
+def _dim(dim: Any, axes: int) -> int:
+    if axes == 0:
+        raise ValueError("cannot select from a single number: give a tensor with at least one axis")
+    number = integer(dim)
+    if not -axes <= number < axes:
+        raise IndexError(f"dim = {number} is out of range: use {-axes} to {axes - 1}")
+    return number % axes
+
+
+def _product(numbers: list[int]) -> int:
+    product = 1
+    for number in numbers:
+        product *= number
+    return product
+
+
+@torch.library.custom_op("spiraltorch::select", mutates_args=())
+def operator(
+    x: Tensor,
+    kind: int,
+    k: int,
+    start: int,
+    dim: int,
+    sorted: bool,
+    nan_last: bool,
+    index_dtype: str,
+    device: str,
+) -> tuple[Tensor, Tensor]:
+    ask = Ask(kind, k, start, dim, sorted, nan_last, index_dtype, device, None)
+    return _eager(x.detach(), ask, index_dtype)
+
+
+@operator.register_fake
+def _(
+    x: Tensor,
+    kind: int,
+    k: int,
+    start: int,
+    dim: int,
+    sorted: bool,
+    nan_last: bool,
+    index_dtype: str,
+    device: str,
+) -> tuple[Tensor, Tensor]:
+    dim = _dim(dim, x.dim())
+    shape = list(x.shape)
+    torch._check(start + k <= shape[dim], lambda: f"k = {k} is greater than the {shape[dim]} elements along the axis")
+    shape[dim] = k
+    return x.new_empty(shape), x.new_empty(shape, dtype=getattr(torch, index_dtype))
+
+
+def _keep(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, Tensor]) -> None:
+    x, dim = inputs[0], inputs[4]
+    ctx.save_for_backward(output[1])
+    ctx.shape, ctx.dim = x.shape, dim
+    ctx.set_materialize_grads(False)
+
+
+def _backward(ctx: Any, grad: Tensor | None, _indices: Tensor | None) -> tuple[Any, ...]:
+    """Each gradient goes to where its element came from."""
+    if grad is None:
+        return (None,) * 9
+    (indices,) = ctx.saved_tensors
+    back = grad.new_zeros(ctx.shape).scatter(ctx.dim, indices.to(torch.int64), grad)
+    return back, *(None,) * 8
+
+
+operator.register_autograd(_backward, setup_context=_keep)
+
+
+if hasattr(operator, "register_vmap"):
+
+    @operator.register_vmap
+    def _(info: Any, in_dims: tuple[Any, ...], x: Tensor, *rest: Any) -> tuple[tuple[Tensor, Tensor], tuple[int, int]]:
+        kind, k, start, dim, *others = rest
+        x = x.movedim(in_dims[0], 0)
+        return operator(x, kind, k, start, _dim(dim, x.dim() - 1) + 1, *others), (0, 0)
