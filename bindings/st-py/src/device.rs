@@ -56,6 +56,9 @@ impl Device {
 const BUS: f64 = 8e3;
 /// What a copy to a device and back takes beyond its bytes, in microseconds.
 const LATENCY: f64 = 30.0;
+/// What a device that is not open yet must promise to save, in microseconds: opening it takes a hundred times as long, once
+/// in a process, and where there is none a driver may be loaded in vain.
+const OPENING: f64 = 1e3;
 
 /// The device and the plan for a problem in host memory. A device that was named is taken or refused; `auto` takes the
 /// one that is expected to be done first, copies counted, and never a driver that is a program for the processor.
@@ -70,16 +73,18 @@ pub(crate) fn choose(
     }
     let cpu = Device::Backend(Backend::Cpu, 0);
     let moved = moved_bytes(problem);
-    // Devices are looked for only where the copies alone would not take longer.
-    let Some(host_us) = own.predicted_us.filter(|us| *us > LATENCY + moved / BUS) else {
+    // A device is thought of only where the copies alone would not take longer.
+    let copies = LATENCY + moved / BUS;
+    let Some(host_us) = own.predicted_us.filter(|us| *us > copies) else {
         return Ok((cpu, own));
     };
+    let open = host_us > copies + OPENING;
     let mut best = (host_us, cpu, own);
     // In the order that breaks ties: a later one must be faster.
     for backend in [Backend::Mps, Backend::Cuda, Backend::Wgpu] {
-        let Some(caps) = usable(state, backend, problem.dtype) else { continue };
+        let Some(caps) = usable(state, backend, problem.dtype, open) else { continue };
         let plan = state.planner.plan(problem, &caps);
-        let Some(us) = plan.predicted_us.map(|us| us + LATENCY + moved / BUS) else { continue };
+        let Some(us) = plan.predicted_us.map(|us| us + copies) else { continue };
         if us <= best.0 {
             best = (us, Device::Backend(backend, 0), plan);
         }
@@ -93,8 +98,11 @@ fn moved_bytes(problem: &Problem) -> f64 {
     (problem.input_bytes() + back) as f64
 }
 
-/// The device of a backend, if `auto` may take it and it has that type.
-fn usable(state: &State, backend: Backend, dtype: DType) -> Option<DeviceCaps> {
+/// The device of a backend, if `auto` may take it and it has that type; opened if that is wanted.
+fn usable(state: &State, backend: Backend, dtype: DType, open: bool) -> Option<DeviceCaps> {
+    if !open && !state.is_open(backend) {
+        return None;
+    }
     match backend {
         Backend::Cuda if cuda_exec::IN_THIS_BUILD => state.cuda(0).ok().map(|gpu| gpu.caps),
         Backend::Wgpu | Backend::Mps if wgpu_exec::IN_THIS_BUILD && in_wgsl(dtype) => {

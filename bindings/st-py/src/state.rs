@@ -117,6 +117,18 @@ impl State {
         place.get_or_init(open).as_ref().map_err(Clone::clone)
     }
 
+    /// Whether the first device of a backend was looked for already.
+    pub(crate) fn is_open(&self, backend: Backend) -> bool {
+        match backend {
+            Backend::Cuda => {
+                self.cuda.lock().unwrap_or_else(PoisonError::into_inner).contains_key(&0)
+            }
+            Backend::Wgpu => self.wgpu.get().is_some(),
+            Backend::Mps => self.metal.get().is_some(),
+            _ => false,
+        }
+    }
+
     /// CUDA's libraries: those of the environment, else of Python's packages, else of the system.
     pub(crate) fn libraries(&self) -> Libraries {
         let mut libraries = self.settings.cuda().clone();

@@ -272,9 +272,14 @@ def _select(
 ) -> Selection[Any]:
     if type(x) is _ndarray and index_dtype is None:
         return _new(Selection, _select_array(x, kind, k, start, dim, sorted, _last(nan), 0, device, out))
+    return _elsewhere(x, kind, k, start, dim, sorted, _last(nan), index_dtype, device, out)
+
+
+def _elsewhere(x: Any, *asked: Any) -> Selection[Any]:
+    """Other libraries' arrays, whose module is not loaded before there is one; it takes this function's place."""
     from . import _libraries
 
-    return _libraries.select(x, _libraries.Ask(kind, k, start, dim, sorted, _last(nan), index_dtype, device, out))
+    return _libraries.select(x, *asked)
 
 
 def _flat(x: Any) -> Any:

@@ -17,6 +17,11 @@ INDEX_CODES = {"int64": 0, "int32": 1, "uint32": 2, "uint64": 3}
 ON_HOST = (1, 3, 11)
 
 
+# PyTorch's class and what selects from it, once it was met: set by ``_torch``.
+_tensors: tuple[type, ...] = ()
+_of_torch: Any = None
+
+
 class Ask(NamedTuple):
     """What is asked of a selection, but for the array."""
 
@@ -46,15 +51,18 @@ def index_name(index_dtype: Any, default: str = "int64") -> str:
     return name
 
 
-def select(x: Any, ask: Ask) -> Selection[Any]:
-    """Selects from an array of any library."""
-    if isinstance(x, np.ndarray):
-        return of_numpy(x, ask)
-    torch = sys.modules.get("torch")
-    if torch is not None and isinstance(x, torch.Tensor):
+def select(x: Any, *asked: Any) -> Selection[Any]:
+    """Selects from an array of any library; ``asked`` are the fields of ``Ask``."""
+    # Before all others, because calls on tensors are short.
+    if isinstance(x, _tensors):
+        return _of_torch(x, *asked)
+    if not _tensors and "torch" in sys.modules and isinstance(x, sys.modules["torch"].Tensor):
         from . import _torch
 
-        return _torch.select(x, ask)
+        return _torch.select(x, *asked)
+    ask = Ask(*asked)
+    if isinstance(x, np.ndarray):
+        return of_numpy(x, ask)
     if getattr(x, "__cuda_array_interface__", None) is not None:
         from . import _cuda
 
@@ -131,3 +139,7 @@ def of_dlpack(x: Any, ask: Ask) -> Selection[Any]:
     if names is None:
         return found
     return Selection(*(names().from_dlpack(array) for array in found))
+
+
+# From now on other libraries' arrays come here at once.
+sys.modules[__package__]._elsewhere = select  # type: ignore[attr-defined]

@@ -6,14 +6,17 @@ elements one after another; on the current stream, under CUDA graphs, with gradi
 
 from __future__ import annotations
 
+from math import prod
 from operator import index as integer
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, empty
+from torch.compiler import is_compiling
 
 from . import Selection
-from ._libraries import INDEX_CODES, Ask, index_name, pair
+from . import _libraries
+from ._libraries import INDEX_CODES, index_name, pair
 from ._native import cuda_select, select_host
 from ._nvrtc import find_nvrtc
 
@@ -32,7 +35,14 @@ NAMES = {
 }
 NAMES |= {getattr(torch, f"uint{bits}"): f"u{bits}" for bits in (16, 32, 64) if hasattr(torch, f"uint{bits}")}
 
+INDEX_TYPES = {name: getattr(torch, name) for name in INDEX_CODES if hasattr(torch, name)}
+
+# Kind, k, first rank, by rank, NaN last: what the native part takes beside the array.
+Asked = tuple[int, int, int, bool, bool]
+
 PLAIN = (Tensor, torch.nn.Parameter)
+
+_new = tuple.__new__
 
 # Private and quick where PyTorch has them; public otherwise.
 _raw_stream = getattr(torch._C, "_cuda_getCurrentRawStream", None)
@@ -43,30 +53,47 @@ _transforms = getattr(getattr(torch._C, "_functorch", None), "peek_interpreter_s
 _spaces: dict[tuple[int, int], tuple[Tensor, Tensor]] = {}
 
 
-def select(x: Tensor, ask: Ask) -> Selection[Tensor]:
+def select(
+    x: Tensor,
+    kind: int,
+    k: Any,
+    start: int,
+    dim: Any,
+    sorted: bool,
+    nan_last: bool,
+    index_dtype: Any,
+    device: str,
+    out: tuple[Any, Any] | None,
+) -> Selection[Tensor]:
     """Selects from a tensor."""
-    name = index_name(ask.index_dtype)
-    if _must_trace(x):
-        if ask.out is not None:
-            raise RuntimeError("out= goes with neither gradients nor tracing: leave it out, or use torch.no_grad()")
-        found = torch.ops.spiraltorch.select(
-            x, ask.kind, ask.k, ask.start, ask.dim, ask.sorted, ask.nan_last, name, ask.device
-        )
-        return Selection(*found)
-    return Selection(*_eager(x, ask, name))
-
-
-def _must_trace(x: Tensor) -> bool:
-    return (
-        torch.compiler.is_compiling()
+    index = "int64" if index_dtype is None else index_name(index_dtype)
+    if (
+        is_compiling()
         or (x.requires_grad and torch.is_grad_enabled())
         or type(x) not in PLAIN
         or _modes() > 0
         or _transforms() is not None
-    )
+    ):
+        if out is not None:
+            raise RuntimeError("out= goes with neither gradients nor tracing: leave it out, or use torch.no_grad()")
+        return Selection(
+            *torch.ops.spiraltorch.select(x, kind, k, start, dim, sorted, nan_last, index, device)
+        )
+    return _new(Selection, _eager(x, kind, k, start, dim, sorted, nan_last, index, device, out))
 
 
-def _eager(x: Tensor, ask: Ask, index: str) -> tuple[Tensor, Tensor]:
+def _eager(
+    x: Tensor,
+    kind: int,
+    k: Any,
+    start: int,
+    dim: Any,
+    sorted: bool,
+    nan_last: bool,
+    index: str,
+    device: str,
+    out: tuple[Any, Any] | None,
+) -> tuple[Tensor, Tensor]:
     dtype = NAMES.get(x.dtype)
     if dtype is None:
         raise TypeError(f"cannot select from a tensor of {x.dtype}: convert it with .to to a type of real numbers")
@@ -74,52 +101,70 @@ def _eager(x: Tensor, ask: Ask, index: str) -> tuple[Tensor, Tensor]:
         raise TypeError(f"cannot select from a tensor of layout {x.layout}: use x.to_dense()")
     if x.is_neg():
         x = x.resolve_neg()
-    k, axes = _count(ask.k), x.dim()
-    dim = _dim(ask.dim, axes)
-    last = axes - 1
-    moved = x if dim == last else x.transpose(dim, last)
-    shape = list(moved.shape)
-    cols = shape[last]
-    if moved.is_contiguous():
-        flat, stride, rows = moved, cols, moved.numel() // cols if cols else _product(shape[:last])
+    k = _count(k)
+    asked = kind, k, start, sorted, nan_last
+    shape = list(x.shape)
+    last = len(shape) - 1
+    if dim != -1 and dim != last or last < 0:
+        dim = _dim(dim, last + 1)
+        moved = x.transpose(dim, last)
+        shape[dim], shape[last] = shape[last], shape[dim]
     else:
-        flat = moved.reshape(-1, cols) if cols else moved.contiguous()
-        if cols > 1 and flat.stride(1) != 1 or flat.dim() != 2 or flat.stride(0) < cols:
-            flat = flat.contiguous()
-        stride = max(flat.stride(0), cols) if flat.dim() == 2 and flat.shape[0] > 1 else cols
-        rows = _product(shape[:last])
+        dim, moved = last, x
+    cols = shape[last]
     shape[last] = k
-    if ask.out is not None:
-        return _into(x, flat, (rows, cols, stride), dtype, ask, k, dim, shape)
-    values = flat.new_empty(shape)
-    indices = torch.empty(shape, dtype=getattr(torch, index), device=x.device)
-    _run(flat, (rows, cols, stride), dtype, ask, k, INDEX_CODES[index], values, indices)
+    rows = prod(shape[:last])
+    flat, stride = moved, cols
+    if not moved.is_contiguous():
+        flat, stride = _rows(moved, cols)
+    if out is not None:
+        return _into(x, flat, (rows, cols, stride), dtype, asked, device, dim, shape, out)
+    values = empty(shape, dtype=x.dtype, device=x.device)
+    indices = empty(shape, dtype=INDEX_TYPES[index], device=x.device)
+    _run(flat, (rows, cols, stride), dtype, asked, INDEX_CODES[index], device, values, indices)
     if dim == last:
         return values, indices
     return values.transpose(dim, last).contiguous(), indices.transpose(dim, last).contiguous()
 
 
+def _rows(x: Tensor, cols: int) -> tuple[Tensor, int]:
+    """The rows along the last axis and the elements from one to the next: a view, or a copy where that must be."""
+    if cols == 0:
+        return x, 0
+    flat = x.reshape(-1, cols)
+    if flat.shape[0] < 2:
+        return flat.contiguous(), cols
+    if flat.stride(0) < cols or (cols > 1 and flat.stride(1) != 1):
+        flat = flat.contiguous()
+    return flat, flat.stride(0)
+
+
 def _run(
-    x: Tensor, lie: tuple[int, int, int], dtype: str, ask: Ask, k: int, code: int, values: Tensor, indices: Tensor
+    x: Tensor,
+    lie: tuple[int, int, int],
+    dtype: str,
+    asked: Asked,
+    code: int,
+    device: str,
+    values: Tensor,
+    indices: Tensor,
 ) -> None:
     """Selects from rows that lie so into results that lie one after another."""
-    asked = (ask.kind, k, ask.start, ask.sorted, ask.nan_last)
-    where = x.device.type
-    if where == "cpu":
+    if x.is_cpu:
         rows, cols, stride = lie
         needed = (x.storage_offset() + (rows - 1) * stride + cols) * x.element_size() if rows and cols else 0
         if x.untyped_storage().nbytes() < needed:
             raise ValueError("the tensor's storage has been freed or made smaller than the tensor: use one that is whole")
-        select_host(x.data_ptr(), lie, dtype, asked, code, ask.device, values.data_ptr(), indices.data_ptr())
-    elif where == "cuda":
+        select_host(x.data_ptr(), lie, dtype, asked, code, device, values.data_ptr(), indices.data_ptr())
+    elif x.is_cuda:
         ordinal = x.device.index
-        if ask.device not in ("auto", "cuda", f"cuda:{ordinal}"):
+        if device != "auto" and device not in ("cuda", f"cuda:{ordinal}"):
             raise ValueError(
-                f"device = {ask.device!r}, but the tensor is on {x.device}: data on a device stays there; use "
+                f"device = {device!r}, but the tensor is on {x.device}: data on a device stays there; use "
                 f'device="auto", or move it with .to first'
             )
         _on_cuda(x, ordinal, lie, dtype, asked, code, values, indices)
-    elif where != "meta":
+    elif x.device.type != "meta":
         raise TypeError(f"cannot select from a tensor on {x.device}: move it to the cpu or to a CUDA device with .to")
 
 
@@ -128,7 +173,7 @@ def _on_cuda(
     ordinal: int,
     lie: tuple[int, int, int],
     dtype: str,
-    asked: tuple[int, int, int, bool, bool],
+    asked: Asked,
     code: int,
     values: Tensor,
     indices: Tensor,
@@ -169,16 +214,24 @@ def _parts(space: tuple[Tensor, Tensor]) -> tuple[tuple[int, int], tuple[int, in
 
 
 def _into(
-    x: Tensor, flat: Tensor, lie: tuple[int, int, int], dtype: str, ask: Ask, k: int, dim: int, shape: list[int]
+    x: Tensor,
+    flat: Tensor,
+    lie: tuple[int, int, int],
+    dtype: str,
+    asked: Asked,
+    device: str,
+    dim: int,
+    shape: list[int],
+    out: tuple[Any, Any],
 ) -> tuple[Tensor, Tensor]:
     """Into the caller's tensors: at once where they lie like results and share no memory, else by a copy."""
-    places = pair(ask.out)
+    places = pair(out)
     assert places is not None
     wanted = list(x.shape)
-    wanted[dim] = k
+    wanted[dim] = asked[1]
     for name, place, types in (
         ("values", places[0], (x.dtype,)),
-        ("indices", places[1], [getattr(torch, name) for name in INDEX_CODES if hasattr(torch, name)]),
+        ("indices", places[1], tuple(INDEX_TYPES.values())),
     ):
         if not isinstance(place, Tensor):
             raise TypeError(f"out: {name} must be a tensor, as the input is")
@@ -195,10 +248,10 @@ def _into(
     stores = [tensor.untyped_storage().data_ptr() for tensor in (x, values, indices)]
     plain = dim == x.dim() - 1 and values.is_contiguous() and indices.is_contiguous()
     if plain and len(set(stores)) == len(stores):
-        _run(flat, lie, dtype, ask, k, code, values, indices)
+        _run(flat, lie, dtype, asked, code, device, values, indices)
         return values, indices
     own = flat.new_empty(shape), torch.empty(shape, dtype=indices.dtype, device=x.device)
-    _run(flat, lie, dtype, ask, k, code, *own)
+    _run(flat, lie, dtype, asked, code, device, *own)
     last = x.dim() - 1
     values.copy_(own[0].transpose(dim, last))
     indices.copy_(own[1].transpose(dim, last))
@@ -207,7 +260,7 @@ def _into(
 
 def _count(k: Any) -> int:
     try:
-        number = integer(k)
+        number: int = integer(k)
     except TypeError:
         raise TypeError(f"k must be an integer, not {type(k).__name__}: use int(k)") from None
     if not 0 <= number < 1 << 63:
@@ -224,13 +277,6 @@ def _dim(dim: Any, axes: int) -> int:
     return number % axes
 
 
-def _product(numbers: list[int]) -> int:
-    product = 1
-    for number in numbers:
-        product *= number
-    return product
-
-
 @torch.library.custom_op("spiraltorch::select", mutates_args=())
 def operator(
     x: Tensor,
@@ -243,8 +289,7 @@ def operator(
     index_dtype: str,
     device: str,
 ) -> tuple[Tensor, Tensor]:
-    ask = Ask(kind, k, start, dim, sorted, nan_last, index_dtype, device, None)
-    return _eager(x.detach(), ask, index_dtype)
+    return _eager(x.detach(), kind, k, start, dim, sorted, nan_last, index_dtype, device, None)
 
 
 @operator.register_fake
@@ -263,7 +308,7 @@ def _(
     shape = list(x.shape)
     torch._check(start + k <= shape[dim], lambda: f"k = {k} is greater than the {shape[dim]} elements along the axis")
     shape[dim] = k
-    return x.new_empty(shape), x.new_empty(shape, dtype=getattr(torch, index_dtype))
+    return x.new_empty(shape), x.new_empty(shape, dtype=INDEX_TYPES[index_dtype])
 
 
 def _keep(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, Tensor]) -> None:
@@ -292,3 +337,8 @@ if hasattr(operator, "register_vmap"):
         kind, k, start, dim, *others = rest
         x = x.movedim(in_dims[0], 0)
         return operator(x, kind, k, start, _dim(dim, x.dim() - 1) + 1, *others), (0, 0)
+
+
+# From now on tensors come here at once.
+_libraries._tensors = (Tensor,)
+_libraries._of_torch = select
