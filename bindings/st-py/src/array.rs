@@ -62,8 +62,8 @@ pub(crate) fn select_array<'py>(
     sorted: bool,
     nan_last: bool,
     index: u8,
-    device: &str,
-    out: Option<(Bound<'py, PyAny>, Bound<'py, PyAny>)>,
+    device: &Bound<'py, PyAny>,
+    out: Option<Bound<'py, PyAny>>,
 ) -> PyResult<(Bound<'py, PyAny>, Bound<'py, PyAny>)> {
     let mut ask = Ask::new(kind, crate::error::count("k", k)?, start, sorted, nan_last, index)?;
     let device = Device::parse(device)?;
@@ -71,7 +71,8 @@ pub(crate) fn select_array<'py>(
     let dtype = element_type(&descr).ok_or_else(|| refused_type(&descr))?;
     let axis = axis_of(axis, x.ndim())?;
     let last = x.ndim() - 1;
-    if let Some((values, indices)) = &out {
+    if let Some(out) = &out {
+        let (values, indices) = &pair(out)?;
         let given = Given::new(x, ask.k, axis, values, indices)?;
         ask.index = given.index;
         return given
@@ -95,6 +96,13 @@ pub(crate) fn select_array<'py>(
         back.call_method1("copy", ("C",))
     };
     Ok((back(values)?, back(indices)?))
+}
+
+/// The caller's two places for results.
+fn pair<'py>(out: &Bound<'py, PyAny>) -> PyResult<(Bound<'py, PyAny>, Bound<'py, PyAny>)> {
+    out.extract().map_err(|_| {
+        PyTypeError::new_err("out must be a pair of arrays, as a tuple: (values, indices)")
+    })
 }
 
 /// The axis meant by a number, negative ones counted from the last.

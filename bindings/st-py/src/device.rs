@@ -1,7 +1,8 @@
 //! Which device a selection from host memory runs on.
 
-use pyo3::exceptions::PyValueError;
+use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
+use pyo3::types::PyString;
 use st_core::backend::cuda_exec;
 use st_core::backend::device_caps::{Backend, DeviceCaps};
 use st_core::backend::wgpu_exec;
@@ -21,8 +22,11 @@ pub(crate) enum Device {
 
 impl Device {
     /// Reads `auto`, `cpu`, `wgpu`, `cuda`, `cuda:N`, `hip` or `mps`.
-    pub(crate) fn parse(name: &str) -> PyResult<Self> {
-        let backend = match name {
+    pub(crate) fn parse(device: &Bound<'_, PyAny>) -> PyResult<Self> {
+        let name = device
+            .cast::<PyString>()
+            .map_err(|_| PyTypeError::new_err("device must be a string: \"auto\", say"))?;
+        let backend = match &*name.to_cow()? {
             "auto" => return Ok(Self::Auto),
             "cpu" => Backend::Cpu,
             "wgpu" => Backend::Wgpu,

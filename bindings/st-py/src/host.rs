@@ -30,7 +30,7 @@ pub(crate) fn select_host(
     dtype: &str,
     ask: (u8, Bound<'_, PyAny>, usize, bool, bool),
     index: u8,
-    device: &str,
+    device: &Bound<'_, PyAny>,
     values: usize,
     indices: usize,
 ) -> PyResult<()> {

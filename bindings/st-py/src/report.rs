@@ -44,7 +44,7 @@ fn problem(
 fn caps_of(
     state: &State,
     problem: &Problem,
-    device: &str,
+    device: &Bound<'_, PyAny>,
     caps: Option<&str>,
 ) -> PyResult<DeviceCaps> {
     if let Some(text) = caps {
@@ -86,7 +86,7 @@ pub(crate) fn plan(
     dtype: &str,
     nan_last: bool,
     sorted: bool,
-    device: &str,
+    device: &Bound<'_, PyAny>,
     caps: Option<&str>,
 ) -> PyResult<String> {
     let problem = problem(kind, &shape, start, dtype, nan_last, sorted)?;
@@ -107,7 +107,7 @@ pub(crate) fn explain(
     dtype: &str,
     nan_last: bool,
     sorted: bool,
-    device: &str,
+    device: &Bound<'_, PyAny>,
     caps: Option<&str>,
     top: &Bound<'_, PyAny>,
 ) -> PyResult<String> {

@@ -82,16 +82,14 @@ def select(x: Any, ask: Ask) -> Selection[Any]:
     if k < 0:
         raise ValueError(f"k = {k}: give a number from 0 to the elements along the axis")
     results, stream = places(x, ordinal, (*shape[:-1], k), (dtype, np.dtype(index)), interface)
-    addresses = (result.__cuda_array_interface__["data"][0] for result in results)
+    values, indices = (result.__cuda_array_interface__["data"][0] for result in results)
     asked = (ask.kind, ask.k, ask.start, ask.sorted, ask.nan_last)
-    where = (interface["data"][0], lie, name, asked, INDEX_CODES[index], *addresses)
-    nothing = 0, 0
-    more = _native.cuda_select(ordinal, stream, *where, nothing, nothing)
+    where = (interface["data"][0], lie, name, asked, INDEX_CODES[index], values, indices)
+    more = _native.cuda_select(ordinal, stream, *where, (0, 0), (0, 0))
     if more is not None:
         # Freed only when the work has ended, which is waited for where the memory is ours.
-        spaces = [_native.cuda_allocate(ordinal, size) for size in more]
-        parts = [(space.address, size) for space, size in zip(spaces, more)]
-        _native.cuda_select(ordinal, None, *where, *parts)
+        zeroed, scratch = (_native.cuda_allocate(ordinal, size) for size in more)
+        _native.cuda_select(ordinal, None, *where, (zeroed.address, more[0]), (scratch.address, more[1]))
     return Selection(*results)
 
 

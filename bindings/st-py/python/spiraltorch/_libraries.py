@@ -79,7 +79,7 @@ def select(x: Any, *asked: Any) -> Selection[Any]:
 
 def flat(x: Any) -> Any:
     """The array with one axis, in row-major order."""
-    if hasattr(x, "reshape"):
+    if hasattr(x, "reshape") and not isinstance(x, np.ndarray):
         return x.reshape(-1)
     return np.asarray(on_host(x)).reshape(-1)
 
@@ -88,6 +88,9 @@ def on_host(x: Any) -> Any:
     """What NumPy makes an array of; buffers as what they are, bytes as numbers."""
     if isinstance(x, (bytes, bytearray)):
         return memoryview(x)
+    if isinstance(x, memoryview):
+        # Of one that was released NumPy would make an object; this says what it is.
+        _ = x.nbytes
     return x
 
 
@@ -100,20 +103,8 @@ def of_numpy(x: np.ndarray, ask: Ask) -> Selection[Any]:
     if type(x) is not np.ndarray:
         x = np.asarray(x)
     index = INDEX_CODES[index_name(ask.index_dtype)]
-    out = pair(ask.out)
-    found = select_array(x, ask.kind, ask.k, ask.start, ask.dim, ask.sorted, ask.nan_last, index, ask.device, out)
+    found = select_array(x, ask.kind, ask.k, ask.start, ask.dim, ask.sorted, ask.nan_last, index, ask.device, ask.out)
     return Selection(*found)
-
-
-def pair(out: Any) -> tuple[Any, Any] | None:
-    """The caller's places for results."""
-    if out is None:
-        return None
-    try:
-        values, indices = out
-    except (TypeError, ValueError):
-        raise TypeError("out must be a pair of arrays (values, indices)") from None
-    return values, indices
 
 
 def of_dlpack(x: Any, ask: Ask) -> Selection[Any]:
@@ -131,7 +122,7 @@ def of_dlpack(x: Any, ask: Ask) -> Selection[Any]:
         # JAX counts with 32 bits unless it was told otherwise, and its bfloat16 is not in NumPy's DLPack.
         import jax
 
-        default = "int64" if jax.config.jax_enable_x64 else "int32"
+        default = "int64" if jax.config.read("jax_enable_x64") else "int32"
         found = of_numpy(np.asarray(x), ask._replace(index_dtype=index_name(ask.index_dtype, default)))
         return Selection(*(jax.device_put(array) for array in found))
     found = of_numpy(np.from_dlpack(x), ask)

@@ -8,6 +8,9 @@ from typing import Any
 
 from . import _last, _native
 
+# The fields of a choice, in the order of the contract.
+FIELDS = ("mk", "mkd", "tile", "ctile", "use_2ce", "wg", "kl", "ch")
+
 KINDS = {"topk": 0, "bottomk": 1, "midk": 2, "range": 3}
 
 
@@ -70,7 +73,7 @@ class Explanation(Plan):
         )
 
     def _fields(self) -> list[tuple[str, Any, str]]:
-        return [(name, value, self.sources[name]) for name, value in self.choice.items()]
+        return [(name, self.choice[name], self.sources[name]) for name in FIELDS]
 
     def _voices(self) -> list[tuple[str, str]]:
         """Rules, the table, notes."""
@@ -87,11 +90,11 @@ class Explanation(Plan):
         return ("expected us", "model us", "score", "choice", "votes")
 
     def _candidates(self) -> list[tuple[str, ...]]:
-        rows = []
+        rows: list[tuple[str, ...]] = []
         for candidate in self.candidates:
             measured = " measured" if candidate["measured"] else ""
             votes = ", ".join(f"{place(vote['place'])} {vote['weight']:+.3f}" for vote in candidate["votes"])
-            choice = " ".join(f"{name}={value}" for name, value in candidate["choice"].items())
+            choice = " ".join(f"{name}={candidate['choice'][name]}" for name in FIELDS)
             expected = f"{candidate['expected_us']:.1f}{measured}"
             rows.append((expected, f"{candidate['model_us']:.1f}", f"{candidate['score']:.3f}", choice, votes))
         return rows
@@ -122,11 +125,9 @@ class Health(Report):
         return "\n".join(lines) + ">"
 
 
-def place(where: Any) -> str:
+def place(where: dict[str, Any]) -> str:
     """A rule's place, as an editor takes it."""
-    if isinstance(where, dict):
-        return ":".join(str(part) for part in where.values())
-    return str(where)
+    return f"{where['source']}:{where['line']}"
 
 
 def table(rows: list[tuple[Any, ...]]) -> str:

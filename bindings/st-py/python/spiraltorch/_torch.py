@@ -16,7 +16,7 @@ from torch.compiler import is_compiling
 
 from . import Selection
 from . import _libraries
-from ._libraries import INDEX_CODES, index_name, pair
+from ._libraries import INDEX_CODES, index_name
 from ._native import cuda_select, select_host
 from ._nvrtc import find_nvrtc
 
@@ -225,8 +225,7 @@ def _into(
     out: tuple[Any, Any],
 ) -> tuple[Tensor, Tensor]:
     """Into the caller's tensors: at once where they lie like results and share no memory, else by a copy."""
-    places = pair(out)
-    assert places is not None
+    places = _pair(out)
     wanted = list(x.shape)
     wanted[dim] = asked[1]
     for name, place, types in (
@@ -255,6 +254,14 @@ def _into(
     last = x.dim() - 1
     values.copy_(own[0].transpose(dim, last))
     indices.copy_(own[1].transpose(dim, last))
+    return values, indices
+
+
+def _pair(out: Any) -> tuple[Any, Any]:
+    try:
+        values, indices = out
+    except (TypeError, ValueError):
+        raise TypeError("out must be a pair of tensors (values, indices)") from None
     return values, indices
 
 
