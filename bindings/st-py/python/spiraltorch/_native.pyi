@@ -2,6 +2,22 @@
 
 from typing import Any, final
 
+__all__ = [
+    "DeviceMemory",
+    "__version__",
+    "cuda_allocate",
+    "cuda_select",
+    "devices",
+    "doctor",
+    "explain",
+    "forked",
+    "nvrtc_at",
+    "plan",
+    "rows_along_last",
+    "select_array",
+    "select_host",
+]
+
 __version__: str
 
 _Ask = tuple[int, Any, int, bool, bool]

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import os
 import re
-from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 
 from . import _native
 
 
-@cache
+_looked = False
+
+
 def find_nvrtc() -> None:
     """Tells the native part, once. The environment's SPIRAL_NVRTC goes before, the system's comes after."""
-    if os.environ.get("SPIRAL_NVRTC"):
+    global _looked
+    if _looked or os.environ.get("SPIRAL_NVRTC"):
         return
+    _looked = True
     found = sorted(candidates(), key=version)
     if found:
         _native.nvrtc_at(str(found[-1]))
