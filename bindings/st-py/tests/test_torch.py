@@ -142,7 +142,7 @@ def test_vmap_and_fake_tensors():
     from torch._subclasses.fake_tensor import FakeTensorMode
 
     with FakeTensorMode():
-        found = st.topk(torch.empty(4, 30), 7, dim=0 - 1)
+        found = st.topk(torch.empty(4, 30), 7, dim=-1)
         assert found.values.shape == (4, 7) and found.indices.dtype == torch.int64
     found = st.topk(torch.empty(4, 30, device="meta"), 7)
     assert found.values.device.type == "meta" and found.values.shape == (4, 7)

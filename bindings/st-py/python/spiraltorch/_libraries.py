@@ -63,17 +63,14 @@ def select(x: Any, *asked: Any) -> Selection[Any]:
     ask = Ask(*asked)
     if isinstance(x, np.ndarray):
         return of_numpy(x, ask)
+    if _is_jax(x):
+        jax_has_elements(x)
     if getattr(x, "__cuda_array_interface__", None) is not None:
         from . import _cuda
 
         return _cuda.select(x, ask)
     if hasattr(x, "__dlpack__"):
         return of_dlpack(x, ask)
-    if type(x).__module__.partition(".")[0] == "jax":
-        raise TypeError(
-            f"cannot select from a {type(x).__name__}: inside jax.jit there are no elements yet; use jax.lax.top_k "
-            "there, or jax.pure_callback"
-        )
     return of_numpy(np.asarray(on_host(x)), ask)
 
 
@@ -107,6 +104,21 @@ def of_numpy(x: np.ndarray, ask: Ask) -> Selection[Any]:
     return Selection(*found)
 
 
+def _is_jax(x: Any) -> bool:
+    return type(x).__module__.partition(".")[0] in ("jax", "jaxlib")
+
+
+def jax_has_elements(x: Any) -> None:
+    """Refuses JAX's placeholders and what was deleted."""
+    if isinstance(x, sys.modules["jax"].core.Tracer):
+        raise TypeError(
+            f"cannot select from a {type(x).__name__}: inside jax.jit there are no elements yet; use jax.lax.top_k "
+            "there, or jax.pure_callback"
+        )
+    if getattr(x, "is_deleted", bool)():
+        raise ValueError("the array was deleted (donated, perhaps): select from it before")
+
+
 def of_dlpack(x: Any, ask: Ask) -> Selection[Any]:
     """From arrays with DLPack on the host: JAX and others. Without a copy, and back into their library."""
     kind, _ = x.__dlpack_device__()
@@ -117,8 +129,7 @@ def of_dlpack(x: Any, ask: Ask) -> Selection[Any]:
         )
     if ask.out is not None:
         raise TypeError(f"out= cannot be had for {type(x).__name__}, whose arrays are not written to: leave it out")
-    is_jax = type(x).__module__.partition(".")[0] in ("jax", "jaxlib")
-    if is_jax:
+    if _is_jax(x):
         # JAX counts with 32 bits unless it was told otherwise, and its bfloat16 is not in NumPy's DLPack.
         import jax
 

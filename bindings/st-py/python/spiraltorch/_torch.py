@@ -40,6 +40,9 @@ INDEX_TYPES = {name: getattr(torch, name) for name in INDEX_CODES if hasattr(tor
 # Kind, k, first rank, by rank, NaN last: what the native part takes beside the array.
 Asked = tuple[int, int, int, bool, bool]
 
+# Where the parts of a workspace may begin.
+ALIGNED = 256
+
 PLAIN = (Tensor, torch.nn.Parameter)
 
 _new = tuple.__new__
@@ -191,7 +194,8 @@ def _on_cuda(
     try:
         more = cuda_select(ordinal, stream, *where, *_parts(space))
         if more is not None:
-            zeroed, scratch = (max(wanted, had.numel()) for wanted, had in zip(more, space))
+            # With room to begin at a multiple of ALIGNED.
+            zeroed, scratch = (max(wanted + ALIGNED, had.numel()) for wanted, had in zip(more, space))
             with torch.cuda.device(ordinal):
                 space = (
                     torch.zeros(zeroed, dtype=torch.uint8, device=x.device),
@@ -210,7 +214,12 @@ def _on_cuda(
 
 def _parts(space: tuple[Tensor, Tensor]) -> tuple[tuple[int, int], tuple[int, int]]:
     zeroed, scratch = space
-    return (zeroed.data_ptr(), zeroed.numel()), (scratch.data_ptr(), scratch.numel())
+    return _part(zeroed), _part(scratch)
+
+
+def _part(space: Tensor) -> tuple[int, int]:
+    address = -(-space.data_ptr() // ALIGNED) * ALIGNED
+    return address, max(space.numel() - ALIGNED, 0)
 
 
 def _into(
