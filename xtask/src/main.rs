@@ -16,6 +16,7 @@ mod report;
 mod setup;
 mod shell;
 mod test;
+mod wheel;
 
 use clap::{Parser, Subcommand};
 use error::Error;
@@ -45,6 +46,8 @@ enum Task {
         #[arg(long)]
         all: bool,
     },
+    /// Build the Python wheel as it is published, audit and test it
+    Wheel,
     /// The fast checks before a commit: formatting, clippy, tidiness, crate graph
     Check,
     /// Write the files that are generated
@@ -92,6 +95,7 @@ fn main() -> ExitCode {
     let done = match Args::parse().task {
         Task::Setup { all } => setup::setup(all),
         Task::Test { quick, all } => test::test(quick, all),
+        Task::Wheel => wheel::release(),
         Task::Check => test::check(),
         Task::Codegen { check } => codegen::codegen(check),
         Task::Bench { suite, no_peers, args } => bench::bench(&suite, no_peers, &args),
