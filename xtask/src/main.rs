@@ -47,7 +47,11 @@ enum Task {
         all: bool,
     },
     /// Build the Python wheel as it is published, audit and test it
-    Wheel,
+    Wheel {
+        /// With overflow checks and debug assertions, as `test` does
+        #[arg(long)]
+        dev: bool,
+    },
     /// The fast checks before a commit: formatting, clippy, tidiness, crate graph
     Check,
     /// Write the files that are generated
@@ -95,7 +99,7 @@ fn main() -> ExitCode {
     let done = match Args::parse().task {
         Task::Setup { all } => setup::setup(all),
         Task::Test { quick, all } => test::test(quick, all),
-        Task::Wheel => wheel::release(),
+        Task::Wheel { dev } => wheel::wheel(if dev { "dev" } else { "release" }),
         Task::Check => test::check(),
         Task::Codegen { check } => codegen::codegen(check),
         Task::Bench { suite, no_peers, args } => bench::bench(&suite, no_peers, &args),

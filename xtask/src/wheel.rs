@@ -28,10 +28,10 @@ vals, idx = st.topk2d(x, k=1024, device=\"auto\")
 assert (vals == -np.sort(-x, axis=1)[:, :1024]).all() and (np.take_along_axis(x, idx, 1) == vals).all()
 print(sys.version.split()[0], np.__version__, st.__version__, st.plan(\"topk\", 8, 65536, 1024))";
 
-/// `cargo xtask wheel`: the wheel as it is published.
-pub(crate) fn release() -> Result<()> {
+/// `cargo xtask wheel`.
+pub(crate) fn wheel(profile: &'static str) -> Result<()> {
     let mut report = Report::default();
-    steps(&mut report, "release");
+    steps(&mut report, profile);
     report.finish()
 }
 

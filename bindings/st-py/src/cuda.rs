@@ -2,6 +2,7 @@
 #![allow(unsafe_code, reason = "addresses of another library's")]
 
 use std::ffi::c_void;
+use std::sync::PoisonError;
 
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
@@ -64,6 +65,7 @@ pub(crate) fn cuda_select(
             )
         };
         let bound = gpu.exec.on(&input);
+        let _alone = gpu.launching.lock().unwrap_or_else(PoisonError::into_inner);
         match stream {
             // SAFETY: the stream is one of PyTorch's or CuPy's, which use the device's primary context, as the executor does.
             Some(stream) => unsafe {

@@ -34,11 +34,14 @@ pub(crate) struct Gpu<E> {
     pub(crate) caps: DeviceCaps,
     /// The adapter is a program for the processor.
     pub(crate) software: bool,
+    /// Held while the launches of a call are put onto a stream: calls from several threads may share a workspace there, and
+    /// are right one after another.
+    pub(crate) launching: Mutex<()>,
 }
 
 static STATE: AtomicPtr<State> = AtomicPtr::new(ptr::null_mut());
 
-/// The process that imported us first, and with whose drivers devices were opened.
+/// The process that used us first, and with whose drivers devices were opened.
 static FIRST_PROCESS: AtomicU32 = AtomicU32::new(0);
 
 /// Forgets what a fork does not bring along: the child has none of its parent's threads, and locks may be held by
@@ -112,7 +115,7 @@ impl State {
             let exec = make();
             let caps = exec.caps()?;
             let (_, software) = exec.adapter()?;
-            Ok(Gpu { exec, caps, software })
+            Ok(Gpu { exec, caps, software, launching: Mutex::default() })
         };
         place.get_or_init(open).as_ref().map_err(Clone::clone)
     }
@@ -149,7 +152,7 @@ impl State {
                 }
                 let exec = CudaExecutor::new(ordinal).with_libraries(&self.libraries());
                 let caps = exec.caps()?;
-                Ok(Gpu { exec, caps, software: false })
+                Ok(Gpu { exec, caps, software: false, launching: Mutex::default() })
             };
             // A device is opened once in a process, and kept.
             Box::leak(Box::new(open()))
@@ -165,7 +168,7 @@ fn in_first_process(backend: Backend) -> Result<()> {
     }
     Err(Error::Unavailable {
         backend,
-        why: "this process was forked from one that had imported spiraltorch, and drivers do not survive that"
+        why: "this process was forked from one that had used spiraltorch, and drivers do not survive that"
             .to_owned(),
         advice: "start processes with multiprocessing's \"spawn\", or use device=\"cpu\" here",
     })

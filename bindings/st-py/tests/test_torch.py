@@ -152,6 +152,8 @@ def test_vmap_and_fake_tensors():
     ("call", "error", "part"),
     [
         (lambda x: st.topk(x, 31), ValueError, "at most 30"),
+        (lambda x: st.topk(x, 1 << 50), ValueError, "at most 30"),
+        (lambda x: st.rank_range(x, 20, 31), ValueError, "stop may be at most 30"),
         (lambda x: st.topk(x, -1), ValueError, "k = -1"),
         (lambda x: st.topk(x, 2.0), TypeError, "int(k)"),
         (lambda x: st.topk(x, 1 << 70), ValueError, "k = "),

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from . import Selection, _native
-from ._libraries import INDEX_CODES, Ask, index_name
+from ._libraries import INDEX_CODES, Ask, check_ranks, index_name
 from ._nvrtc import find_nvrtc
 
 # The native part's names of types, by NumPy's kind and size. Truth values are bytes.
@@ -81,33 +81,61 @@ def select(x: Any, ask: Ask) -> Selection[Any]:
     k = integer(ask.k)
     if k < 0:
         raise ValueError(f"k = {k}: give a number from 0 to the elements along the axis")
-    results, stream = places(x, ordinal, (*shape[:-1], k), (dtype, np.dtype(index)), interface)
+    if lie[0]:
+        check_ranks(k, ask.start, lie[1])
+    place = CuPy(ordinal) if _is_cupy(x) else Own(x, ordinal)
+    shape = (*shape[:-1], k)
+    results = [place.array(shape, dtype), place.array(shape, np.dtype(index))]
     values, indices = (result.__cuda_array_interface__["data"][0] for result in results)
     asked = (ask.kind, ask.k, ask.start, ask.sorted, ask.nan_last)
     where = (interface["data"][0], lie, name, asked, INDEX_CODES[index], values, indices)
-    more = _native.cuda_select(ordinal, stream, *where, (0, 0), (0, 0))
+    more = _native.cuda_select(ordinal, place.stream, *where, (0, 0), (0, 0))
     if more is not None:
-        # Freed only when the work has ended, which is waited for where the memory is ours.
-        zeroed, scratch = (_native.cuda_allocate(ordinal, size) for size in more)
-        _native.cuda_select(ordinal, None, *where, (zeroed.address, more[0]), (scratch.address, more[1]))
+        zeroed, scratch = place.zeros(more[0]), place.zeros(more[1])
+        addresses = [space.__cuda_array_interface__["data"][0] for space in (zeroed, scratch)]
+        _native.cuda_select(ordinal, place.stream, *where, (addresses[0], more[0]), (addresses[1], more[1]))
     return Selection(*results)
 
 
-def places(
-    x: Any, ordinal: int, shape: tuple[int, ...], dtypes: tuple[Any, Any], interface: dict[str, Any]
-) -> tuple[list[Any], int | None]:
-    """Results of the caller's library, and the stream to work on: none for our own, which is waited for."""
+def _is_cupy(x: Any) -> bool:
     cupy = sys.modules.get("cupy")
-    if cupy is not None and isinstance(x, cupy.ndarray):
-        with cupy.cuda.Device(ordinal):
-            stream = cupy.cuda.get_current_stream()
-            results = [cupy.empty(shape, dtype) for dtype in dtypes]
-            # A workspace is ours, and its call waits on a stream of ours: what was put onto CuPy's must have ended.
-            stream.synchronize()
-            return results, stream.ptr
-    if interface.get("stream"):
-        raise ValueError(
-            "the array names a stream that it is being made on: synchronise it first, or use CuPy or PyTorch, whose "
-            "streams are known"
-        )
-    return [DeviceArray(ordinal, shape, dtype) for dtype in dtypes], None
+    return cupy is not None and isinstance(x, cupy.ndarray)
+
+
+class CuPy:
+    """CuPy's memory and its current stream, in whose order it is given and taken back. Its arrays begin at multiples of 256."""
+
+    def __init__(self, ordinal: int) -> None:
+        self.cupy, self.ordinal = sys.modules["cupy"], ordinal
+        with self.cupy.cuda.Device(ordinal):
+            self.stream: int | None = self.cupy.cuda.get_current_stream().ptr
+
+    def array(self, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Any:
+        with self.cupy.cuda.Device(self.ordinal):
+            return self.cupy.empty(shape, dtype)
+
+    def zeros(self, size: int) -> Any:
+        with self.cupy.cuda.Device(self.ordinal):
+            return self.cupy.zeros(max(size, 1), np.uint8)
+
+
+class Own:
+    """Memory of ours for a library that is not known, and a stream of ours, which is waited for."""
+
+    stream: int | None = None
+
+    def __init__(self, x: Any, ordinal: int) -> None:
+        self.ordinal = ordinal
+        if x.__cuda_array_interface__.get("stream"):
+            raise ValueError(
+                "the array names a stream that it is being made on: synchronise it first, or use CuPy or PyTorch, whose "
+                "streams are known"
+            )
+        if hasattr(x, "block_until_ready"):
+            x.block_until_ready()
+
+    def array(self, shape: tuple[int, ...], dtype: np.dtype[Any]) -> DeviceArray:
+        return DeviceArray(self.ordinal, shape, dtype)
+
+    def zeros(self, size: int) -> DeviceArray:
+        return DeviceArray(self.ordinal, (size,), np.dtype(np.uint8))

@@ -119,6 +119,18 @@ def jax_has_elements(x: Any) -> None:
         raise ValueError("the array was deleted (donated, perhaps): select from it before")
 
 
+def check_ranks(k: int, start: int, cols: int) -> None:
+    """Refuses ranks that a row does not have, before results are made for them."""
+    if start:
+        if start + k > cols:
+            raise ValueError(
+                f"ranks {start} to {start + k} were asked for, but there are {cols} elements along the axis: stop may be "
+                f"at most {cols}"
+            )
+    elif k > cols:
+        raise ValueError(f"k = {k} is greater than the {cols} elements along the axis: ask for at most {cols}")
+
+
 def of_dlpack(x: Any, ask: Ask) -> Selection[Any]:
     """From arrays with DLPack on the host: JAX and others. Without a copy, and back into their library."""
     kind, _ = x.__dlpack_device__()

@@ -16,7 +16,7 @@ from torch.compiler import is_compiling
 
 from . import Selection
 from . import _libraries
-from ._libraries import INDEX_CODES, index_name
+from ._libraries import INDEX_CODES, check_ranks, index_name
 from ._native import cuda_select, select_host
 from ._nvrtc import find_nvrtc
 
@@ -117,6 +117,8 @@ def _eager(
     cols = shape[last]
     shape[last] = k
     rows = prod(shape[:last])
+    if start + k > cols and rows:
+        check_ranks(k, start, cols)
     flat, stride = moved, cols
     if not moved.is_contiguous():
         flat, stride = _rows(moved, cols)
