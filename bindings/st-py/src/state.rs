@@ -36,6 +36,10 @@ pub(crate) struct Gpu<E> {
     pub(crate) software: bool,
     /// Held while the launches of a call are put onto a stream: calls from several threads may share a workspace there, and
     /// are right one after another.
+    #[cfg_attr(
+        not(feature = "cuda"),
+        expect(dead_code, reason = "nothing is launched on the caller's streams")
+    )]
     pub(crate) launching: Mutex<()>,
 }
 

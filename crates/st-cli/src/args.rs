@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use st_core::DType;
-use st_core::backend::device_caps::{Backend, DeviceCaps};
+use st_core::backend::device_caps::{self, Backend, DeviceCaps};
 use st_core::ops::rank_entry::NanOrder;
 
 const SELECT_HELP: &str = "\
