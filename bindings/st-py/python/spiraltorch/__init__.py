@@ -37,7 +37,9 @@ __all__ = [
     "topk2d",
 ]
 
-_os.register_at_fork(after_in_child=_native.forked)
+# Windows does not fork.
+if hasattr(_os, "register_at_fork"):
+    _os.register_at_fork(after_in_child=_native.forked)
 
 _A = TypeVar("_A")
 Nan = Literal["greatest", "last"]
