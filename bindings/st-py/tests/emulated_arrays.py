@@ -28,7 +28,8 @@ def refused(error, part, call):
 
 random = np.random.default_rng(0)
 for shape, k in [((3, 500), 7), ((2, 2, 20000), 30), ((1, 60000), 3000)]:
-    for dtype in ("f4", "u1"):
+    # Kernels are compiled for a width and an index, which takes most of the time.
+    for dtype in ("f4", "u1") if k == 7 else ("f4",):
         x = (random.standard_normal(shape) * 50).astype(dtype) if dtype != "u1" else random.integers(0, 255, shape, "u1")
         for index in ("int64", "int32"):
             for call in (st.topk, st.midk):
