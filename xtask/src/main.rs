@@ -16,6 +16,7 @@ mod report;
 mod setup;
 mod shell;
 mod test;
+mod wheel;
 
 use clap::{Parser, Subcommand};
 use error::Error;
@@ -44,6 +45,12 @@ enum Task {
         /// Also AddressSanitizer, valgrind and two minutes of each fuzz target
         #[arg(long)]
         all: bool,
+    },
+    /// Build the Python wheel as it is published, audit and test it
+    Wheel {
+        /// With overflow checks and debug assertions, as `test` does
+        #[arg(long)]
+        dev: bool,
     },
     /// The fast checks before a commit: formatting, clippy, tidiness, crate graph
     Check,
@@ -92,6 +99,7 @@ fn main() -> ExitCode {
     let done = match Args::parse().task {
         Task::Setup { all } => setup::setup(all),
         Task::Test { quick, all } => test::test(quick, all),
+        Task::Wheel { dev } => wheel::wheel(if dev { "dev" } else { "release" }),
         Task::Check => test::check(),
         Task::Codegen { check } => codegen::codegen(check),
         Task::Bench { suite, no_peers, args } => bench::bench(&suite, no_peers, &args),

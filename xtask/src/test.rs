@@ -3,7 +3,7 @@
 use crate::error::{Error, Result};
 use crate::report::Report;
 use crate::shell::{cargo, root, shell, target_dir};
-use crate::{codegen, fuzz, memory, setup};
+use crate::{codegen, fuzz, memory, setup, wheel};
 use std::path::PathBuf;
 
 /// Why a component of the toolchain cannot be used, if so. A toolchain may come without them.
@@ -85,6 +85,10 @@ pub(crate) fn test(quick: bool, all: bool) -> Result<()> {
         cargo().words("run --release -p st-cli -- topk examples/data/digits.npy -k 5").run()
     });
     report.step_unless(left_out, "Python tests", python);
+    match left_out {
+        Some(why) => report.skip("the wheel", why),
+        None => wheel::steps(&mut report, if all { "release" } else { "dev" }),
+    }
 
     let left_out = (!all).then_some("only with --all");
     report.step_unless(left_out, "CPU kernels in release", || {

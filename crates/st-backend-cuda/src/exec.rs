@@ -204,6 +204,16 @@ impl CudaExecutor {
         Ok(())
     }
 
+    /// Waits until all that was put onto the executor's stream has ended.
+    ///
+    /// # Errors
+    /// What the driver says of work that failed.
+    pub fn wait(&self) -> Result<()> {
+        let gpu = self.gpu()?;
+        let _current = gpu.current()?;
+        gpu.wait(gpu.stream)
+    }
+
     /// The workspace that a plan's runs from device memory need.
     ///
     /// # Errors

@@ -30,4 +30,5 @@ pub mod timing;
 pub use device::DeviceReport;
 pub use exec::{CudaExecutor, Launch, Libraries, devices};
 pub use host::OnCuda;
+pub use memory::DeviceMemory;
 pub use resident::{DeviceInput, DeviceOutput, OnDevice, Workspace, WorkspaceSize};

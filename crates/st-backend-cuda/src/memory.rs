@@ -1,10 +1,12 @@
-//! Memory on a device: what an executor allocates for calls from the host, and keeps.
+//! Memory on a device: what an executor allocates for calls from the host, and keeps; and for callers who have no
+//! allocator of their own.
 #![allow(unsafe_code, reason = "a driver is called through pointers")]
 
 use st_rank::{Error, Result};
 
 use crate::device::Gpu;
 use crate::driver::{Address, Handle};
+use crate::exec::CudaExecutor;
 
 /// A block of device memory, which grows and is kept. Freed by [`Block::free`]: it does not know its device.
 #[derive(Debug, Default)]
@@ -61,6 +63,70 @@ impl Gpu {
         let code =
             unsafe { (self.driver.download)(bytes.as_mut_ptr().cast(), from, bytes.len(), stream) };
         self.checked("to copy from it", code)
+    }
+}
+
+/// Memory on an executor's device, freed when this is dropped: for callers who have no allocator of their own.
+#[derive(Debug)]
+pub struct DeviceMemory {
+    exec: CudaExecutor,
+    block: Block,
+}
+
+impl DeviceMemory {
+    /// So many bytes (at least one), all zero.
+    ///
+    /// # Errors
+    /// [`Error::DeviceMemory`] where there is not so much, [`Error::Unavailable`] without a device.
+    pub fn zeroed(exec: &CudaExecutor, bytes: u64) -> Result<Self> {
+        let mut this = Self { exec: exec.clone(), block: Block::default() };
+        let gpu = exec.gpu()?;
+        let _current = gpu.current()?;
+        this.block.reserve(gpu, bytes.max(1), "memory")?;
+        gpu.clear(gpu.stream, this.block.at, this.block.bytes())?;
+        gpu.wait(gpu.stream)?;
+        Ok(this)
+    }
+
+    /// Where it begins.
+    #[must_use]
+    pub const fn address(&self) -> u64 {
+        self.block.at
+    }
+
+    /// How many bytes it has.
+    #[must_use]
+    pub const fn bytes(&self) -> u64 {
+        self.block.bytes()
+    }
+
+    /// Copies its first bytes to the host, after all that was put onto the executor's stream.
+    ///
+    /// # Errors
+    /// [`Error::DeviceBuffer`] for more bytes than there are, and what the driver refuses.
+    pub fn read(&self, bytes: &mut [u8]) -> Result<()> {
+        if bytes.len() as u64 > self.block.bytes() {
+            return Err(Error::DeviceBuffer {
+                what: "memory",
+                given: format!("has {} bytes", self.block.bytes()),
+                needed: format!("have the {} bytes that were asked for", bytes.len()),
+            });
+        }
+        let gpu = self.exec.gpu()?;
+        let _current = gpu.current()?;
+        let copied = gpu.download(gpu.stream, self.block.at, bytes);
+        // Also after an error: a copy to the caller's memory may be under way.
+        gpu.wait(gpu.stream).and(copied)
+    }
+}
+
+impl Drop for DeviceMemory {
+    fn drop(&mut self) {
+        if let Ok(gpu) = self.exec.gpu()
+            && let Ok(_current) = gpu.current()
+        {
+            self.block.free(gpu);
+        }
     }
 }
 

@@ -1,7 +1,10 @@
-//! The executor bound to memory on the device: launches go to its stream, and nothing waits.
+//! The executor bound to memory on the device: launches go to its stream, or another, and nothing waits.
+
+use std::ffi::c_void;
 
 use st_rank::{DType, Error, ExecuteInto, Problem, RankKExecutor, RankPlan, Result};
 
+use crate::driver::Handle;
 use crate::exec::CudaExecutor;
 use crate::layout::{Addresses, Layout};
 
@@ -62,12 +65,14 @@ impl DeviceInput {
     }
 }
 
-/// Where results on the device go: values of the input's type and `u32` indices, both `rows x k`, row-major.
+/// Where results on the device go: values of the input's type and `u32` indices (or [`u64`](Self::with_wide_indices)), both
+/// `rows x k`, row-major.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct DeviceOutput {
     values: u64,
     indices: u64,
     status: u64,
+    wide: bool,
 }
 
 impl DeviceOutput {
@@ -79,7 +84,19 @@ impl DeviceOutput {
     #[allow(unsafe_code, reason = "addresses of the caller's")]
     #[must_use]
     pub const unsafe fn new(values: u64, indices: u64) -> Self {
-        Self { values, indices, status: 0 }
+        Self { values, indices, status: 0, wide: false }
+    }
+
+    /// The same with indices of 64 bits, as PyTorch has them: the kernels write them so, and are compiled for it. Where
+    /// indices of 32 bits are `u32::MAX`, these are `u64::MAX`, which is -1 where they are read as signed.
+    ///
+    /// # Safety
+    /// There is room for so many `u64` at the address of the indices; else as for [`new`](Self::new).
+    #[allow(unsafe_code, reason = "addresses of the caller's")]
+    #[must_use]
+    pub const unsafe fn with_wide_indices(mut self) -> Self {
+        self.wide = true;
+        self
     }
 
     /// The same with a `u32` that is set to 1 if a row's length does not do, and else left alone.
@@ -179,12 +196,41 @@ impl OnDevice<'_> {
     /// # Errors
     /// Whatever [`Error`] lists; nothing is launched then, but for what the driver itself refuses midway.
     pub fn launch(&self, plan: &RankPlan, out: &DeviceOutput, workspace: &Workspace) -> Result<()> {
+        self.launch_to(self.exec.gpu()?.stream, plan, out, workspace)
+    }
+
+    /// The same on a stream of the caller's, with the kernels that the executor has loaded.
+    ///
+    /// # Errors
+    /// As for [`launch`](Self::launch).
+    ///
+    /// # Safety
+    /// The stream (null: the context's own) is of the executor's context: of the device's primary one, unless the
+    /// executor was made [on another](CudaExecutor::on_stream).
+    #[allow(unsafe_code, reason = "a handle of the caller's")]
+    pub unsafe fn launch_on(
+        &self,
+        stream: *mut c_void,
+        plan: &RankPlan,
+        out: &DeviceOutput,
+        workspace: &Workspace,
+    ) -> Result<()> {
+        self.launch_to(stream, plan, out, workspace)
+    }
+
+    fn launch_to(
+        &self,
+        stream: Handle,
+        plan: &RankPlan,
+        out: &DeviceOutput,
+        workspace: &Workspace,
+    ) -> Result<()> {
         let &Self { exec, input } = self;
         exec.refuse(&plan.caps, plan.problem.dtype, input.dtype)?;
         plan.problem.check()?;
         input.check(&plan.problem)?;
         aligned("values", out.values, input.dtype.size() as u64)?;
-        aligned("indices", out.indices, 4)?;
+        aligned("indices", out.indices, if out.wide { 8 } else { 4 })?;
         let layout = exec.laid_out(plan)?;
         workspace.check(&layout)?;
         let at = Addresses {
@@ -198,7 +244,11 @@ impl OnDevice<'_> {
         };
         let gpu = exec.gpu()?;
         let _current = gpu.current()?;
-        exec.launch(gpu.stream, &layout.steps(&at))
+        let mut steps = layout.steps(&at);
+        for step in &mut steps {
+            step.unit.wide = out.wide;
+        }
+        exec.launch(stream, &steps)
     }
 }
 

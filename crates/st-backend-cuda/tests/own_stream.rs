@@ -10,7 +10,9 @@ use std::ptr;
 
 use common::{executor, libraries};
 use libloading::{Library, Symbol};
-use st_backend_cuda::{CudaExecutor, DeviceInput, DeviceOutput, Workspace, WorkspaceSize};
+use st_backend_cuda::{
+    CudaExecutor, DeviceInput, DeviceMemory, DeviceOutput, Workspace, WorkspaceSize,
+};
 use st_plan::{Knowledge, plan};
 use st_rank::{DType, Error, Lengths, Problem, RankKExecutor, RankKind};
 
@@ -155,6 +157,50 @@ fn a_selection_goes_into_the_apps_graph() {
         assert_eq!(app.download::<u32>(indices, rows * k), want.indices);
         assert_eq!(app.download::<f32>(values, rows * k), want.values);
     }
+}
+
+/// As PyTorch wants them: on its stream of the moment, with its indices, and no executor made for it.
+#[test]
+fn indices_of_64_bits_on_any_stream() {
+    let (app, exec) = (App::new(), executor());
+    let caps = exec.caps().expect("caps");
+    for (rows, cols, k, sorted) in
+        [(5, 200, 9, true), (3, 5_000, 40, false), (2, 60_000, 33, true), (1, 60_000, 5_000, true)]
+    {
+        let problem = Problem::new(RankKind::TopK, rows, cols, k).with_sorted(sorted);
+        let plan = plan(&problem, &caps, &Knowledge::default());
+        let size = exec.workspace(&plan).expect("a size");
+        let all = WorkspaceSize { zeroed: size.zeroed.max(256), scratch: size.scratch.max(256) };
+        let host = numbers(rows * cols, 5);
+        let x = app.memory((rows * cols * 4) as u64);
+        app.upload(x, &host);
+        let (values, indices) =
+            (app.memory((rows * k * 4) as u64), app.memory((rows * k * 8) as u64));
+        // SAFETY: the app's memory is as large as that, and freed never; its stream is of the primary context, as the
+        // executor's is.
+        unsafe {
+            let input = DeviceInput::new(x, rows * cols, DType::F32);
+            let out = DeviceOutput::new(values, indices).with_wide_indices();
+            let work = Workspace::new(app.zeros(size.zeroed), app.memory(size.scratch), all);
+            exec.on(&input).launch_on(app.stream, &plan, &out, &work).expect("nothing is refused");
+        }
+        let want = exec.on(&host).execute(&plan).expect("from the host");
+        let wide: Vec<u64> = want.indices.iter().map(|&index| index.into()).collect();
+        assert_eq!(app.download::<u64>(indices, rows * k), wide, "{plan}");
+        assert_eq!(app.download::<f32>(values, rows * k), want.values, "{plan}");
+    }
+}
+
+#[test]
+fn memory_of_the_executors() {
+    let exec = executor();
+    let memory = DeviceMemory::zeroed(exec, 1000).expect("memory");
+    assert!(memory.address() != 0 && memory.bytes() >= 1000);
+    let mut bytes = vec![1u8; 1000];
+    memory.read(&mut bytes).expect("to read");
+    assert!(bytes.iter().all(|&byte| byte == 0));
+    assert!(matches!(memory.read(&mut vec![0; 1001]), Err(Error::DeviceBuffer { .. })));
+    exec.wait().expect("nothing failed");
 }
 
 #[test]

@@ -4,10 +4,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use st_core::DType;
-use st_core::backend::device_caps::{Backend, DeviceCaps};
+use st_core::backend::device_caps::{self, Backend, DeviceCaps};
 use st_core::ops::rank_entry::NanOrder;
-
-use crate::caps_text;
 
 const SELECT_HELP: &str = "\
 FILES
@@ -150,7 +148,7 @@ pub(crate) struct PlanArgs {
     pub(crate) device: Device,
     /// Plan for a device that need not be there: wgpu,lane=32,subgroup=true,wg=256,smem=32768 or
     /// cpu,lane=16,cores=8; also bandwidth= (bytes per second), l2= (bytes), cores=
-    #[arg(long, value_name = "BACKEND,..", value_parser = caps_text::parse,
+    #[arg(long, value_name = "BACKEND,..", value_parser = device_caps::parse,
           conflicts_with = "device")]
     pub(crate) caps: Option<DeviceCaps>,
     #[command(flatten)]
@@ -241,7 +239,7 @@ pub(crate) struct HintsDevice {
     #[arg(long, value_enum, default_value_t = Device::Auto)]
     pub(crate) device: Device,
     /// A device that need not be there, as in `spiral plan`
-    #[arg(long, value_name = "BACKEND,..", value_parser = caps_text::parse,
+    #[arg(long, value_name = "BACKEND,..", value_parser = device_caps::parse,
           conflicts_with = "device")]
     pub(crate) caps: Option<DeviceCaps>,
     #[command(flatten)]

@@ -8,7 +8,6 @@
 
 mod args;
 mod bench_cmd;
-mod caps_text;
 mod cpu;
 mod doctor;
 mod error;

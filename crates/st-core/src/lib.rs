@@ -27,4 +27,5 @@ pub mod settings;
 #[cfg(feature = "tune")]
 pub mod tune;
 
+pub use st_rank::for_dtype;
 pub use st_rank::{DType, Element, Error, NanOrder, Result, bf16, f16};

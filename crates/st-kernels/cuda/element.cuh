@@ -30,6 +30,13 @@ typedef u32 Key;
 typedef u64 Entry;
 #endif
 
+// An index of a result: 64 bits wide where the caller wants them so.
+#if defined(WIDE)
+typedef u64 Index;
+#else
+typedef u32 Index;
+#endif
+
 // Elements of a vector of 16 bytes.
 #define EACH (128 / WIDTH)
 #define NO_ENTRY (~Entry(0))
@@ -48,7 +55,7 @@ struct Problem {
     // For each row, or null.
     const u32* lengths;
     Bits* values;
-    u32* indices;
+    Index* indices;
     // Set to 1 for a row whose length does not do; may be null.
     u32* status;
     u64 row_stride;
@@ -192,6 +199,6 @@ DEVICE void write_rest(const Problem& p, const Row& r, u32 row) {
     for (u32 slot = have + thread(); slot < p.k; slot += THREADS) {
         const u64 at = u64(row) * p.k + slot;
         p.values[at] = Bits(0);
-        p.indices[at] = ~0u;
+        p.indices[at] = ~Index(0);
     }
 }

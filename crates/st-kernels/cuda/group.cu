@@ -141,7 +141,7 @@ KERNEL(select_group, Params) {
     const u32 begin = p.p.middle ? (p.p.cols - p.p.k) / 2 : p.p.start;
     const u64 at0 = u64(row0) * p.p.k + (lane() - begin);
     Bits* const values = p.p.values + at0;
-    u32* const indices = p.p.indices + at0;
+    Index* const indices = p.p.indices + at0;
     const bool wanted_here = lane() >= begin && lane() < begin + p.p.k;
 #endif
     const u32 here = least(p.p.rows - row0, u32(WAVE));
@@ -153,13 +153,13 @@ KERNEL(select_group, Params) {
 #if FULL
         const bool wanted = wanted_here;
         Bits* const value = values + q * p.p.k;
-        u32* const index = indices + q * p.p.k;
+        Index* const index = indices + q * p.p.k;
 #else
         const Row r = row_of(p.p, row0 + q);
         const bool wanted = first != NONE && lane() >= r.first && lane() < r.end;
         const u64 at = u64(row0 + q) * p.p.k + (lane() - r.first);
         Bits* const value = p.p.values + at;
-        u32* const index = p.p.indices + at;
+        Index* const index = p.p.indices + at;
 #endif
         if (wanted) {
             *value = cut >> q & 1 ? p.p.x[u64(row0 + q) * p.p.row_stride + column]

@@ -155,7 +155,7 @@ DEVICE void write_rest_of(const Problem& p, const Row& r, u32 row) {
     for (u32 slot = have + lane() % LANES; slot < p.k; slot += LANES) {
         const u64 at = u64(row) * p.k + slot;
         p.values[at] = Bits(0);
-        p.indices[at] = ~0u;
+        p.indices[at] = ~Index(0);
     }
 }
 

@@ -327,7 +327,7 @@ template <typename Write> DEVICE void order(const Bench& b, u32 count, u32 n, u3
 // has all ranks below `to`. `skipped` ranks come before the list's first.
 DEVICE void finish(const Problem& p, const Row& r, u32 row, const Bench& b, u32 count, u32 skipped, u32 from, u32 to) {
     u32 first = from - skipped, end = to - skipped;
-    u32* const indices = p.indices + u64(row) * p.k;
+    Index* const indices = p.indices + u64(row) * p.k;
     // By rank that is all. By index what is wanted goes to the results, comes back from there if there was more, and is
     // ordered by its columns.
     enum { TO_RESULTS, BY_INDEX, BY_RANK };
@@ -349,7 +349,7 @@ DEVICE void finish(const Problem& p, const Row& r, u32 row, const Bench& b, u32 
         if (how != TO_RESULTS) return;
         how = BY_INDEX;
         count = end - first;
-        for (u32 i = thread(); i < count; i += THREADS) b.columns[i] = indices[i];
+        for (u32 i = thread(); i < count; i += THREADS) b.columns[i] = u32(indices[i]);
         barrier();
         first = 0;
         end = count;

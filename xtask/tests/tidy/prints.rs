@@ -5,7 +5,14 @@ use super::{Source, check, sample};
 /// Where printing is the purpose: tests, the suite that tests run (which prints what it skips),
 /// tools, benchmarks, examples. The command line writes through its own writer.
 fn may_print(path: &str) -> bool {
-    let tools = ["xtask/", "fuzz/", "examples/", "crates/st-bench/", "crates/st-conformance/"];
+    let tools = [
+        "xtask/",
+        "fuzz/",
+        "examples/",
+        "crates/st-bench/",
+        "crates/st-conformance/",
+        "bindings/st-py/bench/",
+    ];
     tools.iter().any(|room| path.starts_with(room))
         || ["/tests/", "/examples/", "/benches/"].iter().any(|part| path.contains(part))
 }

@@ -1,5 +1,6 @@
 //! Devices and executors.
 
+mod caps_text;
 pub mod cpu_exec;
 pub mod cuda_exec;
 pub mod device_caps;

@@ -139,6 +139,8 @@ pub struct Unit {
     pub cluster: u32,
     /// For `group.cu`.
     pub group: Option<Group>,
+    /// Whether results have indices of 64 bits.
+    pub wide: bool,
 }
 
 impl Unit {
@@ -154,6 +156,7 @@ impl Unit {
             ahead: false,
             cluster: 1,
             group: None,
+            wide: false,
         }
     }
 
@@ -220,6 +223,9 @@ impl Unit {
                 ("AHEAD", self.ahead.into()),
                 ("CLUSTER", self.cluster),
             ]),
+        }
+        if self.wide {
+            own.push(("WIDE", 1));
         }
         own.iter().map(|(name, value)| format!("{name}={value}")).collect()
     }

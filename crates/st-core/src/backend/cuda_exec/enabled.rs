@@ -1,8 +1,8 @@
 //! With the backend.
 
 pub use st_backend_cuda::{
-    CudaExecutor, DeviceInput, DeviceOutput, DeviceReport, Launch, Libraries, OnCuda, OnDevice,
-    Workspace, WorkspaceSize, devices,
+    CudaExecutor, DeviceInput, DeviceMemory, DeviceOutput, DeviceReport, Launch, Libraries, OnCuda,
+    OnDevice, Workspace, WorkspaceSize, devices,
 };
 
 /// Whether this build has the backend.

@@ -1,13 +1,17 @@
-//! `--caps wgpu,lane=32,subgroup=true,wg=256,smem=32768`: a device in words.
+//! A device in words, as `wgpu,lane=32,subgroup=true,wg=256,smem=32768`: the command's `--caps`, Python's `caps=`.
 
 use core::str::FromStr;
 
-use st_core::backend::device_caps::{Backend, DeviceCaps};
+use st_rank::caps::{Backend, DeviceCaps};
 
 const KEYS: &str = "lane, subgroup, wg, smem, cores, bandwidth, l2";
 
-/// Reads a device. Keys that are not given have the backend's common values.
-pub(crate) fn parse(text: &str) -> Result<DeviceCaps, String> {
+/// Reads a device: a backend and `key=value` pairs, with commas between them. Keys that are not given have the backend's
+/// common values.
+///
+/// # Errors
+/// What cannot be read, and what to write instead.
+pub fn parse(text: &str) -> Result<DeviceCaps, String> {
     let mut parts = text.split(',').map(str::trim);
     let mut caps = match parts.next().unwrap_or_default() {
         "wgpu" => DeviceCaps::wgpu(32, true, 256),

@@ -1,0 +1,194 @@
+//! What a process keeps from call to call: the planner and the executors.
+#![allow(unsafe_code, reason = "a pointer that a fork sets back")]
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::ptr;
+use std::sync::atomic::{AtomicPtr, AtomicU32, Ordering};
+use std::sync::{Mutex, OnceLock, PoisonError};
+
+use pyo3::prelude::*;
+use st_core::backend::cpu_exec::{CpuExecutor, Isa};
+use st_core::backend::cuda_exec::{self, CudaExecutor, Libraries};
+use st_core::backend::device_caps::{Backend, DeviceCaps};
+use st_core::backend::wgpu_exec::{self, WgpuExecutor};
+use st_core::ops::rank_entry::Planner;
+use st_core::settings::Settings;
+use st_core::{Error, Result};
+
+/// The planner, the processor, and GPUs that were opened.
+pub(crate) struct State {
+    pub(crate) planner: Planner,
+    pub(crate) cpu: Result<(CpuExecutor, DeviceCaps)>,
+    pub(crate) settings: Settings,
+    wgpu: OnceLock<Result<Gpu<WgpuExecutor>>>,
+    metal: OnceLock<Result<Gpu<WgpuExecutor>>>,
+    /// NVRTC as Python has it, where the environment names no other.
+    nvrtc: Mutex<Option<PathBuf>>,
+    cuda: Mutex<HashMap<u32, &'static Result<Gpu<CudaExecutor>>>>,
+}
+
+/// An executor of a device that was found.
+pub(crate) struct Gpu<E> {
+    pub(crate) exec: E,
+    pub(crate) caps: DeviceCaps,
+    /// The adapter is a program for the processor.
+    pub(crate) software: bool,
+    /// Held while the launches of a call are put onto a stream: calls from several threads may share a workspace there, and
+    /// are right one after another.
+    #[cfg_attr(
+        not(feature = "cuda"),
+        expect(dead_code, reason = "nothing is launched on the caller's streams")
+    )]
+    pub(crate) launching: Mutex<()>,
+}
+
+static STATE: AtomicPtr<State> = AtomicPtr::new(ptr::null_mut());
+
+/// The process that used us first, and with whose drivers devices were opened.
+static FIRST_PROCESS: AtomicU32 = AtomicU32::new(0);
+
+/// Forgets what a fork does not bring along: the child has none of its parent's threads, and locks may be held by
+/// them. The memory is left alone.
+#[pyfunction]
+pub(crate) fn forked() {
+    STATE.store(ptr::null_mut(), Ordering::Release);
+}
+
+/// Where Python's packages have NVRTC; devices that are opened from now on use it.
+#[pyfunction]
+pub(crate) fn nvrtc_at(path: PathBuf) {
+    *state().nvrtc.lock().unwrap_or_else(PoisonError::into_inner) = Some(path);
+}
+
+/// The state of this process, made when it is first asked for.
+pub(crate) fn state() -> &'static State {
+    let there = STATE.load(Ordering::Acquire);
+    // SAFETY: what is stored was leaked, and so is never freed.
+    if let Some(state) = unsafe { there.as_ref() } {
+        return state;
+    }
+    FIRST_PROCESS.compare_exchange(0, std::process::id(), Ordering::AcqRel, Ordering::Relaxed).ok();
+    let made = Box::into_raw(Box::new(State::new()));
+    match STATE.compare_exchange(ptr::null_mut(), made, Ordering::AcqRel, Ordering::Acquire) {
+        // SAFETY: as above; it is leaked now.
+        Ok(_) => unsafe { &*made },
+        Err(other) => {
+            // SAFETY: ours was given to nobody, the other was leaked.
+            unsafe {
+                drop(Box::from_raw(made));
+                &*other
+            }
+        }
+    }
+}
+
+impl State {
+    fn new() -> Self {
+        let settings = Settings::from_env();
+        let cpu = cpu(&settings).map(|exec| {
+            let caps = exec.caps();
+            (exec, caps)
+        });
+        Self {
+            planner: Planner::new(settings.load().knowledge),
+            cpu,
+            settings,
+            wgpu: OnceLock::new(),
+            metal: OnceLock::new(),
+            nvrtc: Mutex::default(),
+            cuda: Mutex::default(),
+        }
+    }
+
+    pub(crate) fn cpu(&self) -> Result<&(CpuExecutor, DeviceCaps)> {
+        self.cpu.as_ref().map_err(Clone::clone)
+    }
+
+    /// The first adapter of wgpu, or of Metal.
+    pub(crate) fn wgpu(&self, backend: Backend) -> Result<&Gpu<WgpuExecutor>> {
+        in_first_process(backend)?;
+        let (place, make): (_, fn() -> WgpuExecutor) = match backend {
+            Backend::Mps => (&self.metal, WgpuExecutor::metal),
+            _ => (&self.wgpu, WgpuExecutor::default),
+        };
+        let open = || {
+            if !wgpu_exec::IN_THIS_BUILD {
+                return Err(not_in_this_build(backend));
+            }
+            let exec = make();
+            let caps = exec.caps()?;
+            let (_, software) = exec.adapter()?;
+            Ok(Gpu { exec, caps, software, launching: Mutex::default() })
+        };
+        place.get_or_init(open).as_ref().map_err(Clone::clone)
+    }
+
+    /// Whether the first device of a backend was looked for already.
+    pub(crate) fn is_open(&self, backend: Backend) -> bool {
+        match backend {
+            Backend::Cuda => {
+                self.cuda.lock().unwrap_or_else(PoisonError::into_inner).contains_key(&0)
+            }
+            Backend::Wgpu => self.wgpu.get().is_some(),
+            Backend::Mps => self.metal.get().is_some(),
+            _ => false,
+        }
+    }
+
+    /// CUDA's libraries: those of the environment, else of Python's packages, else of the system.
+    pub(crate) fn libraries(&self) -> Libraries {
+        let mut libraries = self.settings.cuda().clone();
+        if libraries.nvrtc.is_none() {
+            libraries.nvrtc = self.nvrtc.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        }
+        libraries
+    }
+
+    /// An NVIDIA device by its number.
+    pub(crate) fn cuda(&self, ordinal: u32) -> Result<&'static Gpu<CudaExecutor>> {
+        in_first_process(Backend::Cuda)?;
+        let mut devices = self.cuda.lock().unwrap_or_else(PoisonError::into_inner);
+        let device = devices.entry(ordinal).or_insert_with(|| {
+            let open = || {
+                if !cuda_exec::IN_THIS_BUILD {
+                    return Err(not_in_this_build(Backend::Cuda));
+                }
+                let exec = CudaExecutor::new(ordinal).with_libraries(&self.libraries());
+                let caps = exec.caps()?;
+                Ok(Gpu { exec, caps, software: false, launching: Mutex::default() })
+            };
+            // A device is opened once in a process, and kept.
+            Box::leak(Box::new(open()))
+        });
+        device.as_ref().map_err(Clone::clone)
+    }
+}
+
+/// Drivers of GPUs do not survive a fork.
+fn in_first_process(backend: Backend) -> Result<()> {
+    if FIRST_PROCESS.load(Ordering::Acquire) == std::process::id() {
+        return Ok(());
+    }
+    Err(Error::Unavailable {
+        backend,
+        why: "this process was forked from one that had used spiraltorch, and drivers do not survive that"
+            .to_owned(),
+        advice: "start processes with multiprocessing's \"spawn\", or use device=\"cpu\" here",
+    })
+}
+
+pub(crate) fn not_in_this_build(backend: Backend) -> Error {
+    Error::Unavailable {
+        backend,
+        why: format!("this wheel was built without the {backend} backend"),
+        advice: "use device=\"cpu\" or \"auto\", or build the wheel with that feature",
+    }
+}
+
+fn cpu(settings: &Settings) -> Result<CpuExecutor> {
+    match settings.cpu_isa() {
+        Some((_, name)) => CpuExecutor::new(Isa::from_name(name)?, None),
+        None => Ok(CpuExecutor::default()),
+    }
+}
