@@ -44,7 +44,7 @@ const MOST_CHECKED: usize = 1 << 24;
 /// The first result of `rows` of an input that is not right, in words; `values` and `indices` are those of all rows.
 ///
 /// What is right is found by the standard library's selection over pairs of key and column, of as many rows as have
-/// [2^24](MOST_CHECKED) elements together.
+/// 2^24 elements together.
 #[must_use]
 pub fn fault<T: Element>(
     problem: &Problem,
