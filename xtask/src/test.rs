@@ -69,16 +69,11 @@ pub(crate) fn test(quick: bool, all: bool) -> Result<()> {
             cargo().words("check --tests -p st-core --features").arg(device).run()
         })
     });
-    report.step_unless(left_out, "spiral on WGPU", || {
-        cargo().words("test -p st-cli --features wgpu --test wgpu").run()
-    });
-    report.step_unless(left_out, "spiral on CUDA's emulator", || {
-        cargo().words("test -p st-cli --features cuda --test cuda").run()
-    });
-    report.step_unless(left_out, "hints shared through Redis", || {
+    // One build for all three: each set of features has its own of everything below it.
+    report.step_unless(left_out, "spiral on WGPU, on CUDA's emulator, and with shared hints", || {
         cargo()
-            .words("test -p st-core -p st-cli --test hints")
-            .words("--features st-core/kdsl,st-core/kv-redis,st-cli/kv-redis")
+            .words("test -p st-cli -p st-core --test wgpu --test cuda --test hints --features")
+            .arg("st-cli/wgpu,st-cli/cuda,st-cli/kv-redis,st-core/kdsl")
             .run()
     });
     report.step_unless(left_out, "README's main command", || {
