@@ -23,3 +23,4 @@ mod workspace;
 pub use exec::{CpuExecutor, OnCpu};
 pub use isa::Isa;
 pub use launch::Launch;
+pub use probe::processor;

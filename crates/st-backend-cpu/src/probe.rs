@@ -34,18 +34,24 @@ pub(crate) fn caps(isa: Isa, threads: u32) -> DeviceCaps {
     if let Some(l2) = l2 {
         caps = caps.with_l2(l2);
     }
-    caps.with_names(&format!("{} {}", processor(), isa.name()), "")
+    let name = processor().unwrap_or(std::env::consts::ARCH);
+    caps.with_names(&format!("{name} {}", isa.name()), "")
 }
 
-/// The processor's name where the system tells (Linux does), else its architecture.
-fn processor() -> &'static str {
-    static NAME: OnceLock<String> = OnceLock::new();
-    NAME.get_or_init(|| {
-        let text = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
-        let line = text.lines().find(|line| line.starts_with("model name"));
-        let name = line.and_then(|line| line.split_once(':')).map(|(_, name)| name.trim());
-        name.unwrap_or(std::env::consts::ARCH).to_owned()
-    })
+/// The processor's name, where the system has it in a file (Linux does).
+#[must_use]
+pub fn processor() -> Option<&'static str> {
+    static NAME: OnceLock<Option<String>> = OnceLock::new();
+    let read = || {
+        let info = std::fs::read_to_string("/proc/cpuinfo").ok()?;
+        let named = |key: &str| {
+            let line =
+                info.lines().find(|l| l.split(':').next().is_some_and(|k| k.trim() == key))?;
+            line.split_once(':').map(|(_, name)| name.trim().to_owned())
+        };
+        named("model name").or_else(|| named("Model")).or_else(|| named("Hardware"))
+    };
+    NAME.get_or_init(read).as_deref()
 }
 
 /// A core's data cache of that level, where the system tells (Linux does).

@@ -77,7 +77,7 @@ fn report(adapter: &Adapter, backend: Backend) -> AdapterReport {
     }
 }
 
-fn driver(info: &AdapterInfo) -> String {
+pub(crate) fn driver(info: &AdapterInfo) -> String {
     format!("{} {}", info.driver, info.driver_info).trim().to_owned()
 }
 

@@ -176,6 +176,14 @@ impl WgpuExecutor {
         Ok((&gpu.name, gpu.software))
     }
 
+    /// The driver's name and version, as far as it tells.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`] if there is no device.
+    pub fn driver(&self) -> Result<&str> {
+        Ok(&self.gpu()?.driver)
+    }
+
     /// The device and queue that it runs on, for buffers of the caller's beside it.
     ///
     /// # Errors

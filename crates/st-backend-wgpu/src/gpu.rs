@@ -25,6 +25,7 @@ pub(crate) struct Gpu {
     pub(crate) caps: DeviceCaps,
     pub(crate) limits: Limits,
     pub(crate) name: String,
+    pub(crate) driver: String,
     pub(crate) software: bool,
     /// Lanes of the widest subgroup.
     pub(crate) most_lanes: u32,
@@ -149,6 +150,7 @@ impl Gpu {
         let (bindings, layout, nothing) = made?;
         Ok(Self {
             name: info.name.clone(),
+            driver: device::driver(info),
             software: device::is_software(info),
             most_lanes: info.subgroup_max_size,
             nothing,

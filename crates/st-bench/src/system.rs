@@ -9,10 +9,7 @@ pub(crate) fn cores() -> u32 {
 
 /// The processor's name, or its architecture where no name is to be had.
 pub(crate) fn processor() -> String {
-    let linux = std::fs::read_to_string("/proc/cpuinfo").ok().and_then(|text| {
-        let line = text.lines().find(|l| l.starts_with("model name"))?;
-        Some(line.split_once(':')?.1.trim().to_owned())
-    });
+    let linux = st_core::backend::cpu_exec::processor().map(str::to_owned);
     let mac = || {
         let mut sysctl = std::process::Command::new("sysctl");
         let out = sysctl.args(["-n", "machdep.cpu.brand_string"]).output().ok()?;

@@ -11,7 +11,7 @@ use st_core::tune::{Cell, Device, Entrant, TuneError, Versions};
 
 use crate::args::{CpuArgs, Device as Named};
 use crate::error::Error;
-use crate::output::{self, Replacement};
+use crate::output;
 use crate::settings;
 use crate::tune::device;
 
@@ -69,9 +69,7 @@ pub(crate) fn run(args: &BenchArgs) -> Result<(), Error> {
     let document = device::with(args.device, &args.cpu, |device| measure(args, device))?;
     let text = serde_json::to_string_pretty(&document).unwrap_or_default() + "\n";
     if let Some(path) = &args.out {
-        Replacement::check(path)
-            .and_then(|place| place.write(|out| std::io::Write::write_all(out, text.as_bytes())))
-            .map_err(|source| Error::Output { path: path.clone(), source })?;
+        output::write_file(path, &text)?;
     }
     output::stdout(|out| {
         if args.json {

@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use std::time::Duration;
 
 use serde::Serialize;
-use st_core::backend::cpu_exec::Isa;
+use st_core::backend::cpu_exec::{Isa, processor};
 use st_core::backend::cuda_exec::{self, DeviceReport};
 use st_core::backend::device_caps::{Backend, DeviceCaps};
 use st_core::backend::wgpu_exec::{self, AdapterReport};
@@ -115,7 +115,7 @@ impl Report {
             version: env!("CARGO_PKG_VERSION"),
             target: format!("{} {}", std::env::consts::ARCH, std::env::consts::OS),
             cpu: Cpu {
-                processor: processor().unwrap_or_else(|| "unknown".to_owned()),
+                processor: processor().unwrap_or("unknown").to_owned(),
                 cores: caps.cores,
                 isa: IsaState {
                     available: Isa::available().into_iter().map(Isa::name).collect(),
@@ -278,16 +278,6 @@ fn size(bytes: u64) -> String {
         b if b >= 1 << 20 => format!("{:.1} MiB", b as f64 / f64::from(1 << 20)),
         b => format!("{} KiB", b >> 10),
     }
-}
-
-/// The processor's name, where the system has it in a file.
-fn processor() -> Option<String> {
-    let info = fs::read_to_string("/proc/cpuinfo").ok()?;
-    let named = |key: &str| {
-        let line = info.lines().find(|l| l.split(':').next().is_some_and(|k| k.trim() == key))?;
-        line.split_once(':').map(|(_, name)| name.trim().to_owned())
-    };
-    named("model name").or_else(|| named("Model")).or_else(|| named("Hardware"))
 }
 
 fn third_level_cache() -> Option<u64> {

@@ -15,7 +15,7 @@ use st_core::settings::Settings;
 use crate::args::{HintsArgs, HintsCommand, HintsDevice};
 use crate::error::Error;
 use crate::exec::Exec;
-use crate::output::{self, Replacement};
+use crate::output;
 use crate::settings::warn;
 
 pub(crate) fn run(args: &HintsArgs) -> Result<(), Error> {
@@ -223,8 +223,6 @@ fn pull(url: &str, device: &HintsDevice, path: &Path) -> Result<(), Error> {
     let records: Vec<Record> = hints.times.iter().map(|time| time.record).collect();
     let count = records.len();
     let text = Table::shared(hints::NAME, hints.device, &records).to_json();
-    Replacement::check(path)
-        .and_then(|place| place.write(|out| out.write_all(text.as_bytes())))
-        .map_err(|source| Error::Output { path: path.to_owned(), source })?;
+    output::write_file(path, &text)?;
     output::stdout(|out| writeln!(out, "{}: {count} records", path.display()))
 }

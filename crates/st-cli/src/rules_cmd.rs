@@ -1,14 +1,13 @@
 //! `spiral rules check|fmt`.
 
 use std::fs;
-use std::io::Write;
 use std::path::Path;
 
 use st_core::rules::{Name, Program, Rules, SCHEMA, decode};
 
 use crate::args::{RulesCommand, RulesFile};
 use crate::error::Error;
-use crate::output::{self, Replacement};
+use crate::output;
 
 pub(crate) fn run(command: &RulesCommand) -> Result<(), Error> {
     match command {
@@ -46,9 +45,7 @@ fn format(args: &RulesFile, check: bool) -> Result<(), Error> {
     if check {
         return Err(Error::NotFormatted { path: args.file.clone() });
     }
-    Replacement::check(&args.file)
-        .and_then(|place| place.write(|out| out.write_all(text.as_bytes())))
-        .map_err(|source| Error::Output { path: args.file.clone(), source })?;
+    output::write_file(&args.file, &text)?;
     output::stdout(|out| writeln!(out, "{name}: written in its canonical form"))
 }
 

@@ -2,7 +2,6 @@
 
 use std::fmt::Write as _;
 use std::fs;
-use std::io;
 use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
@@ -15,7 +14,7 @@ use st_core::tune::{Record, Table, TableFile};
 use crate::args::{CpuArgs, Device};
 use crate::error::Error;
 use crate::exec::Exec;
-use crate::output::{self, Replacement};
+use crate::output;
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum TablesCommand {
@@ -92,13 +91,6 @@ fn read(file: &Path) -> Result<Table, Error> {
         [why, ..] if table.records().is_empty() => Err(Error::TableRefused { why: why.clone() }),
         _ => Ok(table),
     }
-}
-
-/// Replaces a file by a table.
-fn write(file: &Path, table: &Table) -> Result<(), Error> {
-    Replacement::check(file)
-        .and_then(|place| place.write(|out| io::Write::write_all(out, table.to_json().as_bytes())))
-        .map_err(|source| Error::Output { path: file.to_owned(), source })
 }
 
 #[derive(Serialize)]
@@ -186,7 +178,7 @@ fn export(file: &Path, device: Device, cpu: &CpuArgs) -> Result<(), Error> {
     if let Some(why) = table.refusal(&caps) {
         return Err(Error::TableRefused { why });
     }
-    write(file, &table)?;
+    output::write_file(file, &table.to_json())?;
     let records = table.records().len();
     output::stdout(|out| writeln!(out, "{records} records written to {}", file.display()))
 }
@@ -239,7 +231,7 @@ fn merge(files: &[PathBuf], to: &Path) -> Result<(), Error> {
         }
         all = all.merged(table.records());
     }
-    write(to, &all)?;
+    output::write_file(to, &all.to_json())?;
     let records = all.records().len();
     output::stdout(|out| writeln!(out, "{records} records written to {}", to.display()))
 }
@@ -269,10 +261,9 @@ struct Differences {
 fn diff(args: &DiffArgs) -> Result<(), Error> {
     let (a, b) = (read(&args.a)?, read(&args.b)?);
     let (best_a, best_b) = (best(&a), best(&b));
-    let same = |x: &Record, y: &Record| x.with_choice(y.choice).is_about(y);
     let mut found = Differences { only_in_a: 0, only_in_b: 0, differences: Vec::new() };
     for x in &best_a {
-        match best_b.iter().find(|y| same(x, y)) {
+        match best_b.iter().find(|y| x.shares_bucket(y)) {
             None => found.only_in_a += 1,
             Some(y) => found.differences.push(Difference {
                 kind: x.kind,
@@ -288,7 +279,7 @@ fn diff(args: &DiffArgs) -> Result<(), Error> {
             }),
         }
     }
-    found.only_in_b = best_b.iter().filter(|y| !best_a.iter().any(|x| same(x, y))).count();
+    found.only_in_b = best_b.iter().filter(|y| !best_a.iter().any(|x| x.shares_bucket(y))).count();
     output::stdout(|out| {
         if args.json {
             return output::json::document(out, &found);
@@ -319,7 +310,7 @@ fn diff(args: &DiffArgs) -> Result<(), Error> {
 fn best(table: &Table) -> Vec<Record> {
     let mut best: Vec<Record> = Vec::new();
     for record in table.records().iter().filter(|r| r.median_us.is_some()) {
-        match best.iter_mut().find(|b| b.with_choice(record.choice).is_about(record)) {
+        match best.iter_mut().find(|b| b.shares_bucket(record)) {
             Some(b) if b.median_us <= record.median_us => {}
             Some(b) => *b = *record,
             None => best.push(*record),

@@ -16,6 +16,8 @@ pub mod cuda;
 pub mod gpu;
 pub mod wgsl;
 
+use std::sync::LazyLock;
+
 use st_rank::{
     Backend, Choice, DeviceCaps, Field, Fields, MergeDetail, MergeKind, Problem, Result,
 };
@@ -36,15 +38,26 @@ pub fn check(choice: &Choice, problem: &Problem, caps: &DeviceCaps) -> Result<()
 /// their sources.
 #[must_use]
 pub fn version(backend: Backend) -> u32 {
-    let texts: String = match backend {
-        Backend::Cpu => return cpu::VERSION,
-        Backend::Wgpu | Backend::Mps => {
-            let stages = wgsl::Stage::ALL.iter().map(|stage| stage.text());
-            stages.chain(wgsl::SHARED.iter().map(|&(_, text)| text)).collect()
-        }
-        Backend::Cuda | Backend::Hip => cuda::SOURCES.iter().map(|&(_, text)| text).collect(),
-    };
-    DeviceCaps::tag(&texts)
+    // Some hundred kilobytes, which every table that is read would go through.
+    static WGSL: LazyLock<u32> = LazyLock::new(|| {
+        let stages = wgsl::Stage::ALL.iter().map(|stage| stage.text());
+        DeviceCaps::tag_of(stages.chain(wgsl::SHARED.iter().map(|&(_, text)| text)))
+    });
+    static CUDA: LazyLock<u32> =
+        LazyLock::new(|| DeviceCaps::tag_of(cuda::SOURCES.iter().map(|&(_, text)| text)));
+    match backend {
+        Backend::Cpu => cpu::VERSION,
+        Backend::Wgpu | Backend::Mps => *WGSL,
+        Backend::Cuda | Backend::Hip => *CUDA,
+    }
+}
+
+/// What a choice launches: its merge kind and the fields that its kernel uses, as numbers in the order of [`Field`]; the
+/// others as 0. Equal for choices that are launched alike.
+#[must_use]
+pub fn launched(choice: &Choice, backend: Backend) -> [u32; 8] {
+    let used = uses(choice.mk, choice.mkd, backend);
+    Field::ALL.map(|f| if f == Field::Mk || used.has(f) { choice.get(f) } else { 0 })
 }
 
 /// The fields that change what is launched for that merge kind and sub-strategy. The others keep

@@ -13,7 +13,7 @@
 use st_rank::{Backend, Choice, DeviceCaps, Field, MergeKind, Problem};
 
 use crate::model::{Model, Wanted};
-use crate::table::{Bucket, Origin, Record, Table};
+use crate::table::{Bucket, Origin, Record, Table, apart};
 
 /// Records are evidence of time for problems with up to this many times their rows or k, or as
 /// many times fewer.
@@ -84,7 +84,7 @@ impl Calibration {
             let ratio = us * 1e3 / model.ns(&choice);
             match whole(record, problem, caps) {
                 Some(choice) => {
-                    self.whole.push((key(&choice, self.backend), ratio));
+                    self.whole.push((st_kernels::launched(&choice, self.backend), ratio));
                     self.choices.push(choice);
                 }
                 None => self.partial.push((*record, ratio)),
@@ -126,7 +126,7 @@ impl Calibration {
     /// measured.
     pub(crate) fn ns(&self, choice: &Choice, ns: f64) -> (f64, bool) {
         if !self.whole.is_empty() {
-            let wanted = key(choice, self.backend);
+            let wanted = st_kernels::launched(choice, self.backend);
             // Of equal ones the first is the fastest.
             let at = self.whole.partition_point(|(known, _)| *known < wanted);
             if let Some((known, ratio)) = self.whole.get(at)
@@ -156,11 +156,6 @@ fn timed<'t>(
 
 fn has_times(table: &Table, bucket: &Bucket) -> bool {
     table.of(bucket).any(|record| record.median_us.is_some())
-}
-
-/// The distance of two numbers: the absolute logarithm of their ratio.
-fn apart(a: f64, b: f64) -> f64 {
-    (a.max(1.0) / b.max(1.0)).ln().abs()
 }
 
 /// The distance of a bucket and a problem; of other kinds e^2 times further.
@@ -197,12 +192,6 @@ fn ratios(table: &Table, bucket: &Bucket, caps: &DeviceCaps) -> Ratios {
         let choice = completed(record, &there, caps, &model)?;
         Some((us * 1e3 / model.ns(&choice)).ln())
     })
-}
-
-/// The fields of a choice that change what is launched; the others as 0.
-fn key(choice: &Choice, backend: Backend) -> [u32; 8] {
-    let used = st_kernels::uses(choice.mk, choice.mkd, backend);
-    Field::ALL.map(|f| if f == Field::Mk || used.has(f) { choice.get(f) } else { 0 })
 }
 
 /// A record's choice; what it does not give is as the model would have it.

@@ -196,20 +196,6 @@ impl DeviceCaps {
         self.driver = Self::tag(driver);
         self
     }
-
-    /// A number for a text: never 0 unless it is empty (Fowler, Noll and Vo's FNV-1a of 32 bits).
-    #[must_use]
-    pub const fn tag(text: &str) -> u32 {
-        let (bytes, mut tag, mut i) = (text.as_bytes(), 0x811C_9DC5_u32, 0);
-        if bytes.is_empty() {
-            return 0;
-        }
-        while i < bytes.len() {
-            tag = (tag ^ bytes[i] as u32).wrapping_mul(0x0100_0193);
-            i += 1;
-        }
-        if tag == 0 { 1 } else { tag }
-    }
 }
 
 /// What the planner starts from: one coherent set, from which every other setting is weighed. All
@@ -266,6 +252,13 @@ impl DeviceCaps {
             0 => numbers,
             unit => format!("{numbers}-{unit:08x}"),
         }
+    }
+
+    /// Whether two have one [fingerprint](Self::fingerprint).
+    #[must_use]
+    pub fn is_same_device(&self, other: &Self) -> bool {
+        let told = |caps: &Self| Self { bandwidth: 0, loop_rounds: 0, driver: 0, ..*caps };
+        told(self) == told(other)
     }
 
     /// Multiprocessors, or the assumed number.
@@ -394,6 +387,28 @@ mod tests {
                     .with_cores(cores)
             },
         )
+    }
+
+    #[test]
+    fn devices_are_the_same_if_their_fingerprints_are() {
+        let caps = DeviceCaps::wgpu(32, true, 256).with_names("a device", "1.0");
+        let others = [
+            caps.with_bandwidth(7),
+            caps.with_loop_rounds(9),
+            caps.with_names("a device", "2.0"),
+            caps.with_names("another", "1.0"),
+            caps.with_l2(1),
+            caps.with_cores(1),
+            caps.with_shared_mem(1),
+            caps.with_max_workgroup(512),
+            caps.with_subgroup(16, true),
+            caps.with_subgroup(32, false),
+            DeviceCaps { backend: Backend::Mps, ..caps },
+        ];
+        for other in others {
+            let by_name = caps.fingerprint() == other.fingerprint();
+            assert_eq!(caps.is_same_device(&other), by_name, "{other}");
+        }
     }
 
     proptest! {

@@ -21,6 +21,7 @@ pub mod executor;
 pub mod order;
 pub mod plan;
 pub mod problem;
+mod tag;
 
 pub use caps::{Backend, DeviceCaps};
 pub use choice::{Choice, Field, Fields, MergeDetail, MergeKind};

@@ -3,7 +3,7 @@
 
 use st_kernels::cpu::{COLUMN_STEP, MAX_KL, MAX_TILE, check, lanes};
 use st_plan::{Knowledge, explain};
-use st_rank::{Backend, Choice, Field, MergeDetail, MergeKind, Problem, RankPlan};
+use st_rank::{Backend, Choice, MergeDetail, MergeKind, Problem, RankPlan};
 
 /// Sorting longer rows than this for a few ranks is not worth trying.
 const LONGEST_SORT: usize = 1 << 14;
@@ -44,8 +44,7 @@ pub fn candidates(plan: &RankPlan) -> Vec<Choice> {
 /// Whether two choices differ at most in fields that their kernel does not look at.
 #[must_use]
 pub fn launched_alike(a: &Choice, b: &Choice, backend: Backend) -> bool {
-    let used = st_kernels::uses(a.mk, a.mkd, backend);
-    a.mk == b.mk && Field::ALL.iter().all(|&f| !used.has(f) || a.get(f) == b.get(f))
+    st_kernels::launched(a, backend) == st_kernels::launched(b, backend)
 }
 
 /// Reorders so that groups take turns; within a group the order stays.

@@ -21,7 +21,9 @@
 #![forbid(unsafe_code)]
 
 mod candidates;
+pub mod date;
 mod evidence;
+mod files;
 mod grid;
 pub mod inputs;
 mod ratios;

@@ -154,7 +154,7 @@ pub fn tune<D: Device + ?Sized>(
         let known: Vec<&Record> = if fresh {
             Vec::new()
         } else {
-            kept.records().iter().filter(|r| of_bucket(r, &bucket)).collect()
+            kept.records().iter().filter(|r| bucket.shares_bucket(r)).collect()
         };
         let Some(todo) = Todo::new(&cell.problem(), &caps, &known) else {
             summary.known += 1;
@@ -174,8 +174,8 @@ pub fn tune<D: Device + ?Sized>(
         for (choice, why) in failed {
             event(Event::Failed { cell, choice, why });
         }
-        match (done, found) {
-            (Ok(()), Some(outcome)) => {
+        match done.and_then(|()| found.ok_or_else(|| NoChoice.into())) {
+            Ok(outcome) => {
                 let records = records(&outcome, &bucket, todo.reference_us);
                 summary.measured += 1;
                 summary.records += if fresh {
@@ -187,13 +187,9 @@ pub fn tune<D: Device + ?Sized>(
                 };
                 event(Event::Done { cell, at, outcome: &outcome });
             }
-            (Err(why), _) => {
+            Err(why) => {
                 summary.refused += 1;
                 event(Event::Refused { cell, at, why: why.to_string() });
-            }
-            (Ok(()), None) => {
-                summary.refused += 1;
-                event(Event::Refused { cell, at, why: NoChoice.to_string() });
             }
         }
     }
@@ -231,14 +227,9 @@ impl Todo {
     }
 }
 
-/// Whether a record was measured for that bucket, whatever its choice.
-fn of_bucket(record: &Record, bucket: &Record) -> bool {
-    bucket.with_choice(record.choice).is_about(record)
-}
-
 /// A table in which a bucket has these records and no other.
 fn replaced(table: st_plan::Table, bucket: &Record, records: &[Record]) -> st_plan::Table {
-    table.without(|r| of_bucket(r, bucket)).merged(records)
+    table.without(|r| bucket.shares_bucket(r)).merged(records)
 }
 
 /// Records of what was found: those that are far too slow without a time, so that they are not tried again.

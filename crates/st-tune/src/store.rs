@@ -4,12 +4,14 @@
 //! and whoever is killed loses at most what it had not added yet.
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, Write};
+use std::io;
 use std::path::{Path, PathBuf};
 
 use st_plan::Table;
 use st_plan::table::{Record, Versions};
 use st_rank::DeviceCaps;
+
+use crate::files::replace;
 
 /// Where a device's table is, and what measures it.
 #[derive(Debug)]
@@ -102,17 +104,6 @@ fn lock(path: &Path) -> io::Result<File> {
     let file = OpenOptions::new().create(true).truncate(false).write(true).open(path)?;
     file.lock()?;
     Ok(file)
-}
-
-/// Writes a file beside the place, then moves it there.
-fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let folder = path.parent().unwrap_or(Path::new("."));
-    let mut file = tempfile::Builder::new().prefix(".table-").tempfile_in(folder)?;
-    file.write_all(bytes)?;
-    // Data first, name second: a crash must not leave the name on half a file.
-    file.as_file().sync_all()?;
-    file.persist(path).map_err(|e| e.error)?;
-    Ok(())
 }
 
 #[cfg(test)]

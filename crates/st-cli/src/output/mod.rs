@@ -12,7 +12,7 @@ use std::path::Path;
 use st_core::ops::rank_entry::RankPlan;
 
 pub(crate) use self::destination::Destination;
-pub(crate) use self::replacement::Replacement;
+use self::replacement::Replacement;
 use crate::error::Error;
 use crate::tensor::{Number, RowLayout, Scalar};
 
@@ -53,6 +53,13 @@ impl Report<'_> {
     pub(crate) fn result_shape(&self) -> Vec<usize> {
         self.layout.result_shape(self.plan.problem.k)
     }
+}
+
+/// Replaces a file by a text: all of it or, on an error, nothing.
+pub(crate) fn write_file(path: &Path, text: &str) -> Result<(), Error> {
+    Replacement::check(path)
+        .and_then(|place| place.write(|out| out.write_all(text.as_bytes())))
+        .map_err(|source| Error::Output { path: path.to_owned(), source })
 }
 
 /// Writes to standard output. A reader that has seen enough and closed the pipe is no error.

@@ -3,7 +3,6 @@
 pub(crate) mod device;
 mod live;
 
-use std::io;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
@@ -17,7 +16,7 @@ use st_core::tune::{Device, Event, Summary, TableFile, TuneError, report, tune};
 use self::live::Live;
 use crate::args::{CpuArgs, Device as Named};
 use crate::error::Error;
-use crate::output::{self, Replacement};
+use crate::output;
 
 #[derive(Debug, Args)]
 pub(crate) struct TuneArgs {
@@ -146,9 +145,7 @@ fn session(args: &TuneArgs, device: &dyn Device<Error = TuneError>) -> Result<()
     if let Some(file) = &args.report {
         let knowledge = settings.load().knowledge;
         let page = report::html(&table.load()?.0, &caps, &knowledge);
-        Replacement::check(file)
-            .and_then(|place| place.write(|out| io::Write::write_all(out, page.as_bytes())))
-            .map_err(|source| Error::Output { path: file.clone(), source })?;
+        output::write_file(file, &page)?;
     }
     output::stdout(|out| {
         if args.json {

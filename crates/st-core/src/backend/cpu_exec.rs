@@ -1,3 +1,3 @@
 //! The CPU executor.
 
-pub use st_backend_cpu::{CpuExecutor, Isa};
+pub use st_backend_cpu::{CpuExecutor, Isa, processor};

@@ -9,7 +9,7 @@ use st_tune::session::{Body, Device};
 use st_tune::stats::turn;
 use st_tune::tournament::{Arena, Entrant};
 
-use super::{TuneError, inputs, is_hopeless, with};
+use super::{TuneError, inputs, is_hopeless, versions, with};
 use crate::ops::rank_entry::execute_rank_into;
 
 /// A candidate whose first run takes so many times the shortest, and so many microseconds more, is not timed.
@@ -38,14 +38,9 @@ impl Device for CpuDevice<'_> {
     }
 
     fn versions(&self) -> Versions {
-        let backend = self.caps().backend;
-        Versions {
-            spiral: env!("CARGO_PKG_VERSION").to_owned(),
-            kernels: st_kernels::version(backend),
-            device: format!("{}, {} threads", self.exec.isa().name(), self.caps().max_workgroup),
-            driver: String::new(),
-            date: super::today(),
-        }
+        let caps = self.caps();
+        let device = format!("{}, {} threads", self.exec.isa().name(), caps.max_workgroup);
+        versions(&caps, device, String::new())
     }
 
     fn with_cell(

@@ -10,7 +10,7 @@ use st_tune::session::{Body, Device};
 use st_tune::stats::median;
 use st_tune::tournament::{Arena, Entrant, NoChoice};
 
-use super::{TuneError, inputs, is_hopeless, with};
+use super::{TuneError, inputs, is_hopeless, versions, with, with_each};
 
 /// A graph's calls together take about so long, and are at most so many.
 const GRAPH_US: f64 = 1000.0;
@@ -37,17 +37,9 @@ impl<'e> CudaDevice<'e> {
     pub fn new(exec: &'e CudaExecutor) -> Result<Self> {
         let found = exec.report()?;
         let nvrtc = found.nvrtc.map(|(a, b)| format!(", NVRTC {a}.{b}")).unwrap_or_default();
-        let versions = Versions {
-            spiral: env!("CARGO_PKG_VERSION").to_owned(),
-            kernels: st_kernels::version(found.caps.backend),
-            device: found.name,
-            driver: format!(
-                "driver for CUDA {}.{}{nvrtc}",
-                found.driver / 1000,
-                found.driver % 1000 / 10
-            ),
-            date: super::today(),
-        };
+        let driver =
+            format!("driver for CUDA {}.{}{nvrtc}", found.driver / 1000, found.driver % 1000 / 10);
+        let versions = versions(&found.caps, found.name, driver);
         Ok(Self { exec, caps: found.caps, versions })
     }
 }
@@ -87,8 +79,7 @@ impl CudaDevice<'_> {
         for (copy, input) in inputs.iter().enumerate() {
             resident.upload(copy, input)?;
         }
-        let plans: Vec<RankPlan> = candidates.iter().map(|&choice| with(planned, choice)).collect();
-        self.exec.compile_ahead(&plans)?;
+        self.exec.compile_ahead(&with_each(planned, candidates))?;
         let input = inputs.into_iter().next().unwrap_or_default();
         body(&mut Place {
             resident: &mut resident,

@@ -3,17 +3,15 @@
 mod cpu;
 #[cfg(feature = "cuda")]
 mod cuda;
-mod date;
 #[cfg(feature = "wgpu")]
 mod wgpu;
 
 pub use cpu::CpuDevice;
 #[cfg(feature = "cuda")]
 pub use cuda::CudaDevice;
-pub use date::today;
 pub use st_plan::Table;
 pub use st_plan::table::{Record, TableError, Versions};
-use st_rank::{Choice, Element, RankPlan};
+use st_rank::{Choice, DeviceCaps, Element, RankPlan};
 pub use st_tune::session::{Device, Event, SessionError, Summary, tune};
 pub use st_tune::tournament::{Arena, Entrant, NoChoice, Outcome, Timed};
 pub use st_tune::{Cell, GridError, StoreError, TableFile};
@@ -36,6 +34,23 @@ pub enum TuneError {
     NoChoice(#[from] NoChoice),
 }
 
+/// Today's date (UTC), `YYYY-MM-DD`.
+#[must_use]
+pub fn today() -> String {
+    st_tune::date::date(st_tune::date::today())
+}
+
+/// What measures a device's choices.
+fn versions(caps: &DeviceCaps, device: String, driver: String) -> Versions {
+    Versions {
+        spiral: env!("CARGO_PKG_VERSION").to_owned(),
+        kernels: st_kernels::version(caps.backend),
+        device,
+        driver,
+        date: today(),
+    }
+}
+
 /// Inputs of different numbers that calls take by turns.
 const INPUTS: usize = 3;
 /// Fewer where they would be larger than this together, in bytes.
@@ -52,6 +67,12 @@ fn inputs<T: Element>(plan: &RankPlan) -> Vec<Vec<T>> {
 /// The plan with another choice.
 fn with(plan: &RankPlan, choice: Choice) -> RankPlan {
     RankPlan::by_hand(plan.problem, plan.caps, choice)
+}
+
+/// The same with each of these.
+#[cfg(any(feature = "cuda", feature = "wgpu"))]
+fn with_each(plan: &RankPlan, choices: &[Choice]) -> Vec<RankPlan> {
+    choices.iter().map(|&choice| with(plan, choice)).collect()
 }
 
 /// A candidate that takes so many times as long as the shortest, and longer than what says nothing, is not timed.

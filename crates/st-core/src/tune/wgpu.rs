@@ -12,7 +12,7 @@ use st_tune::session::{Body, Device};
 use st_tune::stats::median;
 use st_tune::tournament::{Arena, Entrant};
 
-use super::{TuneError, inputs, is_hopeless, with};
+use super::{TuneError, inputs, is_hopeless, versions, with, with_each};
 
 /// Candidates of one command buffer.
 const TOGETHER: usize = 16;
@@ -45,15 +45,7 @@ impl<'e> WgpuDevice<'e> {
     pub fn new(exec: &'e WgpuExecutor) -> Result<Self> {
         let caps = exec.caps()?;
         let (name, software) = exec.adapter()?;
-        let reports = st_backend_wgpu::adapters(caps.backend);
-        let report = reports.into_iter().find(|report| report.name == name);
-        let versions = Versions {
-            spiral: env!("CARGO_PKG_VERSION").to_owned(),
-            kernels: st_kernels::version(caps.backend),
-            device: name.to_owned(),
-            driver: report.map(|report| report.driver).unwrap_or_default(),
-            date: super::today(),
-        };
+        let versions = versions(&caps, name.to_owned(), exec.driver()?.to_owned());
         Ok(Self { exec, clock: exec.clock()?, caps, software, versions })
     }
 }
@@ -97,8 +89,7 @@ impl WgpuDevice<'_> {
         for (copy, input) in inputs.iter().enumerate() {
             resident.upload(copy, input)?;
         }
-        let plans: Vec<RankPlan> = candidates.iter().map(|&choice| with(planned, choice)).collect();
-        self.exec.prepare_ahead(&plans, COMPILING);
+        self.exec.prepare_ahead(&with_each(planned, candidates), COMPILING);
         let input = inputs.into_iter().next().unwrap_or_default();
         body(&mut Place {
             clock: &self.clock,

@@ -121,10 +121,10 @@ pub(crate) struct RuleBook {
     programs: Vec<Rules>,
 }
 
-/// Soft rules for devices with one fingerprint.
+/// Soft rules for devices with the fingerprint of one.
 #[derive(Clone, Debug)]
 struct Shared {
-    fingerprint: String,
+    device: DeviceCaps,
     rules: Rules,
 }
 
@@ -143,7 +143,7 @@ impl RuleBook {
         text: &str,
     ) -> Result<(), RuleError> {
         let rules = Rules::compile(name, text, &SCHEMA, &[])?;
-        self.shared.push(Shared { fingerprint: device.fingerprint(), rules });
+        self.shared.push(Shared { device: *device, rules });
         Ok(())
     }
 
@@ -152,8 +152,7 @@ impl RuleBook {
         if self.programs.is_empty() && self.shared.is_empty() {
             return said;
         }
-        let fingerprint = if self.shared.is_empty() { String::new() } else { caps.fingerprint() };
-        let shared = self.shared.iter().filter(|shared| shared.fingerprint == fingerprint);
+        let shared = self.shared.iter().filter(|shared| shared.device.is_same_device(caps));
         let shared = shared.map(|shared| (&shared.rules, true));
         let variables = variables(problem, caps);
         let mut assigned = [None; SCHEMA.fields.len()];

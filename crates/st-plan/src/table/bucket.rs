@@ -16,7 +16,7 @@ pub(super) fn buckets(records: &[Record]) -> Vec<Bucket> {
     let mut buckets: Vec<Bucket> = Vec::new();
     for (place, record) in (0..).zip(records) {
         // Records of a bucket mostly follow one another.
-        let same = |b: &&mut Bucket| b.about.with_choice(record.choice).is_about(record);
+        let same = |b: &&mut Bucket| b.about.shares_bucket(record);
         match buckets.iter_mut().rev().find(same) {
             Some(bucket) => bucket.records.push(place),
             None => buckets.push(Bucket { about: *record, records: vec![place] }),

@@ -184,8 +184,7 @@ impl Table {
     pub fn refusal(&self, caps: &DeviceCaps) -> Option<String> {
         let device = self.device.as_ref()?;
         let other = device.driver != caps.driver && device.driver != 0 && caps.driver != 0;
-        let same = self.backend == caps.backend && device.fingerprint() == caps.fingerprint();
-        (same && other).then(|| {
+        (device.is_same_device(caps) && other).then(|| {
             let (name, driver) = (&self.name, &self.versions.driver);
             format!("{name} was measured with another driver ({driver}): run `spiral tune` again")
         })
@@ -199,7 +198,7 @@ impl Table {
         }
         match &self.device {
             None => Some(Origin::Shipped),
-            Some(device) if device.fingerprint() == caps.fingerprint() => {
+            Some(device) if device.is_same_device(caps) => {
                 Some(if self.shared { Origin::Shared } else { Origin::Own })
             }
             Some(_) if self.shared => None,
@@ -250,7 +249,7 @@ pub(crate) fn lookup<'a>(
 /// The record that answers, of those that cover a problem of so many rows.
 fn best<'a>(covering: impl Iterator<Item = &'a Record>, rows: usize) -> Option<&'a Record> {
     covering.min_by(|a, b| {
-        let far = |r: &Record| row_distance(r.rows, rows);
+        let far = |r: &Record| apart(f64::from(r.rows), rows as f64);
         let width = |r: &Record| r.cols_max - r.cols_min;
         let time = |r: &Record| r.median_us.unwrap_or(f64::INFINITY);
         far(a)
@@ -262,9 +261,9 @@ fn best<'a>(covering: impl Iterator<Item = &'a Record>, rows: usize) -> Option<&
     })
 }
 
-/// How far apart two numbers of rows are: the absolute logarithm of their ratio.
-fn row_distance(a: u32, b: usize) -> f64 {
-    (f64::from(a.max(1)) / b.max(1) as f64).ln().abs()
+/// How far apart two numbers of rows, columns or ranks are: the absolute logarithm of their ratio.
+pub(crate) fn apart(a: f64, b: f64) -> f64 {
+    (a.max(1.0) / b.max(1.0)).ln().abs()
 }
 
 /// Looks up a generated table, which is for `TopK` of f32: the choice of the record that answers,

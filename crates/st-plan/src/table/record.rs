@@ -197,6 +197,12 @@ impl Record {
             && self.dtype == problem.dtype
     }
 
+    /// Whether another is for the same bucket, measured at the same place, whatever its choice.
+    #[must_use]
+    pub fn shares_bucket(&self, other: &Self) -> bool {
+        self.by_bucket(other).is_eq()
+    }
+
     /// Whether another is about the same choice for the same bucket, measured at the same place.
     #[must_use]
     pub fn is_about(&self, other: &Self) -> bool {
@@ -206,11 +212,15 @@ impl Record {
     /// An order of records by what they are about: bucket, place, choice.
     #[must_use]
     pub fn in_order(&self, other: &Self) -> Ordering {
+        let fields = |r: &Self| Field::ALL.map(|field| r.choice.get(field));
+        self.by_bucket(other).then_with(|| fields(self).cmp(&fields(other)))
+    }
+
+    fn by_bucket(&self, other: &Self) -> Ordering {
         let bucket = |r: &Self| {
             (r.kind, r.dtype.name(), r.rows, r.cols_min, r.cols_max, r.k_max, r.sg, r.at)
         };
-        let fields = |r: &Self| Field::ALL.map(|field| r.choice.get(field));
-        bucket(self).cmp(&bucket(other)).then_with(|| fields(self).cmp(&fields(other)))
+        bucket(self).cmp(&bucket(other))
     }
 
     /// The problem that was measured. A range's first rank is not recorded; it counts from the

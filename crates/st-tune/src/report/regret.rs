@@ -27,7 +27,7 @@ impl Bucket<'_> {
 pub(super) fn buckets(table: &Table) -> Vec<Bucket<'_>> {
     let mut buckets: Vec<Bucket<'_>> = Vec::new();
     for record in table.records().iter().filter(|r| r.median_us.is_some()) {
-        let same = |b: &&mut Bucket<'_>| b.best.with_choice(record.choice).is_about(record);
+        let same = |b: &&mut Bucket<'_>| b.best.shares_bucket(record);
         match buckets.iter_mut().find(same) {
             Some(bucket) => {
                 bucket.records.push(record);
@@ -88,8 +88,7 @@ pub fn regrets(table: &Table, caps: &DeviceCaps, knowledge: &Knowledge) -> Vec<R
         // What a shape that was never measured has of the others.
         of("consensus without the bucket itself", &|bucket| {
             let mut others = rules.clone();
-            let about = |r: &Record| bucket.best.with_choice(r.choice).is_about(r);
-            others.add_table(table.clone().without(about));
+            others.add_table(table.clone().without(|r| bucket.best.shares_bucket(r)));
             planned(&others, bucket)
         }),
     ]

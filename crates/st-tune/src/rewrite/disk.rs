@@ -1,12 +1,13 @@
 //! Files of a home that several processes write: locked, read anew, replaced whole.
 
 use std::fs::{self, File, TryLockError};
-use std::io::{self, Write};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use super::Error;
+use crate::files::{self, resolved};
 
 /// The longest file that is read, in bytes.
 const MOST_BYTES: u64 = 64 << 20;
@@ -80,24 +81,6 @@ fn lock(path: &Path, wait: Duration) -> Result<File, Error> {
     }
 }
 
-/// What a name stands for, if it is a link; the name itself where nothing is.
-fn resolved(path: &Path) -> io::Result<PathBuf> {
-    match path.canonicalize() {
-        Ok(path) => Ok(path),
-        // Of a link to nothing the target is what will be written.
-        Err(e) if e.kind() == io::ErrorKind::NotFound => {
-            let target = fs::read_link(path).ok();
-            Ok(target.map_or_else(
-                || path.to_owned(),
-                |target| {
-                    path.parent().map_or_else(|| target.clone(), |folder| folder.join(&target))
-                },
-            ))
-        }
-        Err(e) => Err(e),
-    }
-}
-
 /// The content of a file; none if there is none.
 ///
 /// # Errors
@@ -120,37 +103,7 @@ pub fn read(path: &Path) -> Result<Option<Vec<u8>>, Error> {
 /// # Errors
 /// What the system says.
 pub fn replace(path: &Path, content: &[u8]) -> Result<(), Error> {
-    let write = || -> io::Result<()> {
-        let path = resolved(path)?;
-        let folder = match path.parent() {
-            Some(parent) if !parent.as_os_str().is_empty() => parent,
-            _ => Path::new("."),
-        };
-        let mut builder = tempfile::Builder::new();
-        builder.prefix(".spiral-").suffix(".tmp");
-        // Temporary files are private unless told otherwise; this one becomes a usual file.
-        #[cfg(unix)]
-        builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
-        let mut file = builder.tempfile_in(folder)?;
-        file.write_all(content)?;
-        match fs::metadata(&path) {
-            Ok(found) if found.permissions().readonly() => {
-                return Err(io::Error::new(io::ErrorKind::PermissionDenied, "it is read-only"));
-            }
-            Ok(found) => file.as_file().set_permissions(found.permissions())?,
-            Err(e) if e.kind() == io::ErrorKind::NotFound => {}
-            Err(e) => return Err(e),
-        }
-        // Data first, name second: a crash must not leave the name on half a file.
-        file.as_file().sync_all()?;
-        file.persist(&path).map_err(|e| e.error)?;
-        // The name too must outlast a crash; not every system lets folders be opened.
-        if let Ok(folder) = File::open(folder) {
-            let _ = folder.sync_all();
-        }
-        Ok(())
-    };
-    write().map_err(Error::at(path))
+    files::replace(path, content).map_err(Error::at(path))
 }
 
 /// Removes a file.
