@@ -1,9 +1,12 @@
 """`spiraltorch` on the processor beside NumPy, ONNX Runtime and PyTorch, called from Python, call overhead included.
 
-usage: cpu.py [--out OUT.json] [--seconds S] [--small] [--least]
+usage: cpu.py [--out OUT.json] [--seconds S] [--small] [--least] [--pause MS]
 
 The cells are those of `cargo xtask bench cpu`. Every peer is timed in this process, by turns, and its result is checked;
-medians, or with --least the least times, for a machine that has other work. ONNX Runtime's inputs and outputs are bound in
+medians, or with --least the least times, for a machine that has other work. ONNX Runtime's and PyTorch's threads wait for
+more work by keeping a core busy: so before each turn there is a pause of --pause milliseconds, and then a call that is not
+timed, so that everybody finds cores free and its own threads awake. With --pause 0 each contender meets the threads of the
+one before, as in a program that uses several by turns. ONNX Runtime's inputs and outputs are bound in
 place and PyTorch gets tensors over the same memory, so that nobody copies. Needs what
 `crates/st-bench/peers/requirements.txt` names.
 """
@@ -109,7 +112,7 @@ def calls(x, k):
     }
 
 
-def measure(rows, cols, k, kind, seconds, least):
+def measure(rows, cols, k, kind, seconds, least, pause):
     x = make(rows, cols, kind)
     want = -np.sort(-x, axis=1)[:, :k] if x.size < 1 << 25 else None
     of, times, batch = calls(x, k), {}, {}
@@ -126,6 +129,9 @@ def measure(rows, cols, k, kind, seconds, least):
     while time.perf_counter() < end or len(times["spiraltorch"]) < 5:
         for name, call in of.items():
             n = batch[name]
+            if pause > 0:
+                time.sleep(pause / 1000)
+                call()
             began = time.perf_counter()
             for _ in range(n):
                 call()
@@ -139,12 +145,13 @@ def main():
     options.add_argument("--seconds", type=float, default=3.0, help="for each cell")
     options.add_argument("--small", action="store_true", help="short rows alone: what a call costs")
     options.add_argument("--least", action="store_true")
+    options.add_argument("--pause", type=float, default=20.0, help="milliseconds before each turn")
     args = options.parse_args()
     report, slower = {"threads": THREADS, "torch": torch.__version__, "numpy": np.__version__, "cells": []}, []
     print("rows x cols, k, input | spiraltorch | with tensors | NumPy | ONNX Runtime | torch | best other / ours")
     for rows, cols, k in SMALL if args.small else SMALL + GRID:
         for kind in KINDS:
-            us = measure(rows, cols, k, kind, args.seconds, args.least)
+            us = measure(rows, cols, k, kind, args.seconds, args.least, args.pause)
             best = min(us["numpy"], us["onnxruntime"], us["torch"])
             ratio = best / us["spiraltorch"]
             row = " | ".join(f"{us[name]:.1f}" for name in ("spiraltorch", "spiraltorch_torch", "numpy", "onnxruntime", "torch"))

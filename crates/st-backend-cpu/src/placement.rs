@@ -20,6 +20,11 @@ mod imp {
             usize::try_from(number).ok().map(Self)
         }
 
+        /// The system's number of it.
+        pub(crate) fn number(self) -> usize {
+            self.0
+        }
+
         /// Moves this thread to another core it may run on, if there is one. It may come back:
         /// the set of cores it may run on stays as it was.
         pub(crate) fn leave(self) {
@@ -54,6 +59,10 @@ mod imp {
     impl Core {
         pub(crate) fn current() -> Option<Self> {
             None
+        }
+
+        pub(crate) fn number(self) -> usize {
+            match self {}
         }
 
         pub(crate) fn leave(self) {

@@ -1,7 +1,7 @@
 //! Threads that wait for work, and share it with the caller.
 //!
-//! A call hands one closure to some of them and runs it itself too; it returns when all are done.
-//! Nothing is allocated, which is why this is not a general thread pool: those box each task, and
+//! A call hands one closure to some of them and runs it itself too; it returns when all that began are
+//! done. Nothing is allocated, which is why this is not a general thread pool: those box each task, and
 //! let the caller sleep while others work.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -20,6 +20,9 @@ const SPINS: u32 = 64;
 /// where the system has put two threads of a team on one core, the one would keep the other from
 /// the work it waits for.
 const YIELDS: u32 = 2_000;
+
+/// The number of no core.
+const NOWHERE: usize = usize::MAX;
 
 /// Threads beside the caller's.
 #[derive(Debug)]
@@ -40,6 +43,8 @@ struct Member {
 #[derive(Debug, Default)]
 struct Mailbox {
     work: AtomicPtr<Work>,
+    /// Where the caller runs that sent it.
+    core: AtomicUsize,
     stop: AtomicBool,
 }
 
@@ -49,8 +54,6 @@ struct Work {
     left: AtomicUsize,
     panicked: AtomicBool,
     caller: Thread,
-    /// Where the caller runs.
-    core: Option<Core>,
 }
 
 impl Team {
@@ -67,8 +70,9 @@ impl Team {
     }
 
     /// Runs `job(0)` here and `job(1)`, ..., `job(threads - 1)` on others, as far as there are
-    /// so many and they are free; returns when all are done. `job` must do all the work whichever
-    /// of these are called.
+    /// so many and they are free; returns when all that began are done. `job` must do all the work
+    /// whichever of these are called: a member that has not begun when `job(0)` is done is not waited for,
+    /// because its core may be another library's, whose threads wait there for work of their own.
     pub(crate) fn run(&self, threads: usize, job: &(dyn Fn(usize) + Sync)) {
         let helpers = threads.saturating_sub(1).min(self.members.len());
         let guard = match self.busy.try_lock() {
@@ -88,13 +92,20 @@ impl Team {
             left: AtomicUsize::new(helpers),
             panicked: AtomicBool::new(false),
             caller: thread::current(),
-            core: Core::current(),
         };
+        let sent = ptr::from_ref(&work).cast_mut();
+        let core = Core::current().map_or(NOWHERE, Core::number);
         for member in &self.members[..helpers] {
-            member.mailbox.work.store(ptr::from_ref(&work).cast_mut(), Ordering::Release);
+            member.mailbox.core.store(core, Ordering::Relaxed);
+            member.mailbox.work.store(sent, Ordering::Release);
             member.unpark();
         }
         let own = catch_unwind(AssertUnwindSafe(|| job(0)));
+        for member in &self.members[..helpers] {
+            if member.mailbox.take_back(sent) {
+                work.left.fetch_sub(1, Ordering::Relaxed);
+            }
+        }
         wait(|| work.left.load(Ordering::Acquire) == 0);
         if let Err(panic) = own {
             std::panic::resume_unwind(panic);
@@ -131,24 +142,35 @@ impl Drop for Member {
 }
 
 impl Mailbox {
+    /// Takes work back that the member has not begun.
+    fn take_back(&self, sent: *mut Work) -> bool {
+        let (success, failure) = (Ordering::Relaxed, Ordering::Relaxed);
+        self.work.compare_exchange(sent, ptr::null_mut(), success, failure).is_ok()
+    }
+
     fn serve(&self, id: usize) {
         loop {
-            let mut work = ptr::null_mut();
             wait(|| {
-                work = self.work.swap(ptr::null_mut(), Ordering::Acquire);
-                !work.is_null() || self.stop.load(Ordering::Acquire)
+                let stop = self.stop.load(Ordering::Acquire);
+                stop || !self.work.load(Ordering::Relaxed).is_null()
             });
-            if work.is_null() {
+            if self.stop.load(Ordering::Acquire) {
                 return;
             }
-            // SAFETY: the call that sent it waits until `left` is zero, and this member has not
-            // counted itself off yet.
-            let work = unsafe { &*work };
-            if let Some(core) = work.core
-                && Core::current() == Some(core)
+            // Moving may take long, where the other cores are busy: so it comes before the work is begun.
+            if let Some(core) = Core::current()
+                && core.number() == self.core.load(Ordering::Relaxed)
             {
                 core.leave();
             }
+            let work = self.work.swap(ptr::null_mut(), Ordering::Acquire);
+            if work.is_null() {
+                // It was taken back.
+                continue;
+            }
+            // SAFETY: the call that sent it waits until `left` is zero, and this member, which has begun, has not
+            // counted itself off yet.
+            let work = unsafe { &*work };
             // SAFETY: as above, for the job.
             let job = unsafe { &*work.job };
             if catch_unwind(AssertUnwindSafe(|| job(id))).is_err() {
@@ -186,13 +208,22 @@ fn wait(mut done: impl FnMut() -> bool) {
 mod tests {
     use super::*;
 
+    /// Waits until `ran` members have begun, so that none is too late.
+    fn all_of(ran: &AtomicUsize, members: usize) {
+        ran.fetch_add(1, Ordering::AcqRel);
+        while ran.load(Ordering::Acquire) < members {
+            thread::yield_now();
+        }
+    }
+
     #[test]
     fn every_member_runs_once_for_each_call() {
         let team = Team::new(4);
         for _ in 0..1000 {
-            let ran: [AtomicUsize; 4] = Default::default();
+            let (all, ran): (_, [AtomicUsize; 4]) = Default::default();
             team.run(4, &|id| {
                 ran[id].fetch_add(1, Ordering::Relaxed);
+                all_of(&all, 4);
             });
             assert!(ran.iter().all(|n| n.load(Ordering::Relaxed) == 1));
         }
@@ -203,10 +234,38 @@ mod tests {
         let team = Team::new(2);
         for threads in [1, 2, 7] {
             let ran = AtomicUsize::new(0);
-            team.run(threads, &|_| {
-                ran.fetch_add(1, Ordering::Relaxed);
-            });
+            team.run(threads, &|_| all_of(&ran, threads.min(2)));
             assert_eq!(ran.into_inner(), threads.min(2));
+        }
+    }
+
+    #[test]
+    fn a_member_that_is_late_is_not_waited_for_and_never_comes() {
+        let mailbox = Mailbox::default();
+        let mut work = Work {
+            job: &|_| (),
+            left: AtomicUsize::new(1),
+            panicked: AtomicBool::new(false),
+            caller: thread::current(),
+        };
+        let sent = ptr::from_mut(&mut work);
+        mailbox.work.store(sent, Ordering::Release);
+        assert!(mailbox.take_back(sent));
+        assert!(!mailbox.take_back(sent), "it was begun, or taken back");
+
+        // Jobs so short that members come before, while and after the caller does its share.
+        let team = Team::new(4);
+        for call in 0..20_000_u32 {
+            let (began, ended) = (AtomicUsize::new(0), AtomicUsize::new(0));
+            team.run(4, &|_| {
+                began.fetch_add(1, Ordering::AcqRel);
+                for _ in 0..call % 64 {
+                    core::hint::spin_loop();
+                }
+                ended.fetch_add(1, Ordering::AcqRel);
+            });
+            let (began, ended) = (began.into_inner(), ended.into_inner());
+            assert!(began == ended && (1..=4).contains(&began), "{began} began, {ended} ended");
         }
     }
 
@@ -214,15 +273,17 @@ mod tests {
     fn a_panic_reaches_the_caller_and_the_team_lives_on() {
         let team = Team::new(2);
         for panics in [0, 1] {
+            let all = AtomicUsize::new(0);
             let result = catch_unwind(AssertUnwindSafe(|| {
-                team.run(2, &|id| assert_ne!(id, panics, "on purpose"));
+                team.run(2, &|id| {
+                    all_of(&all, 2);
+                    assert_ne!(id, panics, "on purpose");
+                });
             }));
             assert!(result.is_err());
         }
         let ran = AtomicUsize::new(0);
-        team.run(2, &|_| {
-            ran.fetch_add(1, Ordering::Relaxed);
-        });
+        team.run(2, &|_| all_of(&ran, 2));
         assert_eq!(ran.into_inner(), 2);
     }
 

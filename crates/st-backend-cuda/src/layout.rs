@@ -3,9 +3,9 @@
 use bytemuck::Pod;
 use st_kernels::cuda::{
     BINS, DIGIT, Lists, MEMORY_STATE_BYTES, MEMORY_THREADS, Memory, SORT_DIGIT, Unit, bench_bytes,
-    capacity, entry_bytes, filter_bytes, flight, group_bytes, group_rows, in_memory, is_cluster,
-    is_held, is_memory, knots_bytes, loads_ahead, memory, memory_sample, part_columns, parts,
-    sample, small_bytes, wanted,
+    between, capacity, entry_bytes, filter_bytes, flight, group_bytes, group_rows, in_memory,
+    is_cluster, is_held, is_memory, knots_bytes, loads_ahead, memory, memory_sample, part_columns,
+    parts, sample, small_bytes, wanted,
 };
 use st_rank::{Choice, MergeKind, Problem};
 
@@ -225,19 +225,26 @@ impl Layout {
         let (zeroed, scratch) = (at.zeroed, at.scratch);
         if choice.mk == MergeKind::Warp {
             let wanted = wanted(problem) as u32;
-            let params = GroupParams { p, wanted, unused: 0 };
-            let blocks = rows.div_ceil(group_rows(choice, problem));
             let unit = Unit::group(choice, problem);
-            steps.push(Step::new(unit, "select_group", blocks, group_bytes(choice), &params));
+            let params = GroupParams { p, wanted, guess: unit.guess(problem).bits() };
+            let blocks = rows.div_ceil(group_rows(choice, problem));
+            steps.push(Step::new(
+                unit,
+                "select_group",
+                blocks,
+                group_bytes(choice, problem),
+                &params,
+            ));
             return;
         }
         let listed = bench_bytes(capacity(choice), wg, dtype);
         if !choice.use_2ce {
-            let sampled = sample(choice, problem);
+            let (sampled, between) = (sample(choice, problem), between(choice, problem));
             let blocks = rows * u64::from(parts);
             let mut unit = Unit::listing("block.cu", dtype, choice);
             unit.lists = match choice.mk {
                 MergeKind::Filter if is_held(choice, problem) => Lists::Held,
+                MergeKind::Filter if between.is_some() => Lists::Between,
                 MergeKind::Filter => Lists::Sampled,
                 MergeKind::Radix => Lists::Exact,
                 _ => Lists::Whole,
@@ -248,8 +255,10 @@ impl Layout {
             if choice.mk == MergeKind::Filter {
                 unit.ahead = loads_ahead(choice, problem, blocks, self.device.cores);
                 unit.flight = flight(choice, dtype);
-                unit.sample = sampled.map_or(1, |s| s.vectors);
+                unit.sample =
+                    between.map(|b| b.vectors).or(sampled.map(|s| s.vectors)).unwrap_or(1);
             }
+            let no_rank = u32::MAX;
             let params = BlockParams {
                 p,
                 lists: scratch + self.at.lists,
@@ -257,8 +266,11 @@ impl Layout {
                 done: zeroed + self.at.done,
                 parts,
                 part_columns,
-                sample_rank: sampled.map_or(1, |s| s.rank),
-                unused: 0,
+                sample_rank: match between {
+                    Some(between) => between.last.unwrap_or(no_rank),
+                    None => sampled.map_or(1, |s| s.rank),
+                },
+                first_rank: between.and_then(|b| b.first).unwrap_or(no_rank),
             };
             steps.push(Step::new(unit, "select_block", blocks, listed, &params));
             return;

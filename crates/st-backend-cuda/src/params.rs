@@ -49,7 +49,7 @@ pub(crate) struct BlockParams {
     pub(crate) parts: u32,
     pub(crate) part_columns: u32,
     pub(crate) sample_rank: u32,
-    pub(crate) unused: u32,
+    pub(crate) first_rank: u32,
 }
 
 #[derive(Clone, Copy, Debug, Pod, Zeroable)]
@@ -57,7 +57,7 @@ pub(crate) struct BlockParams {
 pub(crate) struct GroupParams {
     pub(crate) p: ProblemParams,
     pub(crate) wanted: u32,
-    pub(crate) unused: u32,
+    pub(crate) guess: u32,
 }
 
 #[derive(Clone, Copy, Debug, Pod, Zeroable)]

@@ -4,9 +4,13 @@
 mod common;
 
 use common::executor;
+use st_conformance::pattern::Pattern;
 use st_conformance::rng::Rng;
-use st_conformance::{oracle, verdict};
-use st_rank::{Choice, Input, MergeDetail, MergeKind, Problem, RankKExecutor, RankKind, RankPlan};
+use st_conformance::{Value, oracle, verdict};
+use st_rank::{
+    Choice, DType, Input, Lengths, MergeDetail, MergeKind, NanOrder, Problem, RankKExecutor,
+    RankKind, RankPlan, bf16,
+};
 
 const ROWS: usize = 33;
 
@@ -37,7 +41,7 @@ fn ask(cols: usize, k: usize, pair: usize, rng: &mut Rng) -> usize {
     let want = oracle::rank(Input::new(&x), &problem);
     let mut asked = 0;
     for (mkd, wg) in [(MergeDetail::GroupRank, 128), (MergeDetail::GroupNetwork, 32)] {
-        for kl in [1, 2, 4, 8] {
+        for kl in [1, 2, 4, 8, 16] {
             let choice = Choice {
                 mk: MergeKind::Warp,
                 mkd,
@@ -71,4 +75,63 @@ fn ranks_at_the_ends_of_lists() {
         }
     }
     assert!(asked > 20, "{asked} questions: choices are no longer what the kernels take");
+}
+
+/// Asks the network between lanes, with each list that it can have, for these ranks of rows of that pattern.
+fn ask_lanes<T: Value>(problem: Problem, pattern: Pattern, rng: &mut Rng) -> usize {
+    let exec = executor();
+    let caps = exec.caps().expect("a device");
+    let x: Vec<T> = pattern.matrix(problem.rows, problem.cols, rng);
+    let lengths: Vec<u32> = (0..problem.rows).map(|_| rng.below(problem.cols + 1) as u32).collect();
+    let ragged = problem.lengths.is_ragged();
+    let input = if ragged { Input::ragged(&x, &lengths) } else { Input::new(&x) };
+    let want = oracle::rank(input, &problem);
+    let mut asked = 0;
+    for kl in [16, 32, 64, 128] {
+        let (mkd, tile, ctile) = (MergeDetail::GroupNetwork, 256, 256);
+        let choice =
+            Choice { mk: MergeKind::Warp, mkd, tile, ctile, use_2ce: false, wg: 64, kl, ch: 0 };
+        if st_kernels::check(&choice, &problem, &caps).is_err() {
+            continue;
+        }
+        asked += 1;
+        let plan = RankPlan::by_hand(problem, caps, choice);
+        let got = exec.on(&input).execute(&plan).expect("it runs");
+        verdict::rank(problem.k, &want, &got)
+            .unwrap_or_else(|why| panic!("{pattern:?}, {problem}, {choice}: {why}"));
+    }
+    asked
+}
+
+#[test]
+fn networks_between_lanes() {
+    let mut rng = Rng::new(29);
+    let mut asked = 0;
+    for pattern in Pattern::ALL {
+        for _ in 0..3 {
+            let cols = rng.pick(&[1, 64, 200, 256, 300, 511, 512, 1001, 1024]);
+            let most = rng.pick(&[8, 64, 200, 1024]).min(cols);
+            let k = 1 + rng.below(most);
+            let start = rng.below(cols - k + 1);
+            let kind = rng.pick(&[
+                RankKind::TopK,
+                RankKind::BottomK,
+                RankKind::MidK,
+                RankKind::MidK,
+                RankKind::Range { start },
+            ]);
+            let problem = Problem::new(kind, 1 + rng.below(20), cols, k)
+                .with_sorted(!rng.one_in(3))
+                .with_nan(rng.pick(&[NanOrder::Greatest, NanOrder::Last]));
+            let padded = problem.with_lengths(Lengths::Padded);
+            let problem = if rng.one_in(4) { padded } else { problem };
+            asked += ask_lanes::<f32>(problem, pattern, &mut rng);
+            asked += match rng.below(3) {
+                0 => ask_lanes::<bf16>(problem.with_dtype(DType::Bf16), pattern, &mut rng),
+                1 => ask_lanes::<i32>(problem.with_dtype(DType::I32), pattern, &mut rng),
+                _ => ask_lanes::<u8>(problem.with_dtype(DType::U8), pattern, &mut rng),
+            };
+        }
+    }
+    assert!(asked > 150, "{asked} questions: choices are no longer what the kernels take");
 }

@@ -109,14 +109,24 @@ pub fn cuda(mk: MergeKind, problem: &Problem, rng: &mut Rng) -> Choice {
     if mk == MergeKind::Warp {
         let network = rng.one_in(2);
         let mkd = if network { MergeDetail::GroupNetwork } else { MergeDetail::GroupRank };
-        let kl = if network { 8 } else { rng.pick(&[2, 8]) };
+        // A list of whole rows where ranks lie far from the first.
+        let whole = (problem.cols.div_ceil(8).next_power_of_two() as u32).clamp(16, 128);
+        let far = wanted(problem) > 32;
+        let kl = match network {
+            true if far => whole,
+            true => rng.pick(&[8, whole]),
+            false => rng.pick(&[2, 8]),
+        };
         return Choice { mk, mkd, tile: 64, ctile: 64, use_2ce: false, wg: 64, kl, ch: 0 };
     }
     let wg = 256;
     let two = matches!(mk, MergeKind::Radix | MergeKind::Filter);
     let use_2ce = two && rng.one_in(2);
     let ch = if mk == MergeKind::Shared { 0 } else { rng.pick(&[0, 0, 100, 1000, 4096, 20_000]) };
+    let middle = problem.kind.ranks(problem.cols, problem.k).start > 0;
     let least = match mk {
+        // A list between two sampled keys, if rows are long enough.
+        MergeKind::Filter if !use_2ce && middle && problem.cols > 4096 => 4096,
         MergeKind::Shared => problem.cols as u64,
         // Sometimes sorted in device memory.
         MergeKind::Radix if use_2ce => rng.pick(&[1, problem.k as u64]),

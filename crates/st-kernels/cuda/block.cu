@@ -3,7 +3,8 @@
 //   0  all of the row, which must fit;
 //   1  what reaches a threshold, which is a rank of a sample, in one read (ties: see filter());
 //   2  exactly, digit by digit;
-//   3  as 1, of a row that the block's registers hold, which is its own sample.
+//   3  as 1, of a row that the block's registers hold, which is its own sample;
+//   4  what lies between two ranks of a sample, for ranks in the middle of a whole row, in one read.
 // Of several parts the last to be done merges the lists, which lie in device memory; or all parts are a cluster, where
 // each takes the others' lists, if they fit, and orders its share of the ranks.
 #include "exact.cuh"
@@ -28,9 +29,11 @@ struct Params {
     Entry* lists;
     u32 *counts, *done;
     u32 parts, part_columns;
-    // The rank in the sample of a row of all columns.
-    u32 sample_rank;
+    // The rank in the sample of a row of all columns; MODE 4: the ranks, from 0, between which a list is (NO_RANK: from
+    // the row's first on, or to its last).
+    u32 sample_rank, first_rank;
 };
+#define NO_RANK 0xffffffffu
 
 // A key that at least `rank` of the keys reach that all threads hold; `best` is the first of this thread's. Of the keys
 // that reach a first guess, it is the one of that rank, or little after it.
@@ -133,13 +136,15 @@ DEVICE void load_step(const Row& r, const Span& span, u32 base, Vector (&x)[FLIG
     }
 }
 
-// Adds the elements of [from, to), from the vector `start` on, whose raw key is `limit` at most to the list; ends
-// soon after it is full. All threads' earlier additions are done, and all are done afterwards. `next` has the first
-// step where there is one and `loaded` says so.
-DEVICE void sweep(const Problem& p, const Row& r, u32 from, u32 to, u32 start, Key limit, const Bench& b,
-                  Vector (&next)[FLIGHT], bool loaded) {
+// Adds the elements of [from, to), from the vector `start` on, whose raw key is `limit` at most, and `floor` at least, to
+// the list; ends soon after it is full. All threads' earlier additions are done, and all are done afterwards. `next` has
+// the first step where there is one and `loaded` says so. Gives how many of this thread's elements come before the floor.
+template <bool FLOORED>
+DEVICE u32 sweep(const Problem& p, const Row& r, u32 from, u32 to, u32 start, Key limit, Key floor, const Bench& b,
+                 Vector (&next)[FLIGHT], bool loaded) {
     Small& s = *b.s;
-    const Test test = test_of(p, limit);
+    u32 before = 0;
+    const Test test = test_of(p, limit), below = FLOORED ? test_of(p, floor - 1) : test;
     const u32 stop = end_vector(r, to);
     const Span span = whole_vectors(r, from, to, start);
     if (wave() == 0) {
@@ -152,7 +157,13 @@ DEVICE void sweep(const Problem& p, const Row& r, u32 from, u32 to, u32 start, K
                 const Vector x = load_part(r, v, from, to);
                 const u32 in = inside(r, v, from, to);
                 for (u32 j = 0; j < EACH; j++) {
-                    if ((in >> j & 1) && raw_key(p.map, element(x, j)) <= limit) hits |= 1u << j;
+                    const Key key = raw_key(p.map, element(x, j));
+                    if (!(in >> j & 1) || key > limit) continue;
+                    if (FLOORED && key < floor) {
+                        before++;
+                    } else {
+                        hits |= 1u << j;
+                    }
                 }
             }
         }
@@ -179,6 +190,13 @@ DEVICE void sweep(const Problem& p, const Row& r, u32 from, u32 to, u32 start, K
                 if (base + u * THREADS + thread() >= span.to) drop_vector(hits, u);
             }
         }
+        if (FLOORED) {
+            // What comes before the floor passes the other test, too.
+            const Hits<FLIGHT> early = hits_of(p, x, below);
+            const u32 both = count_hits(hits);
+            hits = hits_but(hits, early);
+            before += both - count_hits(hits);
+        }
         if (!any(has_hits(hits))) continue;
         const u32 first = column_of(r, base + thread(), 0);
         const bool room = add(b, hits, [&](u32 u, u32 j) { return Key(element(x[u], j)); },
@@ -188,6 +206,7 @@ DEVICE void sweep(const Problem& p, const Row& r, u32 from, u32 to, u32 start, K
     barrier();
     settle(p, b, begin, least(s.count, u32(CAPACITY)));
     barrier();
+    return before;
 }
 
 // What a list is filled with where it does not hold all that reach the threshold: the first ties in the order of their
@@ -201,7 +220,7 @@ RARE void refill(const Problem& p, const Row r, u32 from, u32 to, u32 wanted, Ke
     const u32 next = gather_ties(p, r, from, to, start, threshold, wanted, b);
     barrier();
     Vector x[FLIGHT];
-    if (threshold > 0 && next < end_vector(r, to)) sweep(p, r, from, to, next, threshold - 1, b, x, false);
+    if (threshold > 0 && next < end_vector(r, to)) sweep<false>(p, r, from, to, next, threshold - 1, 0, b, x, false);
     barrier();
     if (s.count > CAPACITY) exact_list(p, r, from, to, wanted, b);
 }
@@ -214,7 +233,7 @@ DEVICE void filter(const Problem& p, const Row& r, u32 from, u32 to, u32 wanted,
     if (thread() == 0) s.count = 0;
     barrier();
     const u32 start = first_vector(r, from);
-    sweep(p, r, from, to, start, reach(p.map, threshold), b, next, loaded);
+    sweep<false>(p, r, from, to, start, reach(p.map, threshold), 0, b, next, loaded);
     if (s.count > CAPACITY) refill(p, r, from, to, wanted, threshold, b);
 }
 
@@ -261,6 +280,87 @@ DEVICE void hold(const Problem& p, const Row& r, const Bench& b) {
     add_again(p, r, b, hits, [&](u32 u, u32 j) { return column_of(r, u * THREADS + own, j); });
     barrier();
     if (s.count > CAPACITY) refill(p, r, 0, r.n, r.end, threshold, b);
+}
+#endif
+
+#if MODE == 4
+// Fills the list with the ranks [r.first, r.end) of a row, if the first of them has the key `low` or `high`, and the last,
+// too: false if that is not so.
+RARE bool ties_between(const Problem& p, const Row r, Key low, Key high, const Bench b) {
+    Small& s = *b.s;
+    // Keys before `low`, through it, before `high`, through it.
+    u32 mine[4] = {}, upto[4];
+    const u32 start = first_vector(r, 0), stop = end_vector(r, r.n);
+#pragma unroll 4
+    for (u32 v = start + thread(); v < stop; v += THREADS) {
+        const Vector x = load_part(r, v, 0, r.n);
+        const u32 in = inside(r, v, 0, r.n);
+        for (u32 j = 0; j < EACH; j++) {
+            const Key key = in >> j & 1 ? key_of(p.map, element(x, j)) : ~Key(0);
+            mine[0] += key < low;
+            mine[1] += key <= low && (in >> j & 1);
+            mine[2] += key < high;
+            mine[3] += key <= high && (in >> j & 1);
+        }
+    }
+#pragma unroll
+    for (u32 i = 0; i < 4; i++) scan(mine[i], upto[i], s);
+    const auto find = [&](u32 rank, RankKey& found) {
+        const u32 of = rank < upto[1] ? 0 : 2;
+        found = {of == 0 ? low : high, upto[of]};
+        return rank >= upto[of] && rank < upto[of + 1];
+    };
+    RankKey first, last;
+    if (!find(r.first, first) || !find(r.end - 1, last)) return false;
+    barrier();
+    if (thread() == 0) s.count = 0;
+    barrier();
+    gather_equal(p, r, first, last, b);
+    return true;
+}
+
+// Fills the list with what may be wanted of ranks in the middle of a row, and gives how many come before it.
+DEVICE u32 between(const Params& p, const Row& r, const Bench& b) {
+    Small& s = *b.s;
+    // Ranks of a sample are those of the longest rows.
+    if (r.n == p.p.cols) {
+        constexpr u32 MANY = SAMPLE * EACH * THREADS;
+        const Sampled sample = draw(r);
+#pragma unroll
+        for (u32 j = 0; j < SAMPLE; j++) {
+#pragma unroll
+            for (u32 i = 0; i < EACH; i++) {
+                const u32 at = (j * EACH + i) * THREADS + thread();
+                put(b, at, sample.in[j] >> i & 1 ? key_of(p.p.map, element(sample.x[j], i)) : ~Key(0), at);
+            }
+        }
+        const u32 low = p.first_rank, high = p.sample_rank;
+        // s.keys is nobody's while a list is ordered.
+        order(b, MANY, MANY, low == NO_RANK ? high : low, high == NO_RANK ? low + 1 : high + 1, [&](u32 rank, Key key, u32) {
+            if (rank == low) s.keys[0] = key;
+            if (rank == high) s.keys[1] = key;
+        });
+        const Key floor = low == NO_RANK ? 0 : s.keys[0], limit = high == NO_RANK ? ~Key(0) : reach(p.p.map, s.keys[1]);
+        const Key last = s.keys[1];
+        const bool bounded = low != NO_RANK && high != NO_RANK;
+        barrier();
+        if (bounded && floor == last && ties_between(p.p, r, floor, last, b)) return r.first;
+        if (thread() == 0) s.count = 0;
+        barrier();
+        Vector next[FLIGHT];
+        const u32 start = first_vector(r, 0);
+        const u32 mine = floor == 0 ? sweep<false>(p.p, r, 0, r.n, start, limit, 0, b, next, false)
+                                    : sweep<true>(p.p, r, 0, r.n, start, limit, floor, b, next, false);
+        u32 before;
+        scan(mine, before, s);
+        const u32 count = s.count;
+        barrier();
+        if (count <= CAPACITY && before <= r.first && before + count >= r.end) return before;
+        // Many share either key, as a rule.
+        if (count > CAPACITY && bounded && ties_between(p.p, r, floor, last, b)) return r.first;
+    }
+    exact_between(p.p, r, b);
+    return r.first;
 }
 #endif
 
@@ -361,13 +461,17 @@ KERNEL(select_block, Params) {
     if (part >= parts) return;
     const u32 from = part * p.part_columns;
     const u32 to = r.n - from > p.part_columns ? from + p.part_columns : r.n;
-#if MODE == 1
+    u32 skipped = 0;
+#if MODE == 1 || MODE == 4
     if (r.n <= CAPACITY) {
         if (thread() == 0) s.count = 0;
         barrier();
         gather(p.p, r, from, to, first_vector(r, from), b, [](Key) { return true; });
         barrier();
     } else {
+#if MODE == 4
+        skipped = between(p, r, b);
+#else
         u32 rank = p.sample_rank;
         if (r.n < p.p.cols) {
             // A shorter row has more of its elements in the sample: Bernstein's bound on how many of the wanted
@@ -380,6 +484,7 @@ KERNEL(select_block, Params) {
         const Span span = whole_vectors(r, from, to, first_vector(r, from));
         if (AHEAD && span.from < span.to) load_step(r, span, span.from, next);
         filter(p.p, r, from, to, wanted, threshold_of(p.p, sample, rank, b), b, next, true);
+#endif
     }
 #elif MODE == 2
     exact_list(p.p, r, from, to, wanted, b);
@@ -387,6 +492,9 @@ KERNEL(select_block, Params) {
     hold(p.p, r, b);
 #endif
     u32 count = s.count, first = r.first, end = r.end;
+#if MODE == 4
+    finish(p.p, r, row, b, count, skipped, first, end);
+#else
     bool merged = parts == 1;
 #if CLUSTER > 1
     if (parts > 1) {
@@ -445,5 +553,6 @@ KERNEL(select_block, Params) {
         count = s.count;
     }
     finish(p.p, r, row, b, count, 0, first, end);
+#endif
 #endif
 }

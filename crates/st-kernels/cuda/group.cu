@@ -3,48 +3,23 @@
 // which does not depend on how elements are distributed, and confirmed by counting; what reaches it is packed into
 // words, the key counted from the first above the column, which are in order where keys lie less than 2^24 apart (2^23,
 // 2^22).
-//   NETWORK 0: the lanes count for each candidate how many come before it;
-//   NETWORK 1: 32 rows are parked in shared memory, and each lane orders one by a network in its registers. Where keys
-//     lie further apart, words lack their lowest bits, and a row in which that matters is done exactly.
-// Rows for which this does not do (many ties, NaN and zeros among the first, keys far apart) are done exactly, a
-// wave for each. Each row is read once.
+//   NETWORK 0: the lanes count for each candidate how many come before it; where keys lie further apart, words lack their
+//     lowest bits, and elements tell the order of those that are alike;
+//   NETWORK 1: 32 rows are parked in shared memory, and each lane orders one by a network in its registers; a row in
+//     which it matters that words lack bits is done exactly;
+//   NETWORK 2: the lanes of a row order its candidates between them. If the list holds whole rows (WHOLE), no threshold is
+//     needed, and any ranks may be wanted.
+// Rows for which this does not do (many ties, NaN and zeros among the first) are done exactly, a wave for each. Each row is read once.
 #include "group.cuh"
+#include "lanes.cuh"
 
 struct Params {
     Problem p;
-    // The last rank wanted of a full row.
-    u32 wanted, unused;
+    // The last rank wanted of a full row; how the first guess is made.
+    u32 wanted, guess;
 };
 
-// Candidates of a lane.
-#define MINE ((LIST + LANES - 1) / LANES)
-
-#if NETWORK
-// Batcher's odd-even merge sort (1968) of 32: the step of merging runs of P that compares over K places. Templates
-// and one loop, because nested loops are not unrolled for certain.
-template <u32 P, u32 K> DEVICE void compare(u32* v) {
-#pragma unroll
-    for (u32 i = K % P; i + K < 32; i++) {
-        if ((i - K % P) / K % 2 == 0 && i / (2 * P) == (i + K) / (2 * P)) exchange(v[i], v[i + K]);
-    }
-    if constexpr (K > 1) compare<P, K / 2>(v);
-}
-DEVICE void sort32(u32* v) {
-    compare<1, 1>(v);
-    compare<2, 2>(v);
-    compare<4, 4>(v);
-    compare<8, 8>(v);
-    compare<16, 16>(v);
-}
-// Of a bitonic sequence.
-template <u32 D = 16> DEVICE void merge32(u32* v) {
-#pragma unroll
-    for (u32 i = 0; i < 32; i++) {
-        if ((i & D) == 0) exchange(v[i], v[i + D]);
-    }
-    if constexpr (D > 1) merge32<D / 2>(v);
-}
-
+#if NETWORK == 1
 // A lane's words for the keys that reach the threshold, from a slot on; word_of knows all but the place in the lane.
 template <typename WordOf> DEVICE void park(u32* slot, const u32* keys, u32 threshold, WordOf word_of) {
 #pragma unroll
@@ -87,7 +62,7 @@ KERNEL(select_group, Params) {
         if (!skip) write_rest_of(p.p, r, row);
         skip |= r.bad || r.first >= r.end;
 #endif
-        const Found f = find(p.p.map, keys, n, needed);
+        const Found f = find(p.p.map, keys, n, needed, p.guess);
         const bool good = f.good && !skip && is_plain(p.p.map, f.first, f.threshold);
         const LaneMask failed = ballot(!good && !skip);
 #pragma unroll
@@ -115,10 +90,10 @@ KERNEL(select_group, Params) {
         u32 z[32];
 #pragma unroll
         for (u32 s = 0; s < 32; s++) v[s] = slots[s * PARKED + lane()];
-        sort32(v);
+        sort_own<32>(v);
 #pragma unroll
         for (u32 s = 0; s < 32; s++) z[s] = slots[(s + 32) * PARKED + lane()];
-        sort32(z);
+        sort_own<32>(z);
         // The first of both, as a bitonic sequence, and the first of those left out.
 #pragma unroll
         for (u32 s = 0; s < 32; s++) {
@@ -126,7 +101,7 @@ KERNEL(select_group, Params) {
             v[s] = least(v[s], z[31 - s]);
         }
     }
-    merge32(v);
+    merge_own<32>(v);
     // Words whose keys have become alike: also of the last that is kept and the first that is not.
     bool alike = (v[31] ^ left) <= COLUMN_MASK && left != NONE;
 #pragma unroll
@@ -172,6 +147,61 @@ KERNEL(select_group, Params) {
         if (bad >> q & 1) exact_row(p.p, row_of(p.p, row0 + q), row0 + q, reinterpret_cast<u64*>(slots));
     }
 }
+#elif NETWORK == 2
+KERNEL(select_group, Params) {
+    u32* const of_wave = reinterpret_cast<u32*>(shared()) + wave() * LANES_ROOM;
+    u32* const slots = of_wave + WAVE + lane() / LANES * ROOM;
+    const u32 row0 = (group() * WAVES + wave()) * AT_ONCE, row = row0 + lane() / LANES;
+    if (row0 >= p.p.rows) return;
+    bool skip = row >= p.p.rows;
+    const Row r = row_of(p.p, skip ? p.p.rows - 1 : row);
+    if (!skip) write_rest_of(p.p, r, row);
+    skip |= r.bad || r.first >= r.end;
+    u32 v[MINE];
+#if WHOLE
+    const u32 many = r.n;
+    const bool good = !skip;
+    const bool exact = words_of_row(p.p, r, v);
+#else
+    u32 keys[OWN];
+    read_row(p.p, r, keys);
+    const Found f = find(p.p.map, keys, r.n, r.end, p.guess);
+    const bool good = f.good && !skip && is_plain(p.p.map, f.first, f.threshold);
+    const u32 many = good ? f.all : 0, cut = good ? excess(f.first, f.threshold) : 0;
+    const bool exact = cut == 0;
+    {
+        u32 at = group_before(good ? f.reached : 0);
+        const u32 column = lane() % LANES * EACH - r.off;
+#pragma unroll
+        for (u32 j = 0; j < OWN; j++) {
+            if (good && keys[j] <= f.threshold) {
+                slots[at++] = ((keys[j] - f.first) >> cut << COLUMN_BITS) + column + (j / EACH * LANES * EACH + j % EACH);
+            }
+        }
+    }
+    wave_barrier();
+#pragma unroll
+    for (u32 s = 0; s < MINE; s++) {
+        const u32 i = s * LANES + lane() % LANES;
+        v[s] = i < many ? slots[i] : NONE;
+    }
+    wave_barrier();
+#endif
+    sort_lanes(v);
+#pragma unroll
+    for (u32 s = 0; s < MINE; s++) slots[place(lane() % LANES * MINE + s)] = v[s];
+    wave_barrier();
+    write_ranks(p.p, r, row, slots, of_wave, many, good, exact);
+#if !WHOLE
+    wave_barrier();
+    const LaneMask bad = ballot(!good && !skip);
+    for (u32 g = 0; g < AT_ONCE; g++) {
+        if (bad >> (g * LANES) & 1) {
+            exact_row(p.p, row_of(p.p, row0 + g), row0 + g, reinterpret_cast<u64*>(of_wave + WAVE));
+        }
+    }
+#endif
+}
 #else
 // Adds to ranks how many of a list's words come before each of this lane's.
 DEVICE void count_before(const u32* slots, u32 many, const u32 (&words)[MINE], u32 (&ranks)[MINE]) {
@@ -180,6 +210,20 @@ DEVICE void count_before(const u32* slots, u32 many, const u32 (&words)[MINE], u
 #pragma unroll
         for (u32 q = 0; q < MINE; q++) {
             ranks[q] += (four.x < words[q]) + (four.y < words[q]) + (four.z < words[q]) + (four.w < words[q]);
+        }
+    }
+}
+// Puts ranks right where words lack bits: of those that are alike, elements tell.
+DEVICE void count_alike(const Problem& p, const Row& r, const u32* slots, u32 many, const u32 (&words)[MINE], u32 (&ranks)[MINE]) {
+    for (u32 i = 0; i < many; i++) {
+        const u32 word = slots[i];
+#pragma unroll
+        for (u32 q = 0; q < MINE; q++) {
+            if ((word ^ words[q]) > COLUMN_MASK || word == words[q]) continue;
+            const Key other = raw_key(p.map, r.x[word & COLUMN_MASK]), own = raw_key(p.map, r.x[words[q] & COLUMN_MASK]);
+            const bool before = other < own || (other == own && word < words[q]);
+            ranks[q] += before;
+            ranks[q] -= word < words[q];
         }
     }
 }
@@ -204,22 +248,23 @@ KERNEL(select_group, Params) {
     if (!skip) write_rest_of(p.p, r, row);
 #endif
     skip |= r.bad || r.first >= r.end;
-    const Found f = find(p.p.map, keys, FULL ? p.p.cols : r.n, r.end);
+    const Found f = find(p.p.map, keys, FULL ? p.p.cols : r.n, r.end, p.guess);
     const u32 first = f.first;
-    const bool good = f.good && !skip && is_plain(p.p.map, first, f.threshold) && excess(first, f.threshold) == 0;
+    const bool good = f.good && !skip && is_plain(p.p.map, first, f.threshold);
     u32 at = group_before(good ? f.reached : 0);
-    const u32 many = good ? f.all : 0;
+    const u32 many = good ? f.all : 0, cut = good ? excess(first, f.threshold) : 0;
     if (good) {
-        const u32 own = lane() % LANES * EACH - r.off, off = own - (first << COLUMN_BITS);
+        const u32 own = lane() % LANES * EACH - r.off;
+        const auto word = [&](u32 key, u32 place) { return ((key - first) >> cut << COLUMN_BITS) + own + place; };
 #if MASKED
         for (u32 mask = f.mask; mask; mask &= mask - 1) {
             const u32 j = first_bit(mask), place = j / EACH * LANES * EACH + j % EACH;
-            slots[at++] = (u32(raw_key(p.p.map, r.x[own + place])) << COLUMN_BITS) + off + place;
+            slots[at++] = word(u32(raw_key(p.p.map, r.x[own + place])), place);
         }
 #else
 #pragma unroll
         for (u32 j = 0; j < OWN; j++) {
-            if (keys[j] <= f.threshold) slots[at++] = (keys[j] << COLUMN_BITS) + off + (j / EACH * LANES * EACH + j % EACH);
+            if (keys[j] <= f.threshold) slots[at++] = word(keys[j], j / EACH * LANES * EACH + j % EACH);
         }
 #endif
     }
@@ -234,6 +279,21 @@ KERNEL(select_group, Params) {
         ranks[q] = 0;
     }
     count_before(slots, many, mine, ranks);
+    if (any(cut > 0)) {
+        // In order, those that are alike are neighbours.
+        wave_barrier();
+#pragma unroll
+        for (u32 q = 0; q < MINE; q++) {
+            if (mine[q] != NONE) slots[ranks[q]] = mine[q];
+        }
+        wave_barrier();
+        bool alike = false;
+#pragma unroll
+        for (u32 q = 0; q < MINE; q++) {
+            alike |= mine[q] != NONE && ranks[q] + 1 < many && (slots[ranks[q] + 1] ^ mine[q]) <= COLUMN_MASK;
+        }
+        if (any(alike && cut > 0)) count_alike(p.p, r, slots, cut > 0 ? many : 0, mine, ranks);
+    }
     if (!p.p.sorted) {
         // Only what is wanted remains, as columns, and is counted again.
         u32 columns[MINE];
@@ -254,8 +314,9 @@ KERNEL(select_group, Params) {
     for (u32 q = 0; q < MINE; q++) {
         if (mine[q] != NONE && ranks[q] >= r.first && ranks[q] < r.end) {
             const u64 slot = u64(row) * p.p.k + ranks[q] - r.first;
-            p.p.values[slot] = bits_of(p.p.map, first + (mine[q] >> COLUMN_BITS));
-            p.p.indices[slot] = mine[q] & COLUMN_MASK;
+            const u32 column = mine[q] & COLUMN_MASK;
+            p.p.values[slot] = cut > 0 ? r.x[column] : bits_of(p.p.map, first + (mine[q] >> COLUMN_BITS));
+            p.p.indices[slot] = column;
         }
     }
     const LaneMask bad = ballot(!good && !skip);

@@ -2,23 +2,12 @@
 #pragma once
 #include "block.cuh"
 
-// Lanes of a row, vectors of a lane, parts of what it holds. The guess is the NTH least of the parts' first keys in each
-// lane, of which two lanes take the lesser (0), the greater (1) or the mean (2), then pairs of lanes, and so on: the
-// digits of TREE to the base 3, the first one first. st_kernels::cuda::guess chooses them.
+// Lanes of a row, vectors of a lane.
 #ifndef LANES
 #define LANES 8
 #endif
 #ifndef VECTORS
 #define VECTORS 1
-#endif
-#ifndef MINIMA
-#define MINIMA 1
-#endif
-#ifndef NTH
-#define NTH 0
-#endif
-#ifndef TREE
-#define TREE 4
 #endif
 // Whether rows are whole vectors, and every lane has as many.
 #ifndef FULL
@@ -30,8 +19,14 @@
 #ifndef NETWORK
 #define NETWORK 0
 #endif
+// NETWORK 2: whether the list holds every element of a row.
+#ifndef WHOLE
+#define WHOLE 0
+#endif
 #define LIST CAPACITY
 #define OWN (VECTORS * EACH)
+// Parts of what a lane holds, of which the first guess is made.
+#define PARTS 4
 // A row has 32 columns for each lane at most: bits of a column, and of a word above them.
 #define COLUMN_BITS (LANES == 8 ? 8 : LANES == 16 ? 9 : 10)
 #define COLUMN_MASK ((1u << COLUMN_BITS) - 1)
@@ -159,17 +154,30 @@ DEVICE void write_rest_of(const Problem& p, const Row& r, u32 row) {
     }
 }
 
-// Reads a row: raw keys, and NONE for what is not there.
+// Reads a row: raw keys, and NONE for what is not there. The vectors that hold an end of the row are read element by
+// element, after all others have been asked for.
 DEVICE void read_row(const Problem& p, const Row& r, u32* keys) {
     const u32 own = lane() % LANES;
+    Vector x[VECTORS] = {};
+    bool whole[VECTORS];
 #pragma unroll
     for (u32 j = 0; j < VECTORS; j++) {
         const u32 v = j * LANES + own;
-        const u32 in = inside(r, v, 0, r.n);
-        const Vector x = load_part(r, v, 0, r.n);
+        whole[j] = v * EACH >= r.off && v * EACH + EACH <= r.off + r.n;
+        if (whole[j]) x[j] = load_stream(r.vectors + v);
+    }
 #pragma unroll
-        for (u32 i = 0; i < EACH; i++) {
-            keys[j * EACH + i] = in >> i & 1 ? u32(raw_key(p.map, element(x, i))) : NONE;
+    for (u32 j = 0; j < VECTORS; j++) {
+        if (whole[j]) {
+#pragma unroll
+            for (u32 i = 0; i < EACH; i++) keys[j * EACH + i] = u32(raw_key(p.map, element(x[j], i)));
+        } else {
+            const u32 first = (j * LANES + own) * EACH - r.off;
+#pragma unroll
+            for (u32 i = 0; i < EACH; i++) {
+                // A column before the first is a great number.
+                keys[j * EACH + i] = first + i < r.n ? u32(raw_key(p.map, r.x[first + i])) : NONE;
+            }
         }
     }
 }
@@ -196,12 +204,10 @@ DEVICE void take_row(const Problem& p, const Vector* x, u32* keys) {
 }
 #endif
 
-// The lesser, the greater, or the mean of a key and another lane's.
-template <u32 HOW> DEVICE u32 meet_at(u32 x, u32 lanes) {
-    const u32 other = shuffle_xor(x, lanes);
-    if constexpr (HOW == 0) return least(x, other);
-    if constexpr (HOW == 1) return most(x, other);
-    return (x & other) + ((x ^ other) >> 1);
+// The lesser (0), the greater (1), or the mean (2) of a key and another lane's.
+DEVICE u32 meet(u32 x, u32 lanes, u32 how) {
+    const u32 other = shuffle_xor(x, lanes), mean = (x & other) + ((x ^ other) >> 1);
+    return how == 0 ? least(x, other) : how == 1 ? most(x, other) : mean;
 }
 DEVICE void exchange(u32& a, u32& b) {
     const u32 x = least(a, b), y = most(a, b);
@@ -216,31 +222,28 @@ struct Found {
     // The row's first key; how many elements reach the threshold, of this lane and of all, or this lane's as bits.
     u32 threshold, first, reached, all, mask;
 };
-// A threshold for the group's row of `n` elements that `needed` elements reach.
-DEVICE Found find(const Map& m, const u32* keys, u32 n, u32 needed) {
+// A threshold for the group's row of `n` elements that `needed` elements reach. `guess` says in two bits each which of the
+// least keys of a lane's parts, in order, is the first guess, and how lanes meet, first pairs of them, then pairs of those:
+// st_kernels::cuda::guess.
+DEVICE Found find(const Map& m, const u32* keys, u32 n, u32 needed, u32 guess) {
     Found f;
-    u32 minima[MINIMA];
+    u32 minima[PARTS];
 #pragma unroll
-    for (u32 g = 0; g < MINIMA; g++) {
-        minima[g] = keys[g * (OWN / MINIMA)];
+    for (u32 g = 0; g < PARTS; g++) {
+        minima[g] = keys[g * (OWN / PARTS)];
 #pragma unroll
-        for (u32 j = 1; j < OWN / MINIMA; j++) minima[g] = least(minima[g], keys[g * (OWN / MINIMA) + j]);
+        for (u32 j = 1; j < OWN / PARTS; j++) minima[g] = least(minima[g], keys[g * (OWN / PARTS) + j]);
     }
-    if constexpr (MINIMA == 2) exchange(minima[0], minima[1]);
-    if constexpr (MINIMA == 4) {
-        exchange(minima[0], minima[1]);
-        exchange(minima[2], minima[3]);
-        exchange(minima[0], minima[2]);
-        exchange(minima[1], minima[3]);
-        exchange(minima[1], minima[2]);
-    }
+    exchange(minima[0], minima[1]);
+    exchange(minima[2], minima[3]);
+    exchange(minima[0], minima[2]);
+    exchange(minima[1], minima[3]);
+    exchange(minima[1], minima[2]);
     f.first = group_least(minima[0]);
-    u32 at = minima[NTH];
-    at = meet_at<TREE % 3>(at, 1);
-    at = meet_at<TREE / 3 % 3>(at, 2);
-    at = meet_at<TREE / 9 % 3>(at, 4);
-    if constexpr (LANES > 8) at = meet_at<TREE / 27 % 3>(at, 8);
-    if constexpr (LANES > 16) at = meet_at<TREE / 81>(at, 16);
+    const u32 low = guess & 1 ? minima[1] : minima[0], high = guess & 1 ? minima[3] : minima[2];
+    u32 at = guess & 2 ? high : low;
+#pragma unroll
+    for (u32 d = 1, bit = 2; d < LANES; d *= 2, bit += 2) at = meet(at, d, guess >> bit & 3);
     // Keys on both sides of zero lie too far apart for a mean.
     const u32 zero = u32(m.zero_first);
     if (m.zero_twin != m.zero_first && f.first < zero && at > zero) at = zero - 1;

@@ -54,6 +54,11 @@ template <u32 MANY> DEVICE u32 count_hits(const Hits<MANY>& hits) {
     for (u32 w = 0; w < HIT_WORDS(MANY); w++) sum += count_bits(hits.word[w]);
     return sum;
 }
+template <u32 MANY> DEVICE Hits<MANY> hits_but(Hits<MANY> hits, const Hits<MANY>& others) {
+#pragma unroll
+    for (u32 w = 0; w < HIT_WORDS(MANY); w++) hits.word[w] &= ~others.word[w];
+    return hits;
+}
 template <u32 MANY> DEVICE bool has_hits(const Hits<MANY>& hits) {
     u32 all = 0;
 #pragma unroll

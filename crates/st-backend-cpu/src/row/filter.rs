@@ -3,8 +3,9 @@
 //! What beats the threshold is appended to a buffer; when the buffer is full it is pruned to the b
 //! best, and the worst of these is the new threshold. A sample of the row seeds the threshold, so
 //! that the order of the columns matters little; a seed that was too high shows at the end (fewer
-//! than b candidates) and the row is read again without it. When hits stay frequent all the same,
-//! the radix kernel takes over. Reads the row once, branches once for each tile.
+//! than b candidates) and the row is read again without it. When hits stay frequent all the same, or pruning
+//! takes longer than reading, as it does where many are wanted, columns ascend and the buffer has
+//! little room beyond b, the radix kernel takes over. Reads the row once, branches once for each tile.
 //!
 //! With a bracket on both sides (ranks in the middle) nothing is pruned: the elements beyond the
 //! bracket are counted, those inside kept, and the counts prove that the ranks are inside.
@@ -53,8 +54,11 @@ pub(crate) fn collect<L: Packs, S: Vectors<L>>(
     radix::collect(s, ctx, part, ranks, scratch)
 }
 
+/// How many times as many candidates as a part has columns are pruned, and no more.
+const PRUNED: usize = 4;
+
 /// Collects candidates that contain the `b` first ranks, or all above the seed if there are fewer.
-/// False if hits stayed frequent; the candidates are of no use then.
+/// False if hits stayed frequent, or pruning took too long; the candidates are of no use then.
 #[inline(always)]
 pub(crate) fn best<L: Packs, S: Vectors<L>>(
     s: S,
@@ -81,7 +85,7 @@ pub(crate) fn best<L: Packs, S: Vectors<L>>(
             (prune::<L>(cands, spare, b), at)
         }
     };
-    let mut hits = 0;
+    let (mut hits, mut pruned) = (0, 0);
     while at < n {
         let end = (at + ctx.tile).min(n);
         let tile = Part { bits: &part.bits[at..end], base: part.base + at as u32 };
@@ -89,6 +93,10 @@ pub(crate) fn best<L: Packs, S: Vectors<L>>(
         at = end;
         if cands.len() > full {
             hits += cands.len() - b;
+            pruned += cands.len();
+            if pruned > PRUNED * (n + full) {
+                return false;
+            }
             above = prune::<L>(cands, spare, b);
             if hits > full * FREQUENT && hits * FREQUENT > at {
                 return false;

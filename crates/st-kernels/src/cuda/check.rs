@@ -1,11 +1,11 @@
 //! Which choices the kernels can run: the one check of planner and executors.
 
-use st_rank::{Backend, Choice, DeviceCaps, Error, Field, MergeDetail, MergeKind, Problem, Result};
+use st_rank::{Backend, Choice, DeviceCaps, Error, Field, MergeKind, Problem, Result};
 
 use super::{
-    GROUP, GROUP_COLUMNS, MAX_BLOCK, MAX_LIST, MAX_PARTS, MIN_BLOCK, MOST_FLIGHT, NETWORK_KL,
-    NETWORK_RANKS, capacity, details, flight, footprint, is_memory, memory, parts, sample,
-    shared_limit, vector_elements, wanted,
+    GROUP, GROUP_COLUMNS, LANE_RANKS, MAX_BLOCK, MAX_LIST, MAX_PARTS, MIN_BLOCK, MOST_FLIGHT,
+    NETWORK_KL, Order, between, capacity, details, flight, footprint, is_memory, is_whole, memory,
+    most_grouped, parts, sample, shared_limit, vector_elements, wanted,
 };
 
 /// Refuses a choice that the device's kernels cannot run as it stands.
@@ -55,7 +55,8 @@ pub fn check(choice: &Choice, problem: &Problem, caps: &DeviceCaps) -> Result<()
             );
         }
     }
-    let lists = !choice.use_2ce;
+    let is_between = between(choice, problem).is_some();
+    let lists = !choice.use_2ce && !is_between;
     let least = if choice.mk == MergeKind::Shared { problem.cols as u64 } else { wanted(problem) };
     if lists && u64::from(capacity(choice)) < least {
         return refuse(
@@ -70,7 +71,7 @@ pub fn check(choice: &Choice, problem: &Problem, caps: &DeviceCaps) -> Result<()
         {
             return refuse(Field::Tile, "use 1 to 8 vectors of 16 bytes for each thread");
         }
-        if !choice.use_2ce && sample(choice, problem).is_none() {
+        if !choice.use_2ce && !is_between && sample(choice, problem).is_none() {
             return refuse(Field::Kl, "kl x wg leaves too little room beside the last rank wanted");
         }
     }
@@ -92,7 +93,7 @@ fn check_group(choice: &Choice, problem: &Problem, caps: &DeviceCaps) -> Result<
             "the kernel of short rows is for waves of 32 lanes: use 1, 3 or 4",
         );
     }
-    let network = choice.mkd == MergeDetail::GroupNetwork;
+    let order = Order::of(choice);
     if problem.dtype.size() > 4 {
         return refuse(Field::Mk, "short rows are held by lanes in 32 bits at most: use 1, 3 or 4");
     }
@@ -109,19 +110,32 @@ fn check_group(choice: &Choice, problem: &Problem, caps: &DeviceCaps) -> Result<
     if choice.ch > 0 {
         return refuse(Field::Ch, "short rows are not split: use 0");
     }
-    if network && !problem.sorted {
-        return refuse(Field::Mkd, "the network orders by rank only");
+    if order == Order::Lane && !problem.sorted {
+        return refuse(Field::Mkd, "the network of a lane orders by rank only");
     }
-    if network && choice.kl != NETWORK_KL {
-        return refuse(Field::Kl, "the network has lists of 64 candidates: use 8");
+    if order == Order::Lane && choice.kl != NETWORK_KL {
+        return refuse(Field::Kl, "networks have lists of 64 candidates or more: use 8 to 128");
     }
-    if !matches!(choice.kl, 1 | 2 | 4 | 8) {
-        return refuse(Field::Kl, "use 1, 2, 4 or 8: a list has 8 x kl candidates");
+    if !choice.kl.is_power_of_two() || (order == Order::Counted && choice.kl > NETWORK_KL) {
+        return refuse(Field::Kl, "use 1, 2, 4 or 8, or up to 128 for networks: a list has 8 x kl");
     }
-    let reach =
-        if network { NETWORK_RANKS } else { u64::from(GROUP * choice.kl).min(NETWORK_RANKS) };
+    let list = GROUP.saturating_mul(choice.kl);
+    if list > most_grouped(problem).max(GROUP * NETWORK_KL) {
+        return refuse(Field::Kl, "8 x kl must be no more than the lanes of a row hold, 32 each");
+    }
+    let list = u64::from(list);
+    let reach = match order {
+        Order::Counted => list.min(LANE_RANKS),
+        Order::Lane => LANE_RANKS,
+        Order::Lanes if is_whole(choice, problem) => list,
+        // A row that is done exactly has room for half as many.
+        Order::Lanes => list / 2,
+    };
     if reach < wanted(problem) {
-        return refuse(Field::Kl, "8 x kl, and 32, must reach the last rank wanted");
+        return refuse(
+            Field::Kl,
+            "8 x kl, or what fits lists of that size, must reach the last rank wanted",
+        );
     }
     if footprint(choice, problem).shared_bytes > shared_limit(caps) {
         return refuse(Field::Wg, "it needs more shared memory than the device has");

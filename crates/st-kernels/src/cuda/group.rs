@@ -2,12 +2,47 @@
 
 use st_rank::{Choice, MergeDetail, Problem};
 
-use super::{GROUP, vector_elements};
+use super::{GROUP, NETWORK_KL, vector_elements};
 
 /// Columns that a lane holds of a short row.
 const LANE_COLUMNS: usize = 32;
 /// Vectors of such a lane: one more than whole rows of 32-bit elements need, for rows that begin within one.
 const MOST_GROUPED: u32 = 9;
+
+/// How the candidates of a short row are ordered (`NETWORK` of `group.cu`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Order {
+    /// The lanes count for each how many come before it.
+    Counted = 0,
+    /// A lane orders a row by a network in its registers.
+    Lane = 1,
+    /// The lanes of a row order it between them.
+    Lanes = 2,
+}
+
+impl Order {
+    /// What a choice of merge kind `warp` means.
+    #[must_use]
+    pub const fn of(choice: &Choice) -> Self {
+        match choice.mkd {
+            MergeDetail::GroupNetwork if choice.kl > NETWORK_KL => Self::Lanes,
+            MergeDetail::GroupNetwork => Self::Lane,
+            _ => Self::Counted,
+        }
+    }
+}
+
+/// Whether the list of a network between lanes has room for every element of a row, so that no threshold is needed.
+#[must_use]
+pub const fn is_whole(choice: &Choice, problem: &Problem) -> bool {
+    matches!(Order::of(choice), Order::Lanes) && problem.cols <= (GROUP * choice.kl) as usize
+}
+
+/// Candidates of a short row's list, at most: as many as its lanes hold.
+#[must_use]
+pub const fn most_grouped(problem: &Problem) -> u32 {
+    group_lanes(problem) * LANE_COLUMNS as u32
+}
 
 /// Lanes that share a short row: 8, 16 or 32.
 #[must_use]
@@ -41,19 +76,24 @@ pub const fn group_vectors(problem: &Problem, aligned: bool) -> u32 {
 #[must_use]
 pub const fn group_rows(choice: &Choice, problem: &Problem) -> u64 {
     let waves = (choice.wg / 32) as u64;
-    if matches!(choice.mkd, MergeDetail::GroupNetwork) {
-        waves * 32
-    } else {
-        waves * (32 / group_lanes(problem)) as u64
+    match Order::of(choice) {
+        Order::Lane => waves * 32,
+        Order::Counted | Order::Lanes => waves * (32 / group_lanes(problem)) as u64,
     }
 }
 
-/// Shared memory of a block of the kernel of short rows: that of `group.cu`, where a wave has four rows at a time.
+/// Shared memory of a block of the kernel of short rows: that of `group.cu`.
 #[must_use]
-pub const fn group_bytes(choice: &Choice) -> u64 {
+pub const fn group_bytes(choice: &Choice, problem: &Problem) -> u64 {
     let (waves, list) = ((choice.wg / 32) as u64, (GROUP * choice.kl) as u64);
-    match choice.mkd {
-        MergeDetail::GroupNetwork => waves * (list * 33 + 64) * 4,
-        _ => waves * ((list + 4) * 4 / 2 + 256) * 8,
+    match Order::of(choice) {
+        // Room for four rows, of which there may be fewer.
+        Order::Counted => waves * ((list + 4) * 4 / 2 + 256) * 8,
+        Order::Lane => waves * (list * 33 + 64) * 4,
+        Order::Lanes => {
+            let rows = (32 / group_lanes(problem)) as u64;
+            let (lists, exact) = (rows * (list + list / 32), 2 * list);
+            waves * (32 + if lists > exact { lists } else { exact }) * 4
+        }
     }
 }

@@ -21,52 +21,61 @@ const MEETS: [Meet; 3] = [Meet::Lesser, Meet::Greater, Meet::Mean];
 /// How a row's first guess is made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Guess {
-    /// Parts of a lane: 1, 2 or 4.
-    pub minima: u32,
     /// Which of a lane's least keys, from 0.
     pub nth: u32,
     /// How lanes meet: digits to the base 3, the first one first: the lesser (0), the greater (1), the mean (2).
     pub tree: u32,
 }
 
-/// Columns, lanes, elements of a lane, candidates wanted and room for them.
-type Question = (usize, u32, u32, u64, u32);
+impl Guess {
+    /// The least key of each lane, and of all.
+    const LEAST: Self = Self { nth: 0, tree: 0 };
 
-/// The guess by which rows of `cols` elements, of which each of `lanes` lanes has `own`, most often have from `wanted`
-/// to `list` candidates.
-pub(super) fn guess(cols: usize, lanes: u32, own: u32, wanted: u64, list: u32) -> Guess {
+    /// As the kernel is told it, two bits each: which of the least keys, and how lanes meet.
+    #[must_use]
+    pub fn bits(&self) -> u32 {
+        (0..5).fold(self.nth, |bits, level| {
+            bits | (self.tree / 3u32.pow(level) % 3) << (2 + 2 * level)
+        })
+    }
+}
+
+/// Parts of what a lane holds. Every lane holds whole vectors of four elements at least.
+const PARTS: u32 = 4;
+
+/// Columns, lanes, candidates wanted and room for them.
+type Question = (usize, u32, u64, u32);
+
+/// The guess by which rows of `cols` elements, which `lanes` lanes share, most often have from `wanted` to `list`
+/// candidates.
+pub(super) fn guess(cols: usize, lanes: u32, wanted: u64, list: u32) -> Guess {
     // A thousand combinations are too many for every launch.
     static KNOWN: LazyLock<Mutex<HashMap<Question, Guess>>> = LazyLock::new(Mutex::default);
     let mut known = KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
-    let question = (cols, lanes, own, wanted, list);
+    let question = (cols, lanes, wanted, list);
     *known.entry(question).or_insert_with(|| best(question))
 }
 
-fn best((cols, lanes, own, wanted, list): Question) -> Guess {
+fn best((cols, lanes, wanted, list): Question) -> Guess {
     let n = cols.max(1) as f64;
     let levels = lanes.ilog2();
-    let mut best = (f64::NEG_INFINITY, Guess { minima: 1, nth: 0, tree: 0 });
-    for minima in [1, 2, 4].into_iter().filter(|&minima| own.is_multiple_of(minima)) {
-        // A part's least key is among the row's first `count` with this chance.
-        let size = n / f64::from(lanes * minima);
-        let chance = |count: f64| 1.0 - (1.0 - (count / n).min(1.0)).powf(size);
-        let (low, high) = (chance(wanted as f64 - 0.5), chance(f64::from(list) + 0.5));
-        for nth in 0..minima {
-            let firsts = [high, low].map(|p| of_lane(p, minima, nth));
-            for tree in 0..3u32.pow(levels) {
-                let meets = meets(tree, levels);
-                // Means of means depend on how far apart keys lie.
-                if meets
-                    .clone()
-                    .zip(meets.clone().skip(1))
-                    .any(|pair| pair == (Meet::Mean, Meet::Mean))
-                {
-                    continue;
-                }
-                let [high, low] = firsts.map(|p| of_tree(p, meets.clone()));
-                if high - low > best.0 + 1e-6 {
-                    best = (high - low, Guess { minima, nth, tree });
-                }
+    let mut best = (f64::NEG_INFINITY, Guess::LEAST);
+    // A part's least key is among the row's first `count` with this chance.
+    let size = n / f64::from(lanes * PARTS);
+    let chance = |count: f64| 1.0 - (1.0 - (count / n).min(1.0)).powf(size);
+    let (low, high) = (chance(wanted as f64 - 0.5), chance(f64::from(list) + 0.5));
+    for nth in 0..PARTS {
+        let firsts = [high, low].map(|p| of_lane(p, nth));
+        for tree in 0..3u32.pow(levels) {
+            let meets = meets(tree, levels);
+            // Means of means depend on how far apart keys lie.
+            if meets.clone().zip(meets.clone().skip(1)).any(|pair| pair == (Meet::Mean, Meet::Mean))
+            {
+                continue;
+            }
+            let [high, low] = firsts.map(|p| of_tree(p, meets.clone()));
+            if high - low > best.0 + 1e-6 {
+                best = (high - low, Guess { nth, tree });
             }
         }
     }
@@ -79,10 +88,10 @@ fn meets(tree: u32, levels: u32) -> impl Iterator<Item = Meet> + Clone {
 }
 
 /// How often a lane's key is among those that a part's least is among with chance `p`.
-fn of_lane(p: f64, minima: u32, nth: u32) -> f64 {
-    let ways = |of: u32| (0..of).fold(1.0, |all, i| all * f64::from(minima - i) / f64::from(i + 1));
-    let exactly = |of: u32| ways(of) * p.powi(of as i32) * (1.0 - p).powi((minima - of) as i32);
-    (nth + 1..=minima).map(exactly).sum()
+fn of_lane(p: f64, nth: u32) -> f64 {
+    let ways = |of: u32| (0..of).fold(1.0, |all, i| all * f64::from(PARTS - i) / f64::from(i + 1));
+    let exactly = |of: u32| ways(of) * p.powi(of as i32) * (1.0 - p).powi((PARTS - of) as i32);
+    (nth + 1..=PARTS).map(exactly).sum()
 }
 
 /// The same of the guess, by how often a lane's key is.
@@ -111,7 +120,7 @@ mod tests {
     /// How many of random rows have from `wanted` to `list` candidates by their guess.
     fn success(cols: usize, lanes: u32, wanted: u64, list: u32) -> f64 {
         let own = cols / lanes as usize;
-        let guess = guess(cols, lanes, own as u32, wanted, list);
+        let guess = guess(cols, lanes, wanted, list);
         let count_of = lanes;
         let (mut state, rows, mut good) = (0x9E37_79B9_7F4A_7C15, 4000, 0);
         for _ in 0..rows {
@@ -119,7 +128,7 @@ mod tests {
             let mut lanes: Vec<f64> = row
                 .chunks(own)
                 .map(|lane| {
-                    let parts = lane.chunks(own / guess.minima as usize);
+                    let parts = lane.chunks(own / PARTS as usize);
                     let mut least: Vec<f64> =
                         parts.map(|part| part.iter().copied().fold(1.0, f64::min)).collect();
                     least.sort_by(f64::total_cmp);

@@ -1,8 +1,10 @@
 //! Many ranks of long rows by lists and bins in device memory (`memory.cu`).
 
+use std::ops::Range;
+
 use st_rank::{Choice, DType, MergeKind, Problem};
 
-use super::{bench_bytes, capacity, entry_bytes, vector_elements, wanted};
+use super::{bench_bytes, capacity, entry_bytes, vector_elements};
 use crate::gpu::sample::tail_rank;
 
 /// Threads of the block that takes a row's sample, and elements of each, in no more vectors than registers hold.
@@ -60,11 +62,10 @@ pub fn memory(problem: &Problem) -> Option<Memory> {
         return None;
     }
     let ranks = problem.kind.ranks(problem.cols, problem.k);
-    let before = ranks.start as f64 * sampled / n;
-    // As many sampled keys fewer as hardly ever matter.
-    let first = before - (2.0 * MISLED * before).sqrt() - 1.0;
-    let first = if ranks.start > 0 && first >= 1.0 { first.floor() } else { 0.0 };
-    let last = tail_rank(wanted(problem).max(1) as f64 * sampled / n).min(sampled + 1.0);
+    let (first, last) = ranks_around(&ranks, problem.cols, sampled);
+    // There ranks are counted from 1, and 0 is none.
+    let first = first.map_or(0.0, |rank| rank + 1.0);
+    let last = last.map_or(sampled + 1.0, |rank| rank + 1.0);
     let between = (last - first).max(1.0);
     let expected = (between * n / sampled).min(n);
     let room = ((between + 6.0 * between.sqrt()) * n / sampled).min(n);
@@ -76,6 +77,22 @@ pub fn memory(problem: &Problem) -> Option<Memory> {
         room: room as u32,
         bins_log: bins.clamp(LEAST_BINS, MOST_BINS),
     })
+}
+
+/// The ranks of a sample, from 0, between which the ranks of a row hardly ever fail to lie: none where that is the
+/// row's first or last element.
+pub(super) fn ranks_around(
+    ranks: &Range<usize>,
+    cols: usize,
+    sampled: f64,
+) -> (Option<f64>, Option<f64>) {
+    let n = cols as f64;
+    let before = ranks.start as f64 * sampled / n;
+    // As many sampled keys fewer as hardly ever matter.
+    let first = before - (2.0 * MISLED * before).sqrt() - 1.0;
+    let first = (ranks.start > 0 && first >= 1.0).then(|| first.floor() - 1.0);
+    let last = tail_rank(ranks.end.max(1) as f64 * sampled / n);
+    (first, (last <= sampled).then(|| last - 1.0))
 }
 
 /// The greatest shared memory of these kernels.

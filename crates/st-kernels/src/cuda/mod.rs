@@ -2,9 +2,9 @@
 //!
 //! | `mk` | `use_2ce` | what it runs | fields |
 //! |---|---|---|---|
-//! | `warp` | no | 8, 16 or 32 lanes for each short row; `mkd` 6: candidates are counted, 7: ordered by a network | `mkd`, `wg`, `kl` |
+//! | `warp` | no | 8, 16 or 32 lanes for each short row; `mkd` 6: candidates are counted, 7: ordered by networks of one lane (`kl` 8) or of all (16 and more) | `mkd`, `wg`, `kl` |
 //! | `shared` | no | a block orders a whole row in shared memory | `wg`, `kl` |
-//! | `filter` | no | a block reads a row, or a part of it, once against a sampled threshold; the last block of a row merges its parts' lists | `tile`, `wg`, `kl`, `ch` |
+//! | `filter` | no | a block reads a row, or a part of it, once against a sampled threshold, for ranks in the middle against two; the last block of a row merges its parts' lists | `tile`, `wg`, `kl`, `ch` |
 //! | `filter` | yes | blocks read parts once against two sampled keys, into lists in device memory, which are ordered there by bins: any ranks, many of them | `tile`, `wg`, `kl`, `ch` |
 //! | `radix` | no | the same as `filter` in one command with lists made exactly, digit by digit | `wg`, `kl`, `ch` |
 //! | `radix` | yes | histograms in device memory, a tally, a collection in the order of columns, then ordered: any ranks, any k | `wg`, `kl`, `ch` |
@@ -14,6 +14,7 @@
 //! block has in flight: 1 to 8 vectors of 16 bytes for each thread. `ch` is the columns of a part. For short rows
 //! a list has 8 x `kl` candidates, however many lanes share the row. There are no kernels of networks alone (`mk` 0).
 
+mod between;
 mod check;
 mod group;
 mod guess;
@@ -21,8 +22,11 @@ mod memory;
 
 use st_rank::{Choice, DType, DeviceCaps, Field, Fields, MergeDetail, MergeKind, Problem};
 
+pub use between::{Between, between};
 pub use check::{check, check_compact};
-pub use group::{group_bytes, group_lanes, group_rows, group_vectors};
+pub use group::{
+    Order, group_bytes, group_lanes, group_rows, group_vectors, is_whole, most_grouped,
+};
 pub use guess::Guess;
 pub use memory::{
     MEMORY_STATE_BYTES, MEMORY_THREADS, Memory, filter_bytes, is_memory, knots_bytes, memory,
@@ -43,6 +47,7 @@ pub const SOURCES: &[(&str, &str)] = &[
     ("exact.cuh", include_str!("../../cuda/exact.cuh")),
     ("group.cu", include_str!("../../cuda/group.cu")),
     ("group.cuh", include_str!("../../cuda/group.cuh")),
+    ("lanes.cuh", include_str!("../../cuda/lanes.cuh")),
     ("memory.cu", include_str!("../../cuda/memory.cu")),
     ("order.cu", include_str!("../../cuda/order.cu")),
     ("order.cuh", include_str!("../../cuda/order.cuh")),
@@ -81,9 +86,9 @@ const AHEAD_RESIDENT: u32 = 512;
 pub const GROUP: u32 = 8;
 /// Columns of a short row, at most.
 pub const GROUP_COLUMNS: usize = 1024;
-/// Ranks that the network of a lane orders.
-pub const NETWORK_RANKS: u64 = 32;
-/// The `kl` of its lists.
+/// Ranks that a lane orders alone, by counting or by a network.
+pub const LANE_RANKS: u64 = 32;
+/// The `kl` of the network of a lane. Greater ones are for networks between lanes.
 pub const NETWORK_KL: u32 = 8;
 
 /// How a list of candidates is made (`MODE` of `block.cu`).
@@ -97,6 +102,8 @@ pub enum Lists {
     Exact = 2,
     /// Of a row that a block holds in registers.
     Held = 3,
+    /// Of what lies between two sampled keys, for ranks in the middle.
+    Between = 4,
 }
 
 /// How short rows are held and ordered (`group.cu`).
@@ -106,10 +113,10 @@ pub struct Group {
     pub lanes: u32,
     /// Vectors of a lane.
     pub vectors: u32,
-    /// How the threshold is guessed at first.
-    pub guess: Guess,
-    /// Whether candidates are ordered by a network.
-    pub network: bool,
+    /// How candidates are ordered.
+    pub order: Order,
+    /// Whether a list has room for every element of a row.
+    pub whole: bool,
     /// Whether every row is whole vectors.
     pub full: bool,
     /// Whether every lane has as many of them.
@@ -175,24 +182,32 @@ impl Unit {
     /// The kernel of short rows.
     #[must_use]
     pub fn group(choice: &Choice, problem: &Problem) -> Self {
-        let network = choice.mkd == MergeDetail::GroupNetwork;
+        let order = Order::of(choice);
         let aligned = is_aligned(problem) && !problem.lengths.is_ragged();
         let vectors = group_vectors(problem, aligned);
         let lanes = group_lanes(problem);
         let each = vector_elements(problem.dtype);
         let full = (problem.cols as u32).is_multiple_of(each);
         let even = lanes * vectors * each == problem.cols as u32;
-        let own = vectors * each;
-        let guess = guess::guess(problem.cols, lanes, own, wanted(problem), GROUP * choice.kl);
-        let group = Group { lanes, vectors, guess, network, full: aligned && full, even };
+        let whole = is_whole(choice, problem);
+        // Whole rows are read by elements and need no threshold: one kernel for many lengths.
+        let vectors = if whole { 1 } else { vectors };
+        let full = aligned && full && order != Order::Lanes;
+        let group = Group { lanes, vectors, order, whole, full, even: full && even };
         let own = Self::new("group.cu", problem.dtype, choice.wg);
         Self { capacity: GROUP * choice.kl, group: Some(group), ..own }
+    }
+
+    /// How the kernel of short rows makes its first guess.
+    #[must_use]
+    pub fn guess(&self, problem: &Problem) -> Guess {
+        guess::guess(problem.cols, group_lanes(problem), wanted(problem), self.capacity)
     }
 
     /// The constants, as a compiler is told them.
     #[must_use]
     pub fn defines(&self) -> Vec<String> {
-        let network = self.group.is_some_and(|group| group.network);
+        let network = self.group.is_some_and(|group| group.order == Order::Lane);
         let resident = match self.ahead {
             true => AHEAD_RESIDENT,
             false if network => NETWORK_RESIDENT,
@@ -206,13 +221,11 @@ impl Unit {
             ("CAPACITY", self.capacity),
         ];
         match self.group {
-            Some(Group { lanes, vectors, guess, network, full, even }) => own.extend([
+            Some(Group { lanes, vectors, order, whole, full, even }) => own.extend([
                 ("LANES", lanes),
                 ("VECTORS", vectors),
-                ("MINIMA", guess.minima),
-                ("NTH", guess.nth),
-                ("TREE", guess.tree),
-                ("NETWORK", network.into()),
+                ("NETWORK", order as u32),
+                ("WHOLE", whole.into()),
                 ("FULL", full.into()),
                 ("EVEN", even.into()),
             ]),
@@ -436,7 +449,8 @@ pub fn footprint(choice: &Choice, problem: &Problem) -> Footprint {
         (MergeKind::Radix, false) => (listed, 1, digits + 1),
         (MergeKind::Warp, _) => {
             let blocks = (problem.rows as u64).div_ceil(group_rows(choice, problem).max(1));
-            return Footprint { shared_bytes: group_bytes(choice), blocks, launches: 1, reads: 1 };
+            let shared_bytes = group_bytes(choice, problem);
+            return Footprint { shared_bytes, blocks, launches: 1, reads: 1 };
         }
         _ => (listed, 1, 1),
     };

@@ -4,9 +4,9 @@
 //! rows put the predictions right where there are any ([`crate::calibrate`]).
 
 use st_kernels::cuda::{
-    GROUP, MAX_BLOCK, MAX_LIST, MAX_PARTS, MOST_FLIGHT, capacity, details, footprint, group_lanes,
-    in_memory, is_cluster, is_held, is_memory, loads_ahead, memory, part_columns, parts, sample,
-    uses, vector_elements, wanted,
+    GROUP, MAX_BLOCK, MAX_LIST, MAX_PARTS, MOST_FLIGHT, Order, between, capacity, details,
+    footprint, group_lanes, in_memory, is_cluster, is_held, is_memory, is_whole, loads_ahead,
+    memory, part_columns, parts, sample, uses, vector_elements, wanted,
 };
 use st_rank::{
     Backend, Choice, CompactProblem, DeviceCaps, Field, MergeDetail, MergeKind, Problem,
@@ -41,6 +41,9 @@ const FEW: f64 = 256.0;
 const FEW_NS: f64 = 1_500.0;
 const BINS_NS: f64 = 3_000.0;
 const EACH_NS: f64 = 900.0;
+/// The same of a list of which few ranks are wanted, in one place.
+const SOME_NS: f64 = 2_000.0;
+const SOME_EACH_NS: f64 = 250.0;
 /// Comparing a candidate with another, where they are few.
 const PAIR_NS: f64 = 4.0;
 /// A longer list, for each candidate of a thread.
@@ -76,13 +79,23 @@ const NETWORK_OPS: f64 = 4_000.0;
 /// How much longer the network takes for each doubling of a block beyond one wave: fewer are resident.
 const NETWORK_WIDE: f64 = 0.3;
 const GROUP_EXACT_OPS: f64 = 30_000.0;
+/// A network between lanes, for each place of the list: a step within lanes, one between them, and what comes before and
+/// after.
+const OWN_STEP_OPS: f64 = 2.2;
+const LANES_STEP_OPS: f64 = 2.5;
+const LANES_OPS: f64 = 29.0;
+/// How much longer than others it takes for each element that is compared with a threshold.
+const LANES_FIND: f64 = 2.0;
 
 /// Lists in device memory: their launches, one of the other way that finds nothing to do, the sample of a row, and what
 /// each candidate takes.
 const MEMORY_LAUNCHES: u32 = 5;
 const IDLE_NS: f64 = 1_000.0;
-const MEMORY_SAMPLE_NS: f64 = 28_000.0;
+const MEMORY_SAMPLE_NS: f64 = 38_000.0;
 const MEMORY_EACH_NS: f64 = 0.07;
+
+/// The least list between two sampled keys that is worth a try, beside the ranks wanted.
+const BETWEEN: u64 = 2_048;
 
 /// What the model needs to know of the problem and the device.
 pub(crate) struct Model<'a> {
@@ -155,12 +168,17 @@ impl<'a> Model<'a> {
                 + memory_ns.max(rows * n * SWEEP_OPS / (cores.min(blocks) * CORE_OPS))
                 + candidates * MEMORY_EACH_NS;
         }
+        let between = between(choice, p);
         let listed = match choice.mk {
             MergeKind::Shared => n,
-            MergeKind::Filter => sample(choice, p).map_or(n, |s| s.expected),
+            MergeKind::Filter => match between {
+                Some(between) => between.expected,
+                None => sample(choice, p).map_or(n, |s| s.expected),
+            },
             _ => wanted(p) as f64,
         };
         let ops = match choice.mk {
+            MergeKind::Filter if between.is_some() => 2.0 * SWEEP_OPS * n + LIST_OPS * listed,
             MergeKind::Filter if listed < n => SWEEP_OPS * n + LIST_OPS * listed,
             MergeKind::Filter | MergeKind::Shared => LIST_OPS * n,
             _ => DIGIT_OPS * n * f64::from(needs.reads),
@@ -181,17 +199,21 @@ impl<'a> Model<'a> {
                     }
             }
             _ => {
-                let found = match choice.mk {
-                    MergeKind::Filter if is_held(choice, p) => {
+                let found = match (choice.mk, between) {
+                    (MergeKind::Filter, Some(between)) => {
+                        let sampled = choice.wg * between.vectors * vector_elements(p.dtype);
+                        SAMPLE_NS + Self::order_some(f64::from(sampled), wg)
+                    }
+                    (MergeKind::Filter, None) if is_held(choice, p) => {
                         HELD_NS
                             + HELD_EACH_NS * f64::from(st_kernels::cuda::flight(choice, p.dtype))
                     }
-                    MergeKind::Filter if listed < n => {
+                    (MergeKind::Filter, None) if listed < n => {
                         let vectors = sample(choice, p).map_or(1.0, |s| f64::from(s.vectors));
                         let shared = if vectors > 4.0 { SHARED_SAMPLE_NS } else { 0.0 };
                         SAMPLE_NS * (0.6 + 0.4 * vectors) + shared
                     }
-                    MergeKind::Radix => DIGIT_NS * f64::from(needs.reads),
+                    (MergeKind::Radix, _) => DIGIT_NS * f64::from(needs.reads),
                     _ => 0.0,
                 };
                 // More than a list holds is read four times.
@@ -209,9 +231,11 @@ impl<'a> Model<'a> {
                 // Blocks of one multiprocessor are in one another's way, and greater ones wait longer at barriers.
                 let shared = 1.0 + SHARED_CORE * (on_core - 1.0);
                 let barriers = (0.4 + 0.6 * wg / 512.0).max(0.7);
-                waves * (found + Self::order(listed, wg) * ordered) * shared * barriers
-                    + merged
-                    + loads
+                let order = match between {
+                    Some(_) => Self::order_some(listed, wg),
+                    None => Self::order(listed, wg) * ordered,
+                };
+                waves * (found + order) * shared * barriers + merged + loads
             }
         };
         // The less shared memory the better, where nothing else tells choices apart.
@@ -228,14 +252,28 @@ impl<'a> Model<'a> {
         let (list, b) = (f64::from(GROUP * choice.kl), wanted(p) as f64);
         // Where a list is hardly longer than what is wanted, rows must be done exactly.
         let tight = if list < n && list < 1.9 * b { GROUP_EXACT_OPS } else { 0.0 };
-        let ordered = match choice.mkd {
-            MergeDetail::GroupNetwork => {
+        let ordered = match Order::of(choice) {
+            Order::Counted => RANK_OPS * list * list / 2.0,
+            Order::Lane => {
                 NETWORK_OPS * (1.0 + NETWORK_WIDE * (f64::from(choice.wg) / 32.0).log2())
             }
-            _ => RANK_OPS * list * list / 2.0,
+            Order::Lanes => {
+                let (own, lanes) = (list / f64::from(group_lanes(p)), f64::from(group_lanes(p)));
+                let (own, lanes) = (own.log2(), lanes.log2());
+                let steps = own * (own + 1.0) / 2.0 + lanes * own;
+                let between = lanes * (lanes + 1.0) / 2.0;
+                list * (OWN_STEP_OPS * steps + LANES_STEP_OPS * between + LANES_OPS)
+            }
         };
-        let ops = GROUP_OPS * n + ordered + tight;
-        let busy = (rows * f64::from(group_lanes(p)) / (cores * THREADS)).clamp(0.02, 1.0);
+        let read = match Order::of(choice) {
+            Order::Lanes if is_whole(choice, p) => 0.0,
+            Order::Lanes => LANES_FIND * GROUP_OPS * n,
+            Order::Counted | Order::Lane => GROUP_OPS * n,
+        };
+        let ops = read + ordered + tight;
+        // A lane of the network in registers has a row of its own.
+        let lanes = if Order::of(choice) == Order::Lane { 1 } else { group_lanes(p) };
+        let busy = (rows * f64::from(lanes) / (cores * THREADS)).clamp(0.02, 1.0);
         LAUNCH_NS + GROUP_NS + memory.max(rows * ops / (cores * CORE_OPS * busy.sqrt()))
     }
 
@@ -247,6 +285,11 @@ impl<'a> Model<'a> {
         } else {
             BINS_NS * (256.0 / wg).max(1.0) + EACH_NS * each
         }
+    }
+
+    /// The same where few of their ranks are wanted.
+    fn order_some(m: f64, wg: f64) -> f64 {
+        SOME_NS + SOME_EACH_NS * (m / wg).ceil()
     }
 
     /// Offers the choices worth predicting: for each kernel its sensible settings, and those with the wanted
@@ -273,7 +316,7 @@ impl<'a> Model<'a> {
     fn settings(&self, choice: Choice, want: &Wanted, offer: &mut dyn FnMut(Choice)) {
         if choice.mk == MergeKind::Warp {
             for wg in want.values(Field::Wg, &[choice.wg, 32, 64, 128]) {
-                for &kl in want.values(Field::Kl, &[1, 2, 4, 8]).as_slice() {
+                for &kl in want.values(Field::Kl, &[1, 2, 4, 8, 16, 32, 64, 128]).as_slice() {
                     offer(Choice { wg, kl, ch: want.fixed(Field::Ch).unwrap_or(0), ..choice });
                 }
             }
@@ -289,6 +332,8 @@ impl<'a> Model<'a> {
             (MergeKind::Shared, _) => self.problem.cols as u64,
             // As many as its sample's knots are found with, or as it orders if it is done in the other way.
             (MergeKind::Filter, true) => 2048,
+            // A list between two sampled keys, where the ranks before the first are too many for a list.
+            (MergeKind::Filter, false) if self.is_far() => BETWEEN + self.problem.k as u64,
             (MergeKind::Radix, true) => self.problem.k as u64,
             _ => wanted(self.problem),
         };
@@ -323,6 +368,12 @@ impl<'a> Model<'a> {
                 }
             }
         }
+    }
+
+    /// Whether ranks are wanted that no list reaches from a row's first element.
+    fn is_far(&self) -> bool {
+        let start = self.problem.kind.ranks(self.problem.cols, self.problem.k).start;
+        start > 0 && wanted(self.problem) > u64::from(MAX_LIST) / 4
     }
 
     /// Columns of a part, so that parts fill the device once or half, or are two; 0: rows stay whole.
