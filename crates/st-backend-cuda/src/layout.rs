@@ -226,7 +226,7 @@ impl Layout {
         if choice.mk == MergeKind::Warp {
             let wanted = wanted(problem) as u32;
             let unit = Unit::group(choice, problem);
-            let params = GroupParams { p, wanted, guess: unit.guess(problem).bits() };
+            let params = GroupParams { p, wanted, unused: 0 };
             let blocks = rows.div_ceil(group_rows(choice, problem));
             steps.push(Step::new(
                 unit,

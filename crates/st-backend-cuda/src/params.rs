@@ -57,7 +57,7 @@ pub(crate) struct BlockParams {
 pub(crate) struct GroupParams {
     pub(crate) p: ProblemParams,
     pub(crate) wanted: u32,
-    pub(crate) guess: u32,
+    pub(crate) unused: u32,
 }
 
 #[derive(Clone, Copy, Debug, Pod, Zeroable)]

@@ -15,8 +15,8 @@
 
 struct Params {
     Problem p;
-    // The last rank wanted of a full row; how the first guess is made.
-    u32 wanted, guess;
+    // The last rank wanted of a full row.
+    u32 wanted, unused;
 };
 
 #if NETWORK == 1
@@ -62,7 +62,7 @@ KERNEL(select_group, Params) {
         if (!skip) write_rest_of(p.p, r, row);
         skip |= r.bad || r.first >= r.end;
 #endif
-        const Found f = find(p.p.map, keys, n, needed, p.guess);
+        const Found f = find(p.p.map, keys, n, needed);
         const bool good = f.good && !skip && is_plain(p.p.map, f.first, f.threshold);
         const LaneMask failed = ballot(!good && !skip);
 #pragma unroll
@@ -165,7 +165,7 @@ KERNEL(select_group, Params) {
 #else
     u32 keys[OWN];
     read_row(p.p, r, keys);
-    const Found f = find(p.p.map, keys, r.n, r.end, p.guess);
+    const Found f = find(p.p.map, keys, r.n, r.end);
     const bool good = f.good && !skip && is_plain(p.p.map, f.first, f.threshold);
     const u32 many = good ? f.all : 0, cut = good ? excess(f.first, f.threshold) : 0;
     const bool exact = cut == 0;
@@ -248,7 +248,7 @@ KERNEL(select_group, Params) {
     if (!skip) write_rest_of(p.p, r, row);
 #endif
     skip |= r.bad || r.first >= r.end;
-    const Found f = find(p.p.map, keys, FULL ? p.p.cols : r.n, r.end, p.guess);
+    const Found f = find(p.p.map, keys, FULL ? p.p.cols : r.n, r.end);
     const u32 first = f.first;
     const bool good = f.good && !skip && is_plain(p.p.map, first, f.threshold);
     u32 at = group_before(good ? f.reached : 0);

@@ -19,6 +19,12 @@
 #ifndef NETWORK
 #define NETWORK 0
 #endif
+// How the first guess of a threshold is made, two bits each: which of the least keys of a lane's parts, in order, and how
+// lanes meet, first pairs of them, then pairs of those. st_kernels::cuda::guess chooses it; as a parameter instead of a
+// constant it took 6 % more of rows of 128 and 256.
+#ifndef GUESS
+#define GUESS 0
+#endif
 // NETWORK 2: whether the list holds every element of a row.
 #ifndef WHOLE
 #define WHOLE 0
@@ -222,10 +228,8 @@ struct Found {
     // The row's first key; how many elements reach the threshold, of this lane and of all, or this lane's as bits.
     u32 threshold, first, reached, all, mask;
 };
-// A threshold for the group's row of `n` elements that `needed` elements reach. `guess` says in two bits each which of the
-// least keys of a lane's parts, in order, is the first guess, and how lanes meet, first pairs of them, then pairs of those:
-// st_kernels::cuda::guess.
-DEVICE Found find(const Map& m, const u32* keys, u32 n, u32 needed, u32 guess) {
+// A threshold for the group's row of `n` elements that `needed` elements reach.
+DEVICE Found find(const Map& m, const u32* keys, u32 n, u32 needed) {
     Found f;
     u32 minima[PARTS];
 #pragma unroll
@@ -240,10 +244,9 @@ DEVICE Found find(const Map& m, const u32* keys, u32 n, u32 needed, u32 guess) {
     exchange(minima[1], minima[3]);
     exchange(minima[1], minima[2]);
     f.first = group_least(minima[0]);
-    const u32 low = guess & 1 ? minima[1] : minima[0], high = guess & 1 ? minima[3] : minima[2];
-    u32 at = guess & 2 ? high : low;
+    u32 at = minima[GUESS & 3];
 #pragma unroll
-    for (u32 d = 1, bit = 2; d < LANES; d *= 2, bit += 2) at = meet(at, d, guess >> bit & 3);
+    for (u32 d = 1, bit = 2; d < LANES; d *= 2, bit += 2) at = meet(at, d, GUESS >> bit & 3);
     // Keys on both sides of zero lie too far apart for a mean.
     const u32 zero = u32(m.zero_first);
     if (m.zero_twin != m.zero_first && f.first < zero && at > zero) at = zero - 1;

@@ -20,11 +20,11 @@ const MEETS: [Meet; 3] = [Meet::Lesser, Meet::Greater, Meet::Mean];
 
 /// How a row's first guess is made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Guess {
+pub(super) struct Guess {
     /// Which of a lane's least keys, from 0.
-    pub nth: u32,
+    nth: u32,
     /// How lanes meet: digits to the base 3, the first one first: the lesser (0), the greater (1), the mean (2).
-    pub tree: u32,
+    tree: u32,
 }
 
 impl Guess {
@@ -32,8 +32,7 @@ impl Guess {
     const LEAST: Self = Self { nth: 0, tree: 0 };
 
     /// As the kernel is told it, two bits each: which of the least keys, and how lanes meet.
-    #[must_use]
-    pub fn bits(&self) -> u32 {
+    pub(super) fn bits(&self) -> u32 {
         (0..5).fold(self.nth, |bits, level| {
             bits | (self.tree / 3u32.pow(level) % 3) << (2 + 2 * level)
         })

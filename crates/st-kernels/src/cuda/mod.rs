@@ -27,7 +27,6 @@ pub use check::{check, check_compact};
 pub use group::{
     Order, group_bytes, group_lanes, group_rows, group_vectors, is_whole, most_grouped,
 };
-pub use guess::Guess;
 pub use memory::{
     MEMORY_STATE_BYTES, MEMORY_THREADS, Memory, filter_bytes, is_memory, knots_bytes, memory,
     memory_sample,
@@ -113,6 +112,8 @@ pub struct Group {
     pub lanes: u32,
     /// Vectors of a lane.
     pub vectors: u32,
+    /// How the threshold is guessed at first, as the kernel is told it.
+    pub guess: u32,
     /// How candidates are ordered.
     pub order: Order,
     /// Whether a list has room for every element of a row.
@@ -191,17 +192,15 @@ impl Unit {
         let even = lanes * vectors * each == problem.cols as u32;
         let whole = is_whole(choice, problem);
         // Whole rows are read by elements and need no threshold: one kernel for many lengths.
-        let vectors = if whole { 1 } else { vectors };
+        let list = GROUP * choice.kl;
+        let (vectors, guess) = match whole {
+            true => (1, 0),
+            false => (vectors, guess::guess(problem.cols, lanes, wanted(problem), list).bits()),
+        };
         let full = aligned && full && order != Order::Lanes;
-        let group = Group { lanes, vectors, order, whole, full, even: full && even };
+        let group = Group { lanes, vectors, guess, order, whole, full, even: full && even };
         let own = Self::new("group.cu", problem.dtype, choice.wg);
-        Self { capacity: GROUP * choice.kl, group: Some(group), ..own }
-    }
-
-    /// How the kernel of short rows makes its first guess.
-    #[must_use]
-    pub fn guess(&self, problem: &Problem) -> Guess {
-        guess::guess(problem.cols, group_lanes(problem), wanted(problem), self.capacity)
+        Self { capacity: list, group: Some(group), ..own }
     }
 
     /// The constants, as a compiler is told them.
@@ -221,9 +220,10 @@ impl Unit {
             ("CAPACITY", self.capacity),
         ];
         match self.group {
-            Some(Group { lanes, vectors, order, whole, full, even }) => own.extend([
+            Some(Group { lanes, vectors, guess, order, whole, full, even }) => own.extend([
                 ("LANES", lanes),
                 ("VECTORS", vectors),
+                ("GUESS", guess),
                 ("NETWORK", order as u32),
                 ("WHOLE", whole.into()),
                 ("FULL", full.into()),
