@@ -71,14 +71,14 @@ struct Place<'a> {
 impl Arena for Place<'_> {
     type Error = Box<dyn std::error::Error>;
 
-    fn admit(&mut self, choice: Choice) -> Result<bool, Self::Error> {
+    fn admit(&mut self, choice: Choice) -> Result<Option<f64>, Self::Error> {
         *self.device.admitted.borrow_mut().entry(choice).or_default() += 1;
         if self.device.wrong == Some(choice.mk) {
             return Err("its result is wrong".into());
         }
         // Compiling.
         self.device.clock.set(self.device.clock.get() + Duration::from_millis(10));
-        Ok(true)
+        Ok(Some(self.device.us(self.plan, &choice)))
     }
 
     fn turns(&mut self, entrants: &mut [Entrant]) -> Result<(), Self::Error> {
@@ -110,7 +110,6 @@ impl Device for Simulation {
     fn with_cell(
         &self,
         planned: &RankPlan,
-        _: &[Choice],
         body: &mut Body<'_, Self::Error>,
     ) -> Result<(), Self::Error> {
         if planned.problem.rows == 13 {

@@ -1,0 +1,232 @@
+//! Thinning candidates out by turns, until it is known which is the best.
+//!
+//! Who is behind is judged by the logarithms of the ratios of two candidates' times in the turns that both had: what
+//! disturbs a turn, and drifts, disturbs both. Their median has a standard error of 1.25 standard deviations over the
+//! square root of their number; the deviation is told by the median distance from the median (1.48 of it), which an
+//! outlier in three does not move far. Of few turns that is hardly known, so that at least the usual deviation of the
+//! others is taken, too.
+
+use std::f64::consts::LN_2;
+
+use super::{Arena, Deadline, Entrant};
+use crate::stats::median;
+
+/// After so many turns candidates stay that are within this factor of the best, by their best turn: another process
+/// disturbs a turn in a hundred, and would drive out a good candidate otherwise.
+const FIRST: [(usize, f64); 2] = [(2, 2.0), (3, 1.4)];
+
+/// The turns after which the rest is first judged by their errors.
+const FIRST_JUDGED: usize = 5;
+
+/// Turns before which nothing is decided, however alike they were.
+const LEAST_DECIDED: usize = 8;
+
+/// Standard errors by which a candidate must be behind to be dropped. They are many and looked at often, and the one that
+/// leads does so by luck in part.
+const BEHIND: f64 = 3.5;
+
+/// Standard errors of what is said of the difference that is left.
+const DOUBT: f64 = 2.0;
+
+/// It is decided when no other is faster by more than this, in natural logarithms.
+pub(super) const DECIDED: f64 = 0.01;
+
+/// Turns after which it ends, decided or not.
+pub(super) const MOST_TURNS: usize = 200;
+
+/// Turns after which it ends where there is no limit.
+const USUAL_TURNS: usize = 40;
+
+/// Candidates of a turn between two looks at the clock, at most, and the microseconds of calls that they may take.
+const TOGETHER: usize = 16;
+const SLICE_US: f64 = 2.5e5;
+
+/// Runs turns until it is decided, or time or turns are up. The leader is the first of `running` then; those that fell behind
+/// are in `dropped`. What is left in doubt: how much faster another may be, as a natural logarithm.
+pub(super) fn race<A: Arena + ?Sized>(
+    arena: &mut A,
+    running: &mut Vec<Entrant>,
+    dropped: &mut Vec<Entrant>,
+    deadline: Deadline,
+) -> Result<f64, A::Error> {
+    // The same order of turns each time: a session can be told again.
+    let mut rng = fastrand::Rng::with_seed(running.len() as u64);
+    let mut turns = running.iter().map(|e| e.samples.turns().len()).min().unwrap_or(0);
+    let last = turns + MOST_TURNS;
+    let mut judged_at = FIRST_JUDGED;
+    loop {
+        let slow = deadline.is_none()
+            && running.first().is_some_and(|e| !e.samples.wants_more(USUAL_TURNS));
+        if running.len() < 2 && turns > 0 || turns >= last || slow {
+            break;
+        }
+        // Whoever stands beside whom leaves other things in the caches, and threads awake or asleep.
+        rng.shuffle(running);
+        if !turn(arena, running, deadline)? {
+            break;
+        }
+        turns += 1;
+        if let Some((_, factor)) = FIRST.iter().find(|(after, _)| *after == turns) {
+            let best =
+                |e: &Entrant| e.samples.turns().iter().copied().fold(f64::INFINITY, f64::min);
+            let least = running.iter().map(best).fold(f64::INFINITY, f64::min);
+            dropped.extend(running.extract_if(.., |e| best(e) > least * factor));
+        }
+        if turns < judged_at {
+            continue;
+        }
+        judged_at = turns + (turns / 5).max(1);
+        lead(running);
+        let gaps = gaps(running);
+        let mut behind = gaps.iter().map(|gap| gap.middle > BEHIND * gap.error);
+        // The leader is not behind itself: its gap is 0.
+        dropped.extend(running.extract_if(.., |_| behind.next().unwrap_or(false)));
+        if turns >= LEAST_DECIDED && doubt(&gaps) <= DECIDED {
+            break;
+        }
+    }
+    // Those that had no turn at all cannot be spoken of; the caller counts them.
+    lead(running);
+    Ok(doubt(&gaps(running)))
+}
+
+/// A turn of each; false if time was up before all had theirs.
+fn turn<A: Arena + ?Sized>(
+    arena: &mut A,
+    running: &mut [Entrant],
+    deadline: Deadline,
+) -> Result<bool, A::Error> {
+    let slowest = running.iter().map(|e| e.about_us).fold(1.0, f64::max);
+    let slice = (SLICE_US / slowest).clamp(1.0, TOGETHER as f64) as usize;
+    for (at, entrants) in running.chunks_mut(slice).enumerate() {
+        // One is always told: without any time there would be no winner.
+        let needed = at == 0 && entrants.iter().all(|e| e.samples.turns().is_empty());
+        if !needed && !deadline.allows(arena.now(), std::time::Duration::ZERO) {
+            return Ok(false);
+        }
+        arena.turns(entrants)?;
+    }
+    Ok(true)
+}
+
+/// How far a candidate is behind the leader, in natural logarithms.
+#[derive(Clone, Copy, Debug)]
+struct Gap {
+    middle: f64,
+    /// Its standard error.
+    error: f64,
+}
+
+/// Logarithms of how many times as long `a` took as `b`, in the turns that both had.
+pub(super) fn log_ratios(a: &Entrant, b: &Entrant) -> Vec<f64> {
+    a.samples.turns().iter().zip(b.samples.turns()).map(|(a, b)| (a / b).ln()).collect()
+}
+
+/// Brings the leader to the front: each candidate stands by the median of its distances from what the turns took all.
+fn lead(running: &mut [Entrant]) {
+    let turns = running.iter().map(|e| e.samples.turns().len()).min().unwrap_or(0);
+    let usual: Vec<f64> = (0..turns)
+        .map(|turn| {
+            median(running.iter().map(|e| e.samples.turns()[turn].ln()).collect()).unwrap_or(0.0)
+        })
+        .collect();
+    let stands = |e: &Entrant| {
+        let apart = e.samples.turns().iter().zip(&usual).map(|(ns, usual)| ns.ln() - usual);
+        median(apart.collect()).unwrap_or(f64::INFINITY)
+    };
+    let places = running.iter().map(stands).enumerate();
+    if let Some((leader, _)) = places.min_by(|a, b| a.1.total_cmp(&b.1)) {
+        running.swap(0, leader);
+    }
+}
+
+/// The gaps of all to the first.
+fn gaps(running: &[Entrant]) -> Vec<Gap> {
+    let Some(leader) = running.first() else { return Vec::new() };
+    let told: Vec<(f64, f64, usize)> = running
+        .iter()
+        .map(|entrant| {
+            let logs = log_ratios(entrant, leader);
+            let (n, middle) = (logs.len(), median(logs.clone()).unwrap_or(0.0));
+            let apart = logs.iter().map(|log| (log - middle).abs()).collect();
+            (middle, 1.4826 * median(apart).unwrap_or(0.0), n)
+        })
+        .collect();
+    let usual = median(told.iter().skip(1).map(|t| t.1).collect()).unwrap_or(0.0);
+    let gap = |&(middle, deviation, n): &(f64, f64, usize)| Gap {
+        middle,
+        error: match n {
+            // Nothing is known of it.
+            0 => LN_2,
+            // The deviation of few is uncertain itself.
+            n => {
+                let n = n as f64;
+                1.2533 * deviation.max(usual) / n.sqrt() * (1.0 + 3.0 / n)
+            }
+        },
+    };
+    told.iter().map(gap).collect()
+}
+
+/// How much faster than the first another may be.
+fn doubt(gaps: &[Gap]) -> f64 {
+    let others = gaps.iter().skip(1);
+    others.map(|gap| DOUBT * gap.error - gap.middle).fold(0.0, f64::max)
+}
+
+/// Which other is faster than the first, beyond doubt, if one is.
+pub(super) fn faster(finals: &[Entrant]) -> Option<usize> {
+    let gaps = gaps(finals);
+    let faster = gaps.iter().enumerate().filter(|(_, gap)| -gap.middle > BEHIND * gap.error);
+    faster.min_by(|a, b| a.1.middle.total_cmp(&b.1.middle)).map(|(at, _)| at)
+}
+
+#[cfg(test)]
+mod tests {
+    use st_rank::{Choice, MergeDetail, MergeKind};
+
+    use super::*;
+    use crate::stats::Samples;
+
+    fn entrant(times: &[f64]) -> Entrant {
+        let choice = Choice {
+            mk: MergeKind::Filter,
+            mkd: MergeDetail::Auto,
+            tile: 1,
+            ctile: 0,
+            use_2ce: false,
+            wg: 1,
+            kl: 1,
+            ch: 0,
+        };
+        let mut samples = Samples::default();
+        times.iter().for_each(|&ns| samples.push_turn(vec![ns]));
+        Entrant { choice, about_us: 1.0, samples }
+    }
+
+    #[test]
+    fn what_drifts_disturbs_both() {
+        // The machine gets three times as slow meanwhile; the second takes a tenth longer in each turn.
+        let drift: Vec<f64> = (0..20).map(|turn| 100.0 * (1.0 + 0.1 * f64::from(turn))).collect();
+        let slower: Vec<f64> = drift.iter().map(|ns| ns * 1.1).collect();
+        let mut running = vec![entrant(&slower), entrant(&drift)];
+        lead(&mut running);
+        assert_eq!(running[0].samples.turns()[0], 100.0);
+        let gaps = gaps(&running);
+        assert!((gaps[1].middle - 1.1f64.ln()).abs() < 1e-9 && gaps[1].error < 1e-9);
+        assert_eq!(doubt(&gaps), 0.0);
+    }
+
+    #[test]
+    fn the_doubt_is_what_the_errors_leave() {
+        let steady = entrant(&[100.0; 16]);
+        let alternating: Vec<f64> =
+            (0..16).map(|i| if i % 2 == 0 { 90.0 } else { 112.0 }).collect();
+        let running = [steady, entrant(&alternating)];
+        let gaps = gaps(&running);
+        let deviation = 1.4826 * (112.0f64 / 90.0).ln() / 2.0;
+        assert!((gaps[1].error - 1.2533 * deviation / 4.0 * (1.0 + 3.0 / 16.0)).abs() < 1e-9);
+        let expected = DOUBT * gaps[1].error - (90.0f64 * 112.0 / 1e4).ln() / 2.0;
+        assert!((doubt(&gaps) - expected).abs() < 1e-9);
+    }
+}
