@@ -80,13 +80,14 @@ pub enum Event<'a> {
         /// What was found.
         outcome: &'a Outcome,
     },
-    /// Its best candidates were timed again, because it was in doubt which is best, and the table has that.
+    /// There was time left to try more of its candidates, beside the best one so far, or to time the best ones again because
+    /// it was in doubt which is best; the table has that.
     Again {
         /// The cell.
         cell: &'a Cell,
         /// Its number, from 0.
         at: usize,
-        /// What was found.
+        /// What was found. What stands for the planner's choice may be the best one so far.
         outcome: &'a Outcome,
     },
     /// The table has all its candidates already.
@@ -138,7 +139,7 @@ pub enum SessionError {
 /// table has of a cell is measured again.
 ///
 /// Cells have even shares of the time, but for what is kept for those whose winner is in doubt: up to a third, the more the
-/// more cells turn out so. It goes to where most may be lost, and there the best candidates are timed again, on an arena
+/// more cells turn out so. What some leave goes to candidates for which others had no time; what was kept goes to where most may be lost: there the best candidates are timed again, on an arena
 /// opened anew.
 /// Nothing begins that is not expected to end in time, by how long opening cells and making candidates ready took before;
 /// of the first cell nothing is known.
@@ -166,8 +167,19 @@ pub fn tune<D: Device + ?Sized>(
         openings: Openings::default(),
         doubtful: Vec::new(),
     };
-    for (at, cell) in cells.iter().enumerate() {
-        session.cell((at, cells.len() - at), cell, event)?;
+    let mut todo: Vec<(usize, &Cell)> = cells.iter().enumerate().collect();
+    for pass in 0.. {
+        let mut untried = Vec::new();
+        for (i, &(at, cell)) in todo.iter().enumerate() {
+            if session.cell((at, todo.len() - i), cell, pass == 0, event)? {
+                untried.push((at, cell));
+            }
+        }
+        // What cells leave of their shares goes to candidates for which others had no time.
+        if untried.is_empty() {
+            break;
+        }
+        todo = untried;
     }
     session.again(event)?;
     Ok(session.summary)
@@ -206,36 +218,43 @@ impl<'a, D: Device + ?Sized> Session<'a, D> {
         self.end.saturating_sub((self.now)())
     }
 
-    /// Measures a cell, the first of so many that are left.
+    /// Measures a cell, the first of so many that are left, for the first time in this session or not. Whether there are
+    /// candidates left that another time may be for.
     fn cell(
         &mut self,
         (at, of): (usize, usize),
         cell: &'a Cell,
+        first_time: bool,
         event: &mut dyn FnMut(Event<'_>),
-    ) -> Result<(), SessionError> {
+    ) -> Result<bool, SessionError> {
+        let fresh = self.fresh && first_time;
         let (kept, _) = self.table.load()?;
         let bucket = cell.bucket(&self.caps);
-        let known: Vec<&Record> = match self.fresh {
+        let known: Vec<&Record> = match fresh {
             true => Vec::new(),
             false => kept.records().iter().filter(|r| bucket.shares_bucket(r)).collect(),
         };
         let Some(todo) = Todo::new(&cell.problem(), &self.caps, &known) else {
-            self.summary.known += 1;
-            event(Event::Known { cell, at });
-            return Ok(());
+            if first_time {
+                self.summary.known += 1;
+                event(Event::Known { cell, at });
+            }
+            return Ok(false);
         };
         let left = self.left();
         let opening = self.openings.expected(cell) + self.waves.expected().unwrap_or_default();
         if left.is_zero() || opening > left {
-            self.summary.left += 1;
-            return Ok(());
+            self.summary.left += usize::from(first_time);
+            return Ok(false);
         }
         let in_doubt = (self.doubtful.len() + 1) as f64 / (self.summary.measured + 1) as f64;
         let reserve = self.budget.mul_f64(KEPT * in_doubt);
-        let first = if reserve < left { left - reserve } else { left };
+        let now = if reserve < left { left - reserve } else { left };
         // At least what its opening takes: shares are even, cells are not.
-        let limit = (first / of as u32).max(opening.mul_f64(2.0)).min(left);
-        event(Event::Begun { cell, at, candidates: todo.candidates.len(), limit });
+        let limit = (now / of as u32).max(opening.mul_f64(2.0)).min(left);
+        if first_time {
+            event(Event::Begun { cell, at, candidates: todo.candidates.len(), limit });
+        }
         let mut found = None;
         let mut failed = Vec::new();
         let (begun, now, waves) = ((self.now)(), self.now, &mut self.waves);
@@ -259,9 +278,10 @@ impl<'a, D: Device + ?Sized> Session<'a, D> {
         match done {
             Ok((outcome, contest)) => {
                 self.openings.record(cell, opened + contest.opening());
-                self.summary.measured += 1;
+                self.summary.measured += usize::from(first_time);
+                let tried = outcome.candidates.len() + outcome.hopeless.len() > 1;
                 let records = records(&outcome, &bucket, todo.reference_us);
-                self.summary.records += if self.fresh {
+                self.summary.records += if fresh {
                     self.table.change(|all| replaced(all, &bucket, &records))?;
                     records.len()
                 } else {
@@ -269,17 +289,23 @@ impl<'a, D: Device + ?Sized> Session<'a, D> {
                     let all = self.table.add(&records)?;
                     all.records().len().saturating_sub(kept.records().len())
                 };
-                event(Event::Done { cell, at, outcome: &outcome });
+                event(match first_time {
+                    true => Event::Done { cell, at, outcome: &outcome },
+                    false => Event::Again { cell, at, outcome: &outcome },
+                });
+                // An earlier contest did not have all that are in the table now.
+                self.doubtful.retain(|earlier| earlier.at != at);
                 if !contest.is_decided() {
                     self.doubtful.push(Doubtful { at, cell, todo, contest });
                 }
+                Ok(tried && outcome.untried > 0)
             }
             Err(why) => {
-                self.summary.refused += 1;
+                self.summary.refused += usize::from(first_time);
                 event(Event::Refused { cell, at, why: why.to_string() });
+                Ok(false)
             }
         }
-        Ok(())
     }
 
     /// Times cells again whose winner is in doubt: those first where most may be lost.
@@ -353,7 +379,7 @@ struct Todo {
     plan: RankPlan,
     /// The one that others are compared with first.
     candidates: Vec<Choice>,
-    /// What the model expects of each, in microseconds.
+    /// What the model expects of each, in microseconds; nothing where all were judged by what is known already.
     predicted_us: Vec<f64>,
     /// What the table says of the first.
     reference_us: Option<f64>,
@@ -364,15 +390,12 @@ impl Todo {
         let plan = st_plan::plan(problem, caps, &Knowledge::default());
         // Candidates can be run, so that there is a prediction.
         let predicted = |choice: &Choice| predict(problem, caps, choice).unwrap_or(f64::INFINITY);
-        let of = |plan, candidates: Vec<Choice>, reference_us| {
-            let predicted_us = candidates.iter().map(predicted).collect();
-            Some(Self { plan, candidates, predicted_us, reference_us })
-        };
         let mut all = candidates(&plan);
         let timed: Vec<(Choice, f64)> =
             known.iter().filter_map(|r| Some((r.choice.whole()?, r.median_us?))).collect();
         let Some(&(reference, us)) = timed.iter().min_by(|a, b| a.1.total_cmp(&b.1)) else {
-            return of(plan, all, None);
+            let predicted_us = all.iter().map(predicted).collect();
+            return Some(Self { plan, candidates: all, predicted_us, reference_us: None });
         };
         let mut expectations = Expectations::new(all.iter().map(predicted));
         for (choice, us) in &timed {
@@ -388,7 +411,8 @@ impl Todo {
             return None;
         }
         all.insert(0, reference);
-        of(RankPlan::by_hand(*problem, *caps, reference), all, Some(us))
+        let plan = RankPlan::by_hand(*problem, *caps, reference);
+        Some(Self { plan, candidates: all, predicted_us: Vec::new(), reference_us: Some(us) })
     }
 
     fn task(&self) -> Task<'_> {
@@ -403,7 +427,9 @@ fn replaced(table: st_plan::Table, bucket: &Record, records: &[Record]) -> st_pl
 
 /// Records of what was found: those that are far too slow without a time, so that they are not tried again.
 fn records(outcome: &Outcome, bucket: &Record, reference_us: Option<f64>) -> Vec<Record> {
-    let scale = reference_us.map_or(1.0, |us| us / outcome.planned_us);
+    // Of a reference whose result is wrong by now nothing is known.
+    let scale = reference_us.map(|us| us / outcome.planned_us).filter(|scale| scale.is_finite());
+    let scale = scale.unwrap_or(1.0);
     let of = |choice: &Choice| bucket.with_choice(Partial::from(*choice));
     let timed = outcome.candidates.iter().map(|timed| {
         let record = of(&timed.choice);

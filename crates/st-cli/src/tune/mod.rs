@@ -93,6 +93,8 @@ struct Found {
     unpromising: usize,
     untried: usize,
     planned_us: f64,
+    #[serde(skip)]
+    planned: Choice,
     best_us: f64,
     best: Choice,
     /// How many times as fast as the best another may be, as far as noise tells.
@@ -111,10 +113,24 @@ impl Found {
             unpromising: outcome.unpromising,
             untried: outcome.untried,
             planned_us: outcome.planned_us,
+            planned: outcome.planned,
             best_us: outcome.best_us,
             best: outcome.best,
             doubt: outcome.doubt.exp(),
         }
+    }
+
+    /// Takes in what was found later, perhaps beside the best one so far in the place of the planner's.
+    fn again(&mut self, outcome: &Outcome) {
+        if outcome.planned == self.planned {
+            self.planned_us = outcome.planned_us;
+        } else {
+            self.planned_us *= outcome.planned_us / self.best_us;
+            self.candidates += outcome.candidates.len() + outcome.hopeless.len() - 1;
+            self.untried = outcome.untried;
+        }
+        (self.best, self.best_us) = (outcome.best, outcome.best_us);
+        self.doubt = outcome.doubt.exp();
     }
 }
 
@@ -141,8 +157,13 @@ fn session(args: &TuneArgs, device: &dyn Device<Error = TuneError>) -> Result<()
     let summary = tune(device, &cells, limits, &table, &now, &mut |event| {
         live.event(&event);
         match event {
-            Event::Done { cell, at, outcome } | Event::Again { cell, at, outcome } => {
+            Event::Done { cell, at, outcome } => {
                 found.insert(at, Found::new(cell, outcome));
+            }
+            Event::Again { at, outcome, .. } => {
+                if let Some(found) = found.get_mut(&at) {
+                    found.again(outcome);
+                }
             }
             Event::Failed { .. } => wrong += 1,
             _ => {}

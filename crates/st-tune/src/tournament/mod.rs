@@ -96,7 +96,7 @@ pub struct Entrant {
 pub struct Outcome {
     /// The first candidate, which is the planner's.
     pub planned: Choice,
-    /// Its time, in microseconds.
+    /// Its time, in microseconds; not a number if its result was wrong.
     pub planned_us: f64,
     /// What the planner expected.
     pub predicted_us: Option<f64>,
@@ -240,13 +240,25 @@ impl Contest {
         limit: Option<Duration>,
     ) -> Result<(), A::Error> {
         let begun = arena.now();
-        let mut again: Vec<Choice> = self.running.iter().map(|e| e.choice).collect();
-        again.extend(self.finals.iter().map(|e| e.choice));
+        let until = Deadline::new(begun, limit, ADMITTING);
+        // The leader and the planner's are needed; of the others as many as there is time for.
+        let mut again: Vec<Choice> = self.finals.iter().map(|e| e.choice).collect();
+        again.extend(self.running.iter().map(|e| e.choice));
         let again = once(again);
-        arena.prepare(&again)?;
-        for choice in again {
-            arena.admit(choice)?;
+        let mut ready: Vec<Choice> = Vec::with_capacity(again.len());
+        for wave in again.chunks(arena.together().max(1)) {
+            if ready.len() >= self.finals.len() && !until.allows(arena.now(), Duration::ZERO) {
+                break;
+            }
+            arena.prepare(wave)?;
+            for &choice in wave {
+                // One that has become slow is dropped by its times.
+                let _ = arena.admit(choice)?;
+            }
+            ready.extend(wave);
         }
+        let late = self.running.extract_if(.., |e| !ready.contains(&e.choice));
+        self.dropped.extend(late);
         self.race(arena, begun, limit)
     }
 
@@ -265,6 +277,10 @@ impl Contest {
         let best = self.running.first().ok_or(NoChoice)?.choice;
         let mut finalists = vec![best, self.planned];
         finalists.extend(&self.others);
+        // Those whose results are wrong, and those too slow to be timed, are in neither list.
+        let timed =
+            |choice: &Choice| self.running.iter().chain(&self.dropped).any(|e| e.choice == *choice);
+        finalists.retain(timed);
         self.finals = finish(arena, &once(finalists), Deadline::new(begun, limit, 1.0))?;
         self.uphold();
         Ok(())
@@ -276,9 +292,9 @@ impl Contest {
         let Some(better) = race::faster(&self.finals) else { return };
         let choice = self.finals[better].choice;
         self.dropped.append(&mut self.running);
-        if let Some(at) = self.dropped.iter().position(|e| e.choice == choice) {
-            self.running = vec![self.dropped.swap_remove(at)];
-        }
+        // Finalists are from these lists.
+        let at = self.dropped.iter().position(|e| e.choice == choice);
+        self.running.extend(at.map(|at| self.dropped.swap_remove(at)));
     }
 
     /// How much faster than the best another may be, as a natural logarithm.
@@ -395,7 +411,11 @@ fn of_final(last: &Entrant, earlier: &Entrant) -> Option<Timed> {
     })
 }
 
-/// What another is said to take: never less than the best, which outlasted it.
+/// What another is said to take, at least, for each microsecond of the best, which outlasted it: the planner takes the least
+/// of a table, and must not find a tie there.
+const BEHIND: f64 = 1.001;
+
+/// What another is said to take.
 fn beside(entrant: &Entrant, best: &Entrant, best_us: f64) -> Option<Timed> {
     let t = entrant.samples.timing()?;
     let logs = log_ratios(entrant, best);
@@ -410,7 +430,7 @@ fn beside(entrant: &Entrant, best: &Entrant, best_us: f64) -> Option<Timed> {
     };
     Some(Timed {
         choice: entrant.choice,
-        median_us: best_us * log.exp().max(1.0),
+        median_us: best_us * log.exp().max(BEHIND),
         min_us: t.min_us,
         spread: spread(entrant.samples.turns()),
         samples: t.samples,
