@@ -172,7 +172,8 @@ fn faults_are_told_of() {
         assert!(said.code == 2 && said.stderr.contains("heur.kdsl:1:5"), "{said:?}");
     }
     fs::write(home.join("heur.kdsl"), "").expect("written");
-    let evidence = Places::new(&home, &home.join("heur.kdsl")).evidence(&CAPS.fingerprint());
+    let evidence =
+        Places::new(&home, &home.join("heur.kdsl")).evidence(&st_core::hints::identity(&CAPS));
     fs::write(&evidence, "rubbish").expect("written");
     let said = spiral(&home, &["rewrite"]);
     assert!(said.code == 0 && said.stdout.contains("expected value"), "{said:?}");

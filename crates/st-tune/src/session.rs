@@ -13,7 +13,7 @@ use st_rank::{Choice, DeviceCaps, Problem, RankPlan};
 use crate::candidates::{candidates, launched_alike};
 use crate::grid::Cell;
 use crate::store::{StoreError, TableFile};
-use crate::tournament::{Arena, Contest, Expectations, NoChoice, Outcome, Task, Waves};
+use crate::tournament::{Arena, Contest, NoChoice, Outcome, Task, Waves};
 
 /// An [`Arena`] of any kind.
 pub type DynArena<'a, E> = dyn Arena<Error = E> + 'a;
@@ -279,8 +279,8 @@ impl<'a, D: Device + ?Sized> Session<'a, D> {
             Ok((outcome, contest)) => {
                 self.openings.record(cell, opened + contest.opening());
                 self.summary.measured += usize::from(first_time);
-                let tried = outcome.candidates.len() + outcome.hopeless.len() > 1;
                 let records = records(&outcome, &bucket, todo.reference_us);
+                let tried = records.len() > 1;
                 self.summary.records += if fresh {
                     self.table.change(|all| replaced(all, &bucket, &records))?;
                     records.len()
@@ -379,7 +379,7 @@ struct Todo {
     plan: RankPlan,
     /// The one that others are compared with first.
     candidates: Vec<Choice>,
-    /// What the model expects of each, in microseconds; nothing where all were judged by what is known already.
+    /// What the model expects of each, in microseconds.
     predicted_us: Vec<f64>,
     /// What the table says of the first.
     reference_us: Option<f64>,
@@ -391,28 +391,23 @@ impl Todo {
         // Candidates can be run, so that there is a prediction.
         let predicted = |choice: &Choice| predict(problem, caps, choice).unwrap_or(f64::INFINITY);
         let mut all = candidates(&plan);
-        let timed: Vec<(Choice, f64)> =
-            known.iter().filter_map(|r| Some((r.choice.whole()?, r.median_us?))).collect();
-        let Some(&(reference, us)) = timed.iter().min_by(|a, b| a.1.total_cmp(&b.1)) else {
+        let best = known
+            .iter()
+            .filter_map(|r| Some((r.choice.whole()?, r.median_us?)))
+            .min_by(|a, b| a.1.total_cmp(&b.1));
+        let Some((reference, us)) = best else {
             let predicted_us = all.iter().map(predicted).collect();
             return Some(Self { plan, candidates: all, predicted_us, reference_us: None });
         };
-        let mut expectations = Expectations::new(all.iter().map(predicted));
-        for (choice, us) in &timed {
-            expectations.measured(choice, predict(problem, caps, choice), *us);
-        }
         let measured: Vec<Choice> = known.iter().filter_map(|r| r.choice.whole()).collect();
-        all.retain(|new| {
-            let known = measured.iter().any(|old| launched_alike(old, new, caps.backend));
-            // Those that were not made ready have no record, and are not tried again for that.
-            !known && !expectations.is_hopeless(new, predicted(new))
-        });
+        all.retain(|new| !measured.iter().any(|old| launched_alike(old, new, caps.backend)));
         if all.is_empty() {
             return None;
         }
         all.insert(0, reference);
         let plan = RankPlan::by_hand(*problem, *caps, reference);
-        Some(Self { plan, candidates: all, predicted_us: Vec::new(), reference_us: Some(us) })
+        let predicted_us = all.iter().map(predicted).collect();
+        Some(Self { plan, candidates: all, predicted_us, reference_us: Some(us) })
     }
 
     fn task(&self) -> Task<'_> {
@@ -425,7 +420,8 @@ fn replaced(table: st_plan::Table, bucket: &Record, records: &[Record]) -> st_pl
     table.without(|r| bucket.shares_bucket(r)).merged(records)
 }
 
-/// Records of what was found: those that are far too slow without a time, so that they are not tried again.
+/// Records of what was found: those that are far too slow, or are expected to be, without a time, so that they are not tried
+/// again.
 fn records(outcome: &Outcome, bucket: &Record, reference_us: Option<f64>) -> Vec<Record> {
     // Of a reference whose result is wrong by now nothing is known.
     let scale = reference_us.map(|us| us / outcome.planned_us).filter(|scale| scale.is_finite());
@@ -440,5 +436,6 @@ fn records(outcome: &Outcome, bucket: &Record, reference_us: Option<f64>) -> Vec
             ..record
         }
     });
-    timed.chain(outcome.hopeless.iter().map(of)).collect()
+    let untimed = outcome.hopeless.iter().chain(&outcome.unpromising);
+    timed.chain(untimed.map(of)).collect()
 }

@@ -110,7 +110,7 @@ impl Found {
             k: cell.k,
             dtype: cell.dtype.name(),
             candidates: outcome.candidates.len() + outcome.hopeless.len(),
-            unpromising: outcome.unpromising,
+            unpromising: outcome.unpromising.len(),
             untried: outcome.untried,
             planned_us: outcome.planned_us,
             planned: outcome.planned,

@@ -55,7 +55,7 @@ const fn kernel(choice: &Choice) -> Kernel {
 
 /// What the model expects of candidates, put right by those whose time is known by now.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Expectations {
+struct Expectations {
     /// Of the best prediction.
     least_predicted: Option<f64>,
     /// The best time.
@@ -66,12 +66,12 @@ pub(crate) struct Expectations {
 
 impl Expectations {
     /// Before anything is measured.
-    pub(crate) fn new(predicted_us: impl Iterator<Item = f64>) -> Self {
+    fn new(predicted_us: impl Iterator<Item = f64>) -> Self {
         Self { least_predicted: predicted_us.reduce(f64::min), ..Self::default() }
     }
 
     /// A candidate took so long.
-    pub(crate) fn measured(&mut self, choice: &Choice, predicted_us: Option<f64>, us: f64) {
+    fn measured(&mut self, choice: &Choice, predicted_us: Option<f64>, us: f64) {
         self.least_us = Some(self.least_us.map_or(us, |least| least.min(us)));
         let Some(predicted) = predicted_us else { return };
         let (own, scale) = (kernel(choice), us / predicted);
@@ -83,7 +83,7 @@ impl Expectations {
 
     /// Whether a candidate is not worth making ready: [`MODEL_ERROR`] times behind the best prediction, or behind the best
     /// time by what was measured of its kernel.
-    pub(crate) fn is_hopeless(&self, choice: &Choice, predicted_us: f64) -> bool {
+    fn is_hopeless(&self, choice: &Choice, predicted_us: f64) -> bool {
         let own = kernel(choice);
         let behind = match (self.least_us, self.scales.iter().find(|(known, _)| *known == own)) {
             (Some(least), Some((_, scale))) => predicted_us * scale / least,
@@ -98,7 +98,7 @@ impl Expectations {
 pub(super) struct Admission {
     pub(super) running: Vec<Entrant>,
     pub(super) hopeless: Vec<Choice>,
-    pub(super) unpromising: usize,
+    pub(super) unpromising: Vec<Choice>,
     pub(super) untried: usize,
     /// What the first candidate's admission took: where the result is checked.
     pub(super) first: Duration,
@@ -143,7 +143,7 @@ pub(super) fn admit<A: Arena + ?Sized>(
             continue;
         }
         if wave.is_empty() {
-            found.unpromising = put_off.len();
+            found.unpromising = put_off.iter().map(|&at| task.candidates[at]).collect();
             return Ok(found);
         }
         let choices: Vec<Choice> = wave.iter().map(|&at| task.candidates[at]).collect();

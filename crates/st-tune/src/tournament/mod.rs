@@ -19,7 +19,6 @@ use std::time::{Duration, Instant};
 use serde::Serialize;
 use st_rank::Choice;
 
-pub(crate) use self::admission::Expectations;
 pub use self::admission::{MODEL_ERROR, Waves};
 use self::race::{DECIDED, log_ratios};
 use crate::stats::{LEAST_TURNS, Samples, median, spread};
@@ -112,7 +111,7 @@ pub struct Outcome {
     /// Candidates that were far too slow to be timed.
     pub hopeless: Vec<Choice>,
     /// Candidates that the model expects to be far too slow: they were not made ready.
-    pub unpromising: usize,
+    pub unpromising: Vec<Choice>,
     /// Candidates for which no time was left.
     pub untried: usize,
     /// How much faster than the best another may be, as a natural logarithm: what noise leaves in doubt.
@@ -178,7 +177,7 @@ pub struct Contest {
     running: Vec<Entrant>,
     dropped: Vec<Entrant>,
     hopeless: Vec<Choice>,
-    unpromising: usize,
+    unpromising: Vec<Choice>,
     untried: usize,
     doubt: f64,
     /// The leader, the planner's and others, timed afresh.
@@ -356,7 +355,7 @@ impl Contest {
             best_us,
             ratio: planned_us / best_us,
             hopeless: self.hopeless.clone(),
-            unpromising: self.unpromising,
+            unpromising: self.unpromising.clone(),
             untried: self.untried,
             doubt: self.doubt,
             candidates,
@@ -443,7 +442,7 @@ impl Outcome {
     pub fn lines(&self) -> String {
         let predicted =
             self.predicted_us.map_or_else(String::new, |us| format!(" (predicted {us:.1})"));
-        let untried = match (self.hopeless.len() + self.unpromising, self.untried) {
+        let untried = match (self.hopeless.len() + self.unpromising.len(), self.untried) {
             (0, 0) => String::new(),
             (h, n) => format!(" ({h} more far too slow, {n} not tried)"),
         };

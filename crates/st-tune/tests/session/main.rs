@@ -81,7 +81,7 @@ fn a_new_candidate_is_measured_beside_the_best_alone() {
     let cells = &cells()[1..2];
     device.tune(cells, 1e6, &file);
     let whole = file.load().unwrap().0;
-    let gone = whole.records()[3];
+    let gone = *whole.records().iter().filter(|r| r.median_us.is_some()).nth(3).unwrap();
     file.change(|table| table.without(|r| r.is_about(&gone))).unwrap();
     device.admitted.borrow_mut().clear();
     let summary = device.tune(cells, 1e6, &file);
@@ -116,6 +116,6 @@ fn wrong_results_never_win_and_a_device_that_refuses_a_cell_does_the_others() {
     assert_eq!(summary.failed, failed.len());
     assert!(!failed.is_empty() && failed.iter().all(|mk| Some(*mk) == device.wrong));
     let (found, _) = file.load().unwrap();
-    assert!(found.records().iter().all(|r| r.choice.mk != device.wrong));
+    assert!(found.records().iter().all(|r| r.median_us.is_none() || r.choice.mk != device.wrong));
     assert!(device.regret(&cell, &file) < 1.02);
 }
