@@ -48,6 +48,11 @@ impl Samples {
         &self.ns
     }
 
+    /// Forgets the turns after the first so many.
+    pub fn truncate(&mut self, turns: usize) {
+        self.ns.truncate(turns);
+    }
+
     /// Whether another turn is worth its time.
     #[must_use]
     pub fn wants_more(&self, turns: usize) -> bool {

@@ -20,7 +20,7 @@ use serde::Serialize;
 use st_rank::Choice;
 
 pub use self::admission::{MODEL_ERROR, Waves};
-use self::race::{DECIDED, log_ratios};
+use self::race::{DECIDED, log_ratios, surely_faster};
 use crate::stats::{LEAST_TURNS, Samples, median, spread};
 
 /// With fewer turns a candidate is said to stand where its best one does.
@@ -258,6 +258,9 @@ impl Contest {
         }
         let late = self.running.extract_if(.., |e| !ready.contains(&e.choice));
         self.dropped.extend(late);
+        // Turns are compared one by one: all must have as many.
+        let turns = self.running.iter().map(|e| e.samples.turns().len()).min().unwrap_or(0);
+        self.running.iter_mut().for_each(|e| e.samples.truncate(turns));
         self.race(arena, begun, limit)
     }
 
@@ -268,32 +271,57 @@ impl Contest {
         limit: Option<Duration>,
     ) -> Result<(), A::Error> {
         let until = Deadline::new(begun, limit, RACING);
+        let asked = |choice: &Choice| *choice == self.planned || self.others.contains(choice);
+        // Where time is short those have turns that are asked for, and that are most promising.
+        self.running.sort_by(|a, b| {
+            let order = |e: &Entrant| !asked(&e.choice);
+            order(a).cmp(&order(b)).then(a.about_us.total_cmp(&b.about_us))
+        });
+        let asked: Vec<Choice> =
+            self.running.iter().chain(&self.dropped).map(|e| e.choice).filter(asked).collect();
+        let before = self.running.len() + self.dropped.len();
         self.doubt = race::race(arena, &mut self.running, &mut self.dropped, until)?;
-        // Time was up before their first turn.
-        let before = self.running.len();
-        self.running.retain(|e| !e.samples.turns().is_empty());
-        self.untried += before - self.running.len();
+        self.untried += before - self.running.len() - self.dropped.len();
         let best = self.running.first().ok_or(NoChoice)?.choice;
-        let mut finalists = vec![best, self.planned];
-        finalists.extend(&self.others);
-        // Those whose results are wrong, and those too slow to be timed, are in neither list.
-        let timed =
-            |choice: &Choice| self.running.iter().chain(&self.dropped).any(|e| e.choice == *choice);
-        finalists.retain(timed);
-        self.finals = finish(arena, &once(finalists), Deadline::new(begun, limit, 1.0))?;
-        self.uphold();
+        let finalists = once([vec![best], asked].concat());
+        self.finals = finish(arena, &finalists, Deadline::new(begun, limit, 1.0))?;
+        self.uphold(best);
         Ok(())
     }
 
-    /// Where the end shows that another is faster than the leader, beyond its errors, that one wins, and all is over: it was
-    /// dropped by bad luck, and has no part in the turns since.
-    fn uphold(&mut self) {
-        let Some(better) = race::faster(&self.finals) else { return };
-        let choice = self.finals[better].choice;
-        self.dropped.append(&mut self.running);
-        // Finalists are from these lists.
-        let at = self.dropped.iter().position(|e| e.choice == choice);
-        self.running.extend(at.map(|at| self.dropped.swap_remove(at)));
+    /// Another wins that is faster by all turns, those of the end as well: where there was little time for turns before, those
+    /// say more.
+    fn uphold(&mut self, best: Choice) {
+        let of = |list: &[Entrant], choice: Choice| list.iter().position(|e| e.choice == choice);
+        let Some(last) = of(&self.finals, best) else { return };
+        let faster = |other: &Entrant| {
+            let mut logs = log_ratios(other, &self.finals[last]);
+            let earlier =
+                self.running.iter().chain(&self.dropped).find(|e| e.choice == other.choice);
+            if let (Some(other), Some(best)) = (earlier, self.running.first()) {
+                logs.extend(log_ratios(other, best));
+            }
+            surely_faster(&logs)
+        };
+        let all = self.finals.iter().map(|other| (other.choice, faster(other)));
+        let Some((better, _)) =
+            all.filter(|(_, faster)| *faster > 0.0).max_by(|a, b| a.1.total_cmp(&b.1))
+        else {
+            return;
+        };
+        let found = match (of(&self.running, better), of(&self.dropped, better)) {
+            (Some(at), _) => self.running.remove(at),
+            (None, Some(at)) => self.dropped.remove(at),
+            // It had no turn but those of the end.
+            (None, None) => match of(&self.finals, better) {
+                Some(at) => {
+                    self.untried = self.untried.saturating_sub(1);
+                    self.finals[at].clone()
+                }
+                None => return,
+            },
+        };
+        self.running.insert(0, found);
     }
 
     /// How much faster than the best another may be, as a natural logarithm.

@@ -6,14 +6,12 @@
 //! outlier in three does not move far. Of few turns that is hardly known, so that at least the usual deviation of the
 //! others is taken, too.
 
-use std::f64::consts::LN_2;
-
 use super::{Arena, Deadline, Entrant};
 use crate::stats::median;
 
 /// After so many turns candidates stay that are within this factor of the best, by their best turn: another process
 /// disturbs a turn in a hundred, and would drive out a good candidate otherwise.
-const FIRST: [(usize, f64); 2] = [(2, 2.0), (3, 1.4)];
+const FIRST: [(usize, f64); 2] = [(2, 2.0), (3, 1.5)];
 
 /// The turns after which the rest is first judged by their errors.
 const FIRST_JUDGED: usize = 5;
@@ -41,8 +39,12 @@ const USUAL_TURNS: usize = 40;
 const TOGETHER: usize = 16;
 const SLICE_US: f64 = 2.5e5;
 
-/// Runs turns until it is decided, or time or turns are up. The leader is the first of `running` then; those that fell behind
-/// are in `dropped`. What is left in doubt: how much faster another may be, as a natural logarithm.
+/// What is at least taken for the deviation, as a natural logarithm, of candidates with fewer turns than are judged.
+const UNKNOWN: f64 = 0.2;
+
+/// Runs turns until it is decided, or time or turns are up. Those that come first in `running` have their first turn before
+/// others. In the end the leader is the first of it, those that fell behind are in `dropped`, and those that had no turn
+/// are gone. What is left in doubt: how much faster another may be, as a natural logarithm.
 pub(super) fn race<A: Arena + ?Sized>(
     arena: &mut A,
     running: &mut Vec<Entrant>,
@@ -61,7 +63,9 @@ pub(super) fn race<A: Arena + ?Sized>(
             break;
         }
         // Whoever stands beside whom leaves other things in the caches, and threads awake or asleep.
-        rng.shuffle(running);
+        if turns > 0 {
+            rng.shuffle(running);
+        }
         if !turn(arena, running, deadline)? {
             break;
         }
@@ -77,17 +81,16 @@ pub(super) fn race<A: Arena + ?Sized>(
         }
         judged_at = turns + (turns / 5).max(1);
         lead(running);
-        let gaps = gaps(running);
+        let gaps = gaps(running, dropped);
         let mut behind = gaps.iter().map(|gap| gap.middle > BEHIND * gap.error);
-        // The leader is not behind itself: its gap is 0.
         dropped.extend(running.extract_if(.., |_| behind.next().unwrap_or(false)));
         if turns >= LEAST_DECIDED && doubt(&gaps) <= DECIDED {
             break;
         }
     }
-    // Those that had no turn at all cannot be spoken of; the caller counts them.
+    running.retain(|e| !e.samples.turns().is_empty());
     lead(running);
-    Ok(doubt(&gaps(running)))
+    Ok(doubt(&gaps(running, dropped)))
 }
 
 /// A turn of each; false if time was up before all had theirs.
@@ -122,13 +125,36 @@ pub(super) fn log_ratios(a: &Entrant, b: &Entrant) -> Vec<f64> {
     a.samples.turns().iter().zip(b.samples.turns()).map(|(a, b)| (a / b).ln()).collect()
 }
 
+/// The median of so many logarithms, and its standard error, if the deviation is at least that; the deviation of few is
+/// uncertain itself.
+fn middle(logs: &[f64], least: f64) -> Gap {
+    let n = logs.len().max(1) as f64;
+    let (middle, deviation) = scatter(logs);
+    Gap { middle, error: 1.2533 * deviation.max(least) / n.sqrt() * (1.0 + 3.0 / n) }
+}
+
+/// The median and the deviation.
+fn scatter(logs: &[f64]) -> (f64, f64) {
+    let middle = median(logs.to_vec()).unwrap_or(0.0);
+    let apart = logs.iter().map(|log| (log - middle).abs()).collect();
+    let n = logs.len().max(1) as f64;
+    // Of few the median distance is too small, by this about.
+    (middle, 1.4826 * n / (n - 0.9) * median(apart).unwrap_or(0.0))
+}
+
+/// By how much another was faster at least, as far as a standard error tells; not positive if it was not.
+pub(super) fn surely_faster(logs: &[f64]) -> f64 {
+    let gap = middle(logs, 0.0);
+    -gap.middle - gap.error
+}
+
 /// Brings the leader to the front: each candidate stands by the median of its distances from what the turns took all.
 fn lead(running: &mut [Entrant]) {
     let turns = running.iter().map(|e| e.samples.turns().len()).min().unwrap_or(0);
+    // Of a turn the mean, because each time in it is a median already: of three the median would be one of them.
     let usual: Vec<f64> = (0..turns)
-        .map(|turn| {
-            median(running.iter().map(|e| e.samples.turns()[turn].ln()).collect()).unwrap_or(0.0)
-        })
+        .map(|turn| running.iter().map(|e| e.samples.turns()[turn].ln()).sum::<f64>())
+        .map(|sum| sum / running.len() as f64)
         .collect();
     let stands = |e: &Entrant| {
         let apart = e.samples.turns().iter().zip(&usual).map(|(ns, usual)| ns.ln() - usual);
@@ -140,45 +166,26 @@ fn lead(running: &mut [Entrant]) {
     }
 }
 
-/// The gaps of all to the first.
-fn gaps(running: &[Entrant]) -> Vec<Gap> {
+/// The gaps of all to the first. What is usual is told by those that were dropped, too.
+fn gaps(running: &[Entrant], dropped: &[Entrant]) -> Vec<Gap> {
     let Some(leader) = running.first() else { return Vec::new() };
-    let told: Vec<(f64, f64, usize)> = running
-        .iter()
-        .map(|entrant| {
-            let logs = log_ratios(entrant, leader);
-            let (n, middle) = (logs.len(), median(logs.clone()).unwrap_or(0.0));
-            let apart = logs.iter().map(|log| (log - middle).abs()).collect();
-            (middle, 1.4826 * median(apart).unwrap_or(0.0), n)
-        })
-        .collect();
-    let usual = median(told.iter().skip(1).map(|t| t.1).collect()).unwrap_or(0.0);
-    let gap = |&(middle, deviation, n): &(f64, f64, usize)| Gap {
-        middle,
-        error: match n {
-            // Nothing is known of it.
-            0 => LN_2,
-            // The deviation of few is uncertain itself.
-            n => {
-                let n = n as f64;
-                1.2533 * deviation.max(usual) / n.sqrt() * (1.0 + 3.0 / n)
-            }
-        },
+    let logs: Vec<Vec<f64>> = running.iter().map(|entrant| log_ratios(entrant, leader)).collect();
+    let dropped = dropped.iter().map(|entrant| log_ratios(entrant, leader));
+    let others = logs.iter().skip(1).cloned().chain(dropped).filter(|logs| logs.len() > 2);
+    let usual = median(others.map(|logs| scatter(&logs).1).collect()).unwrap_or(0.0);
+    let gap = |(at, logs): (usize, &Vec<f64>)| match at {
+        // The leader is not behind itself.
+        0 => Gap { middle: 0.0, error: 0.0 },
+        _ if logs.len() < FIRST_JUDGED => middle(logs, UNKNOWN),
+        _ => middle(logs, usual),
     };
-    told.iter().map(gap).collect()
+    logs.iter().enumerate().map(gap).collect()
 }
 
 /// How much faster than the first another may be.
 fn doubt(gaps: &[Gap]) -> f64 {
     let others = gaps.iter().skip(1);
     others.map(|gap| DOUBT * gap.error - gap.middle).fold(0.0, f64::max)
-}
-
-/// Which other is faster than the first, beyond doubt, if one is.
-pub(super) fn faster(finals: &[Entrant]) -> Option<usize> {
-    let gaps = gaps(finals);
-    let faster = gaps.iter().enumerate().filter(|(_, gap)| -gap.middle > BEHIND * gap.error);
-    faster.min_by(|a, b| a.1.middle.total_cmp(&b.1.middle)).map(|(at, _)| at)
 }
 
 #[cfg(test)]
@@ -212,7 +219,7 @@ mod tests {
         let mut running = vec![entrant(&slower), entrant(&drift)];
         lead(&mut running);
         assert_eq!(running[0].samples.turns()[0], 100.0);
-        let gaps = gaps(&running);
+        let gaps = gaps(&running, &[]);
         assert!((gaps[1].middle - 1.1f64.ln()).abs() < 1e-9 && gaps[1].error < 1e-9);
         assert_eq!(doubt(&gaps), 0.0);
     }
@@ -223,9 +230,12 @@ mod tests {
         let alternating: Vec<f64> =
             (0..16).map(|i| if i % 2 == 0 { 90.0 } else { 112.0 }).collect();
         let running = [steady, entrant(&alternating)];
-        let gaps = gaps(&running);
+        let gaps = gaps(&running, &[]);
         let deviation = 1.4826 * (112.0f64 / 90.0).ln() / 2.0;
-        assert!((gaps[1].error - 1.2533 * deviation / 4.0 * (1.0 + 3.0 / 16.0)).abs() < 1e-9);
+        assert!(
+            (gaps[1].error - 1.2533 * deviation * (16.0 / 15.1) / 4.0 * (1.0 + 3.0 / 16.0)).abs()
+                < 1e-9
+        );
         let expected = DOUBT * gaps[1].error - (90.0f64 * 112.0 / 1e4).ln() / 2.0;
         assert!((doubt(&gaps) - expected).abs() < 1e-9);
     }

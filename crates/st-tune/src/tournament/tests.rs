@@ -74,7 +74,7 @@ fn the_fastest_right_one_wins() {
 
 #[test]
 fn luck_in_the_first_turns_does_not_win() {
-    let mut arena = Made { lucky: 10, ..Made::default() };
+    let mut arena = Made { lucky: 5, ..Made::default() };
     let mut all = choices(&[100, 120]);
     all[1].kl = 2;
     let got = tournament(&mut arena, &task(&all), |_, _| ()).unwrap();

@@ -1,6 +1,8 @@
 //! Tuning a simulated device: the right choices win, nothing is measured twice, nothing is lost, and the time that was
 //! given is kept.
 
+#![allow(clippy::print_stdout, reason = "figures that the documentation quotes")]
+
 mod budget;
 mod device;
 mod noise;
