@@ -97,7 +97,7 @@ struct Found {
     planned: Choice,
     best_us: f64,
     best: Choice,
-    /// How many times as fast as the best another may be, as far as noise tells.
+    /// How many times as fast as the best another may be, as far as noise tells: at most 2.
     doubt: f64,
 }
 

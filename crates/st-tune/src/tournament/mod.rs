@@ -31,7 +31,7 @@ const FINAL_TURNS: usize = 15;
 
 /// The share of the time in which candidates are made ready, and the one by which turns end: the rest is for the end.
 const ADMITTING: f64 = 0.5;
-const RACING: f64 = 0.9;
+const RACING: f64 = 0.8;
 
 /// Where choices are tried: a device with an input.
 pub trait Arena {
@@ -114,7 +114,8 @@ pub struct Outcome {
     pub unpromising: Vec<Choice>,
     /// Candidates for which no time was left.
     pub untried: usize,
-    /// How much faster than the best another may be, as a natural logarithm: what noise leaves in doubt.
+    /// How much faster than the best another may be, as a natural logarithm: what noise leaves in doubt. At most ln 2, which
+    /// says that there was next to no time.
     pub doubt: f64,
     /// Every candidate, fastest first. Those thinned out early have few samples.
     pub candidates: Vec<Timed>,

@@ -6,6 +6,8 @@
 //! outlier in three does not move far. Of few turns that is hardly known, so that at least the usual deviation of the
 //! others is taken, too.
 
+use std::f64::consts::LN_2;
+
 use super::{Arena, Deadline, Entrant};
 use crate::stats::median;
 
@@ -71,8 +73,6 @@ pub(super) fn race<A: Arena + ?Sized>(
         }
         turns += 1;
         if let Some((_, factor)) = FIRST.iter().find(|(after, _)| *after == turns) {
-            let best =
-                |e: &Entrant| e.samples.turns().iter().copied().fold(f64::INFINITY, f64::min);
             let least = running.iter().map(best).fold(f64::INFINITY, f64::min);
             dropped.extend(running.extract_if(.., |e| best(e) > least * factor));
         }
@@ -91,6 +91,11 @@ pub(super) fn race<A: Arena + ?Sized>(
     running.retain(|e| !e.samples.turns().is_empty());
     lead(running);
     Ok(doubt(&gaps(running, dropped)))
+}
+
+/// A candidate's best turn, in nanoseconds.
+fn best(entrant: &Entrant) -> f64 {
+    entrant.samples.turns().iter().copied().fold(f64::INFINITY, f64::min)
 }
 
 /// A turn of each; false if time was up before all had theirs.
@@ -148,7 +153,8 @@ pub(super) fn surely_faster(logs: &[f64]) -> f64 {
     -gap.middle - gap.error
 }
 
-/// Brings the leader to the front: each candidate stands by the median of its distances from what the turns took all.
+/// Brings the leader to the front: each candidate stands by the median of its distances from what the turns took all, and
+/// where there were few turns by its best one.
 fn lead(running: &mut [Entrant]) {
     let turns = running.iter().map(|e| e.samples.turns().len()).min().unwrap_or(0);
     // Of a turn the mean, because each time in it is a median already: of three the median would be one of them.
@@ -160,7 +166,8 @@ fn lead(running: &mut [Entrant]) {
         let apart = e.samples.turns().iter().zip(&usual).map(|(ns, usual)| ns.ln() - usual);
         median(apart.collect()).unwrap_or(f64::INFINITY)
     };
-    let places = running.iter().map(stands).enumerate();
+    let few = turns < FIRST_JUDGED;
+    let places = running.iter().map(|e| if few { best(e) } else { stands(e) }).enumerate();
     if let Some((leader, _)) = places.min_by(|a, b| a.1.total_cmp(&b.1)) {
         running.swap(0, leader);
     }
@@ -176,16 +183,18 @@ fn gaps(running: &[Entrant], dropped: &[Entrant]) -> Vec<Gap> {
     let gap = |(at, logs): (usize, &Vec<f64>)| match at {
         // The leader is not behind itself.
         0 => Gap { middle: 0.0, error: 0.0 },
-        _ if logs.len() < FIRST_JUDGED => middle(logs, UNKNOWN),
+        _ if logs.len() < FIRST_JUDGED => {
+            Gap { middle: (best(&running[at]) / best(leader)).ln(), ..middle(logs, UNKNOWN) }
+        }
         _ => middle(logs, usual),
     };
     logs.iter().enumerate().map(gap).collect()
 }
 
-/// How much faster than the first another may be.
+/// How much faster than the first another may be; twice as fast where next to nothing is known.
 fn doubt(gaps: &[Gap]) -> f64 {
     let others = gaps.iter().skip(1);
-    others.map(|gap| DOUBT * gap.error - gap.middle).fold(0.0, f64::max)
+    others.map(|gap| DOUBT * gap.error - gap.middle).fold(0.0, f64::max).min(LN_2)
 }
 
 #[cfg(test)]
