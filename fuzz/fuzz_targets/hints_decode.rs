@@ -28,7 +28,8 @@ fuzz_target!(|data: &[u8]| {
         return;
     }
     let heard = hints::read(&mut store, "d", NOW).expect("a memory can be read");
-    let found = heard.times.len() + heard.rules.len() + heard.faded.len();
+    let found =
+        heard.times.len() + heard.rules.len() + heard.turned.len() + heard.faded.len();
     assert_eq!(found as u64 + heard.left_out, 1);
     let records: Vec<_> = heard.times.iter().map(|(record, _)| *record).collect();
     let caps = DeviceCaps::wgpu(32, true, 256);

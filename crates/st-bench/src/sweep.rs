@@ -2,6 +2,7 @@
 //! best one.
 
 use std::path::PathBuf;
+use std::time::Instant;
 
 use serde::Serialize;
 use st_core::ops::rank_entry::{Choice, RankOutput, RankPlan};
@@ -14,7 +15,7 @@ use crate::ours::{Ours, plan};
 use crate::untuned::{of_untuned, untuned_ratio, with_untuned};
 use crate::{Result, answer, note, system};
 use st_tune::stats::geometric_mean;
-use st_tune::tournament::{Arena, Entrant, Outcome, tournament};
+use st_tune::tournament::{Arena, Entrant, Outcome, Task, tournament};
 
 /// Options of `st-bench cpu-sweep`.
 #[derive(Debug, clap::Args)]
@@ -87,8 +88,9 @@ pub(crate) fn run(args: &Args) -> Result<bool> {
             let plan = plan(cell, caps);
             let (all, untuned) = with_untuned(&plan);
             let mut failures = Vec::new();
+            let task = Task { candidates: &all, others: &untuned, ..Task::default() };
             let mut place = Place { ours, x, plan: &plan, want: &want };
-            let outcome = tournament(&mut place, &all, &untuned, None, |choice, error| {
+            let outcome = tournament(&mut place, &task, |choice, error| {
                 failures.push(format!("{cell}, {choice}: {error}"));
             });
             report.failures.append(&mut failures);
@@ -131,14 +133,15 @@ impl Place<'_> {
 impl Arena for Place<'_> {
     type Error = Box<dyn std::error::Error>;
 
-    fn admit(&mut self, choice: Choice) -> Result<bool> {
+    fn admit(&mut self, choice: Choice) -> Result<Option<f64>> {
         let plan = self.plan_of(choice);
+        let begun = Instant::now();
         self.ours.check(self.x, &plan, self.want)?;
-        Ok(true)
+        Ok(Some(begun.elapsed().as_secs_f64() * 1e6))
     }
 
     fn turns(&mut self, entrants: &mut [Entrant]) -> Result<()> {
-        for Entrant { choice, samples } in entrants {
+        for Entrant { choice, samples, .. } in entrants {
             let plan = self.plan_of(*choice);
             let times = self.ours.turn(self.x, &plan, samples.warm_calls())?;
             samples.push_turn(times);

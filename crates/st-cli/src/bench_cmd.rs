@@ -106,9 +106,11 @@ fn measure(args: &BenchArgs, device: &dyn Device<Error = TuneError>) -> Result<D
     for cell in device::cells(args.grid.as_deref(), device)? {
         let planned = plan(&cell.problem(), &caps, &knowledge);
         let mut samples = Samples::default();
-        let measured = device.with_cell(&planned, &[planned.choice], &mut |arena| {
-            arena.admit(planned.choice)?;
-            let mut entrants = [Entrant { choice: planned.choice, samples: Samples::default() }];
+        let measured = device.with_cell(&planned, &mut |arena| {
+            let choice = planned.choice;
+            arena.prepare(&[choice])?;
+            let about_us = arena.admit(choice)?.unwrap_or_default();
+            let mut entrants = [Entrant { choice, about_us, samples: Samples::default() }];
             while entrants[0].samples.wants_more(TURNS) {
                 arena.turns(&mut entrants)?;
             }

@@ -218,7 +218,10 @@ fn act(done: &Done) -> Act {
             };
             ("written", key, format!("{rule}{gone}"))
         }
-        Done::Withdrew { key } => ("withdrawn", key, String::new()),
+        Done::Withdrew { key, watch, .. } => {
+            let about = format!(": {} of {} pairs won since", watch.wins(), watch.trials());
+            ("withdrawn", key, about)
+        }
         Done::Refused { key, why } => ("left out", key, format!(": {why}")),
     };
     let Bucket { device, .. } = &key.bucket;

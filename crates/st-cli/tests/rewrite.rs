@@ -59,11 +59,12 @@ fn gather(home: &Path, pairs: u32) -> (Choice, Choice) {
     };
     // As a process that ended before it could write rules: it only left evidence.
     let places = Places::new(home, &home.join("heur.kdsl"));
-    let mut document = document::Document::new(&CAPS.fingerprint());
+    let device = st_core::hints::identity(&CAPS);
+    let mut document = document::Document::new(&device);
     document.take(&[news], st_tune::rewrite::clock::today());
     fs::create_dir_all(&places.folder).expect("a folder");
     let text = serde_json::to_vec(&document).expect("text");
-    fs::write(places.evidence(&CAPS.fingerprint()), text).expect("written");
+    fs::write(places.evidence(&device), text).expect("written");
     (in_use, challenger)
 }
 
@@ -109,6 +110,47 @@ fn evidence_becomes_a_rule_and_a_plan_and_is_taken_back() {
     assert!(spiral(&home, &["rewrite", "--write"]).stdout.contains("nothing to write"));
 }
 
+/// From the evidence of one machine to what another one hears: the rule, and that it was withdrawn.
+#[cfg(feature = "kv-redis")]
+#[test]
+fn what_is_written_and_what_is_withdrawn_is_shared() {
+    let files = Files::new();
+    let home = files.path("home");
+    fs::create_dir_all(&home).expect("a folder");
+    fs::write(home.join("heur.kdsl"), BEFORE).expect("written");
+    let url = format!("file://{}", files.path("shared").display());
+    let shared =
+        |args: &[&str]| ran(command().env("SPIRAL_HOME", &home).env("REDIS_URL", &url).args(args));
+    let heard = || {
+        let caps = "wgpu,lane=32,subgroup=true,wg=256,smem=32768";
+        let hints = shared(&["hints", "--caps", caps, "--json"]).json();
+        hints["rules"].as_array().expect("rules").clone()
+    };
+    let _ = gather(&home, 60);
+    let said = shared(&["rewrite", "--write"]);
+    assert!(said.stdout.contains("1 rules are shared"), "{said:?}");
+    let rules = heard();
+    assert_eq!((rules.len(), &rules[0]["unheard"]), (1, &serde_json::Value::Null), "{rules:?}");
+    let weight = |rule: &serde_json::Value| rule["weight"].as_f64().map(f64::round);
+    assert_eq!(weight(&rules[0]), Some(60.0), "{rules:?}");
+    let written = fs::read_to_string(home.join("heur.kdsl")).expect("rules");
+    assert!(written.contains(rules[0]["line"].as_str().expect("a line")), "{written}");
+
+    // It is slower since.
+    let places = Places::new(&home, &home.join("heur.kdsl"));
+    let path = places.evidence(&st_core::hints::identity(&CAPS));
+    let mut document: document::Document =
+        serde_json::from_slice(&fs::read(&path).expect("evidence")).expect("evidence");
+    (0..40).for_each(|_| document.comparisons[0].watch.record(100.0, 110.0).expect("times"));
+    fs::write(&path, serde_json::to_vec(&document).expect("text")).expect("written");
+    let said = shared(&["rewrite", "--write"]);
+    assert!(said.stdout.contains("withdrawn: ") && said.stdout.contains("shared"), "{said:?}");
+    let rules = heard();
+    let why = rules[0]["unheard"].as_str().expect("it does not count");
+    assert!(why.contains("withdrawn: 0 % of 40 pairs"), "{why}");
+    assert_eq!(weight(&rules[0]), Some(60.0), "what spoke for it is as it was");
+}
+
 #[test]
 fn too_little_evidence_writes_nothing() {
     let files = Files::new();
@@ -130,7 +172,8 @@ fn faults_are_told_of() {
         assert!(said.code == 2 && said.stderr.contains("heur.kdsl:1:5"), "{said:?}");
     }
     fs::write(home.join("heur.kdsl"), "").expect("written");
-    let evidence = Places::new(&home, &home.join("heur.kdsl")).evidence(&CAPS.fingerprint());
+    let evidence =
+        Places::new(&home, &home.join("heur.kdsl")).evidence(&st_core::hints::identity(&CAPS));
     fs::write(&evidence, "rubbish").expect("written");
     let said = spiral(&home, &["rewrite"]);
     assert!(said.code == 0 && said.stdout.contains("expected value"), "{said:?}");

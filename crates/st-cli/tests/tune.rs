@@ -72,14 +72,14 @@ fn about(record: &Value) -> String {
 #[test]
 fn what_is_found_is_planned_by_the_next_process() {
     let home = Home::new();
-    let done = home.tune("60s");
+    let done = home.tune("12s");
     assert_eq!(
         (&done["measured"], &done["left"], &done["failed"]),
         (&4.into(), &0.into(), &0.into())
     );
     let all = records(&home.table());
     assert_eq!(done["records"], all.len());
-    let again = home.tune("60s");
+    let again = home.tune("12s");
     assert_eq!((&again["measured"], &again["known"]), (&0.into(), &4.into()));
     assert_eq!(records(&home.table()), all);
     let timed = |record: &&Value| record["rows"] == 64 && record["median_us"].is_number();
@@ -104,10 +104,10 @@ fn killed_at_any_time_it_goes_on() {
     let deadline = Instant::now() + Duration::from_secs(60);
     let mut kills = 0;
     // Killed later each time, until one lives to the end.
-    for ms in (0..).map(|n| 40 + 45 * n) {
+    for ms in (0..).map(|n| (40.0 * 1.25f64.powi(n)) as u64) {
         assert!(Instant::now() < deadline, "it never ends");
         let args =
-            ["tune", "--device", "cpu", "--grid", "grid.json", "--budget", "20s", "-q", "--json"];
+            ["tune", "--device", "cpu", "--grid", "grid.json", "--budget", "8s", "-q", "--json"];
         let mut child =
             home.command(&args).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
         std::thread::sleep(Duration::from_millis(ms));
@@ -135,7 +135,7 @@ fn killed_at_any_time_it_goes_on() {
 fn a_table_travels_and_is_compared() {
     let home = Home::new();
     home.run(&["tables", "export", "gone.json"]).refused(&["there is no table", "spiral tune"]);
-    home.tune("60s");
+    home.tune("12s");
     let own = home.table();
     assert_eq!(home.run(&["tables", "export", "mine.json", "--device", "cpu"]).code, 0);
     assert_eq!(records(&home.files.path("mine.json")), records(&own));
@@ -179,7 +179,7 @@ fn a_table_travels_and_is_compared() {
     assert!(list.stdout.contains("not used") && list.stdout.contains("kernels 999"), "{list:?}");
     let plan = other.run(&["plan", "topk", "--rows", "64", "--cols", "256", "-k", "8", "--json"]);
     assert!(plan.json()["notes"].to_string().contains("kernels 999"), "{plan:?}");
-    let again = other.tune("60s");
+    let again = other.tune("12s");
     assert!(again["put_aside"].as_str().unwrap().contains("kernels 999"));
     assert_eq!(again["measured"], 4);
 }
@@ -187,7 +187,7 @@ fn a_table_travels_and_is_compared() {
 #[test]
 fn a_near_devices_table_is_used_and_marked() {
     let home = Home::new();
-    home.tune("60s");
+    home.tune("12s");
     let table = home.table();
     let text = fs::read_to_string(&table).unwrap();
     fs::remove_file(&table).unwrap();

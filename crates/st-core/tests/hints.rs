@@ -248,3 +248,37 @@ fn rules_are_heard_until_evidence_turns() {
     assert_eq!(clear(Some(&url), &CAPS, SOON), Ok(1));
     assert!(fetch(&url, &CAPS).unwrap().rules.is_empty());
 }
+
+#[test]
+fn a_withdrawn_rule_is_not_heard_until_it_wins_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let url = format!("file://{}", folder.path().display());
+    let publisher = Publisher::new(Some(&url));
+    let (line, other) =
+        ("soft(mk, 4, 0.9, topk && c > 4096);", "soft(mk, 4, 0.8, topk && c > 4096);");
+    let pairs = |pairs, wins, ratio| Pairs { pairs, wins, ratio };
+    let unheard = || {
+        publisher.flush(SOON).unwrap();
+        let hints = fetch(&url, &CAPS).unwrap();
+        let rule = hints.rules.iter().find(|rule| rule.line == line).cloned();
+        (rule.unwrap().unheard, hints.program())
+    };
+    // Much speaks for it, and little against it: the last word counts.
+    for line in [line, other] {
+        assert!(publisher.publish_rule(&CAPS, line, pairs(400, 400.0, 1.2)));
+    }
+    assert_eq!(unheard().0, None);
+    assert!(!publisher.publish_withdrawn(&CAPS, "mk: 1;", pairs(22, 2.0, 0.9)));
+    assert!(publisher.publish_withdrawn(&CAPS, line, pairs(22, 2.0, 0.9)));
+    let (why, program) = unheard();
+    assert!(why.unwrap().contains("it was withdrawn: 9 % of 22 pairs"), "{program}");
+    assert_eq!(program, format!("{other}\n"), "the other one is");
+    // Evidence is dated by the second.
+    std::thread::sleep(Duration::from_millis(1100));
+    assert!(publisher.publish_rule(&CAPS, line, pairs(50, 48.0, 1.1)));
+    assert_eq!(unheard().0, None);
+    // For those who withdraw it later it is gone again.
+    std::thread::sleep(Duration::from_millis(1100));
+    assert!(publisher.publish_withdrawn(&CAPS, line, pairs(30, 3.0, 0.8)));
+    assert!(unheard().0.is_some());
+}

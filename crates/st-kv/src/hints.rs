@@ -14,6 +14,8 @@ pub struct Heard {
     pub times: Vec<(Record, Evidence)>,
     /// Soft rules, whatever their evidence says. Nobody has checked that they are rules.
     pub rules: Vec<(String, Evidence)>,
+    /// Soft rules that were withdrawn, with what speaks against them.
+    pub turned: Vec<(String, Evidence)>,
     /// Entries that are no hints of this version.
     pub left_out: u64,
     /// Keys of hints that have faded.
@@ -38,6 +40,7 @@ pub fn read(store: &mut dyn Store, device: &str, now: u64) -> Result<Heard, Stor
         }
         match what {
             Key::Rule(line) => heard.rules.push((line, evidence)),
+            Key::Turned(line) => heard.turned.push((line, evidence)),
             Key::Time(record) => {
                 let record = Record {
                     median_us: Some(evidence.median),

@@ -2,7 +2,7 @@
 //!
 //! `time/KIND/TYPE/SG/rROWS/cLEAST-MOST/kMOST/@COLUMNS,K/FIELD=NUMBER,..` is a measured choice: the shapes that it is
 //! for, the shape at which it was measured, and the fields of the choice that are given, in the order of the contract.
-//! `rule/LINE` is a soft rule. A text has one meaning and a meaning one text: whatever is not
+//! `rule/LINE` is a soft rule, `turned/LINE` one that was withdrawn. A text has one meaning and a meaning one text: whatever is not
 //! written as we write it is no key. The device is not in it: it names the place where keys lie.
 
 use st_plan::table::{Partial, Record};
@@ -15,6 +15,8 @@ pub enum Key {
     Time(Record),
     /// A soft rule in SpiralK, on one line.
     Rule(String),
+    /// A soft rule that was withdrawn: what speaks against it since.
+    Turned(String),
 }
 
 impl Key {
@@ -29,6 +31,7 @@ impl Key {
     pub fn encode(&self) -> String {
         let record = match self {
             Self::Rule(line) => return format!("rule/{line}"),
+            Self::Turned(line) => return format!("turned/{line}"),
             Self::Time(record) => record,
         };
         let Record { rows, cols_min, cols_max, k_max, kind, dtype, at: (cols, k), .. } = record;
@@ -53,11 +56,14 @@ impl Key {
     pub fn decode(text: &str) -> Option<Self> {
         let key = match text.split_once('/')? {
             ("rule", line) => Self::Rule(line.to_owned()),
+            ("turned", line) => Self::Turned(line.to_owned()),
             ("time", rest) => Self::Time(record(rest)?),
             _ => return None,
         };
         let fine = match &key {
-            Self::Rule(line) => !line.trim().is_empty() && !line.contains(char::is_control),
+            Self::Rule(line) | Self::Turned(line) => {
+                !line.trim().is_empty() && !line.contains(char::is_control)
+            }
             Self::Time(record) => {
                 record.rows > 0
                     && record.k_max > 0
@@ -137,6 +143,8 @@ mod tests {
         let rule = "rule/soft(tile, 2048, 0.20, topk && c / 2 > 100);";
         let Some(Key::Rule(line)) = Key::decode(rule) else { panic!("{rule}") };
         assert_eq!(line, "soft(tile, 2048, 0.20, topk && c / 2 > 100);");
+        let turned = Key::Turned(line);
+        assert_eq!(Key::decode(&turned.encode()), Some(turned));
     }
 
     #[test]
@@ -146,6 +154,8 @@ mod tests {
             "time",
             "time/",
             "rule/",
+            "turned/",
+            "turned/a\nb",
             "rule/ ",
             "rule/a\nb",
             "other/x",

@@ -8,7 +8,9 @@
 //!
 //! **Elsewhere** a kind's ratio is what the buckets measured nearest say together, weighted by their distance and drawn
 //! towards that of all kinds, so that a far bucket says little. The ratios are then scaled so that the least is 1: as
-//! above, kernels are only slowed down, in comparison with the one that the model judged best.
+//! above, kernels are only slowed down, in comparison with the one that the model judged best. How far neighbours are to
+//! be believed the table itself tells ([`trust`]): each of its buckets is chosen for with the others alone. Where the model
+//! knows the device, what neighbours say is noise, and they are not heard.
 
 use st_rank::{Backend, Choice, DeviceCaps, Field, MergeKind, Problem};
 
@@ -28,6 +30,15 @@ const REACH: f64 = 2.08;
 
 /// How much the kinds' common ratio counts against what neighbours say of one kind.
 const SHRINK: f64 = 0.5;
+
+/// Shares of what neighbours say that are tried: none, half, all.
+const SHARES: [f64; 3] = [0.0, 0.5, 1.0];
+
+/// By how much neighbours must have done better than the model alone, as the mean logarithm of times, to be heard.
+const LEAST_GAIN: f64 = 0.01;
+
+/// Buckets of a table that are chosen for with the others, at most.
+const MOST_JUDGED: usize = 64;
 
 const KINDS: usize = MergeKind::ALL.len();
 
@@ -91,7 +102,7 @@ impl Calibration {
             }
         }
         self.whole.sort_by(|a, b| a.0.cmp(&b.0).then(a.1.total_cmp(&b.1)));
-        let logs = ratios(table, bucket, caps);
+        let logs = ratios(&kinds(table, bucket, caps));
         let all = mean(logs.iter().flatten().map(|&log| (log, 1.0)), 0.0, 0.0);
         self.factors = logs.map(|log| log.unwrap_or(all).exp().max(1.0));
     }
@@ -106,20 +117,15 @@ impl Calibration {
         if buckets.is_empty() {
             return;
         }
-        let weight = |d: f64| (-d * d / (2.0 * REACH * REACH)).exp();
-        let said: Vec<(f64, Ratios)> =
-            buckets.into_iter().map(|(d, table, b)| (weight(d), ratios(table, b, caps))).collect();
-        let of_all = said.iter().flat_map(|(w, logs)| logs.iter().flatten().map(|&log| (log, *w)));
-        let all = mean(of_all, 0.0, 0.0);
-        let logs: Vec<f64> = (0..KINDS)
-            .map(|kind| {
-                mean(said.iter().filter_map(|(w, logs)| Some((logs[kind]?, *w))), all, SHRINK)
-            })
-            .collect();
-        let least = logs.iter().copied().fold(f64::INFINITY, f64::min);
-        for (factor, log) in self.factors.iter_mut().zip(logs) {
-            *factor = (log - least).exp();
+        // Of several tables each is believed as far as its own buckets allow.
+        let weights = buckets.iter().map(|(d, table, _)| (table.trust(), weight(*d)));
+        let trust = mean(weights, 0.0, 0.0);
+        if trust == 0.0 {
+            return;
         }
+        let said = buckets.into_iter().map(|(d, table, b)| (d, ratios(&kinds(table, b, caps))));
+        let slower = slower(&said.collect::<Vec<_>>());
+        self.factors = slower.map(|log| (trust * log).exp());
     }
 
     /// Nanoseconds expected of a choice for which the model predicts `ns`, and whether it was
@@ -175,8 +181,87 @@ fn mean(values: impl Iterator<Item = (f64, f64)>, prior: f64, prior_weight: f64)
     if n > 0.0 { sum / n } else { prior }
 }
 
-/// What a bucket says of each kind's fastest record.
-fn ratios(table: &Table, bucket: &Bucket, caps: &DeviceCaps) -> Ratios {
+/// What a distance makes a word count.
+fn weight(d: f64) -> f64 {
+    (-d * d / (2.0 * REACH * REACH)).exp()
+}
+
+/// How much slower than predicted each kind is beside that which is so least, as buckets at these distances say: natural
+/// logarithms, the least 0.
+fn slower(said: &[(f64, Ratios)]) -> [f64; KINDS] {
+    let weighted = said.iter().map(|(d, logs)| (weight(*d), logs));
+    let of_all =
+        weighted.clone().flat_map(|(w, logs)| logs.iter().flatten().map(move |&log| (log, w)));
+    let all = mean(of_all, 0.0, 0.0);
+    let logs: [f64; KINDS] = std::array::from_fn(|kind| {
+        let own = weighted.clone().filter_map(|(w, logs)| Some((logs[kind]?, w)));
+        mean(own, all, SHRINK)
+    });
+    let least = logs.iter().copied().fold(f64::INFINITY, f64::min);
+    logs.map(|log| log - least)
+}
+
+/// How far a table's buckets are to be believed about shapes that none of them covers: from 0 to 1.
+///
+/// Each bucket is taken out in turn. Of the merge kinds that were measured there the one is chosen that the model, put right
+/// by the others, expects to be fastest, and what that costs is its measured time over the best. The share of their word
+/// with which that cost least is the trust, by the geometric mean; none where that is not 1 % less than by the model alone.
+/// A table without a device cannot be asked.
+pub(crate) fn trust(table: &Table) -> f64 {
+    let Some(device) = table.device() else { return 0.0 };
+    let caps = device.normalised();
+    let timed = table.buckets().iter().filter(|bucket| has_times(table, bucket));
+    let all: Vec<(&Record, [Option<Fastest>; KINDS])> =
+        timed.map(|bucket| (&bucket.about, kinds(table, bucket, &caps))).collect();
+    let step = all.len().div_ceil(MOST_JUDGED).max(1);
+    let mut losses = [0.0; SHARES.len()];
+    let mut judged = 0.0;
+    for (at, (about, own)) in all.iter().enumerate().step_by(step) {
+        let there = about.problem();
+        let others = all
+            .iter()
+            .enumerate()
+            .filter(|(other, (bucket, _))| *other != at && bucket.dtype == about.dtype);
+        let mut said: Vec<(f64, Ratios)> =
+            others.map(|(_, (bucket, kinds))| (distance(bucket, &there), ratios(kinds))).collect();
+        said.sort_by(|a, b| a.0.total_cmp(&b.0));
+        said.truncate(MOST_NEIGHBOURS);
+        let best = own.iter().flatten().map(|f| f.us).fold(f64::INFINITY, f64::min);
+        if said.is_empty() || own.iter().flatten().count() < 2 {
+            continue;
+        }
+        let slower = slower(&said);
+        judged += 1.0;
+        for (loss, share) in losses.iter_mut().zip(SHARES) {
+            let expected = own.iter().zip(slower).filter_map(|(found, log)| {
+                let found = found.as_ref()?;
+                Some((found.predicted_us * (share * log).exp(), found.us))
+            });
+            let chosen = expected.min_by(|a, b| a.0.total_cmp(&b.0));
+            *loss += chosen.map_or(0.0, |(_, us)| (us / best).ln());
+        }
+    }
+    let alone = losses[0];
+    let shares = SHARES.into_iter().zip(losses);
+    // Of equal ones the first: the least.
+    let best = shares.min_by(|a, b| a.1.total_cmp(&b.1));
+    best.filter(|(_, loss)| alone - loss >= LEAST_GAIN * judged).map_or(0.0, |(share, _)| share)
+}
+
+/// A kind's fastest record in a bucket.
+#[derive(Clone, Copy, Debug)]
+struct Fastest {
+    us: f64,
+    predicted_us: f64,
+}
+
+/// Logarithms of measured over predicted times.
+fn ratios(kinds: &[Option<Fastest>; KINDS]) -> Ratios {
+    kinds.map(|found| found.map(|f| (f.us / f.predicted_us).ln()))
+}
+
+/// Each kind's fastest record of a bucket.
+fn kinds(table: &Table, bucket: &Bucket, caps: &DeviceCaps) -> [Option<Fastest>; KINDS] {
     let there = bucket.about.problem();
     let model = Model::new(&there, caps);
     let mut fastest: [Option<(f64, &Record)>; KINDS] = [None; KINDS];
@@ -190,7 +275,7 @@ fn ratios(table: &Table, bucket: &Bucket, caps: &DeviceCaps) -> Ratios {
     fastest.map(|found| {
         let (us, record) = found?;
         let choice = completed(record, &there, caps, &model)?;
-        Some((us * 1e3 / model.ns(&choice)).ln())
+        Some(Fastest { us, predicted_us: model.ns(&choice) / 1e3 })
     })
 }
 

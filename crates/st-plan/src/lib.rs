@@ -54,6 +54,41 @@ pub fn identity(device: &DeviceCaps) -> String {
     }
 }
 
+/// What an [`identity`] says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Identity<'a> {
+    /// The device's [fingerprint](DeviceCaps::fingerprint).
+    pub fingerprint: &'a str,
+    /// The driver's tag; 0 where unknown.
+    pub driver: u32,
+    /// The kernels' version.
+    pub kernels: u32,
+}
+
+impl<'a> Identity<'a> {
+    /// Reads what [`identity`] writes; none for anything else.
+    #[must_use]
+    pub fn parse(text: &'a str) -> Option<Self> {
+        let hex = |digits: &str| u32::from_str_radix(digits, 16).ok();
+        let (rest, kernels) = text.rsplit_once("-kernels")?;
+        let kernels = hex(kernels)?;
+        Some(match rest.rsplit_once("-driver") {
+            Some((fingerprint, driver)) => Self { fingerprint, driver: hex(driver)?, kernels },
+            None => Self { fingerprint: rest, driver: 0, kernels },
+        })
+    }
+
+    /// Whether it is of the kernels of this build.
+    #[must_use]
+    pub fn is_of_this_build(&self) -> bool {
+        // A fingerprint begins with its backend's name.
+        let name = self.fingerprint.split('-').next().unwrap_or_default();
+        let all = [Backend::Cpu, Backend::Wgpu, Backend::Cuda, Backend::Hip, Backend::Mps];
+        let backend = all.into_iter().find(|backend| backend.name() == name);
+        backend.is_some_and(|own| st_kernels::version(own) == self.kernels)
+    }
+}
+
 /// The time that the cost model alone predicts for a choice, in microseconds; none if the device cannot run it for the
 /// problem.
 #[must_use]

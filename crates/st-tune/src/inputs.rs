@@ -1,13 +1,39 @@
 //! Inputs to tune on, and what is right for them.
 
 use std::ops::Range;
+use std::sync::{Mutex, PoisonError};
 
 use st_rank::order::{Lane, key};
 use st_rank::{DType, Direction, Element, Problem, bf16, f16};
 
-/// Floats are drawn from a normal distribution, integers evenly from all there are.
+/// Elements that one thread draws at a time.
+const DRAWN: usize = 1 << 20;
+
+/// Floats are drawn from a normal distribution, integers evenly from all there are; on all processors, and the same ones
+/// however many there are.
 #[must_use]
 pub fn random<T: Element>(elements: usize, seed: u64) -> Vec<T> {
+    let mut all = vec![T::default(); elements];
+    let parts = Mutex::new((0u64..).zip(all.chunks_mut(DRAWN)));
+    let work = || {
+        loop {
+            // Not held while it is drawn.
+            let part = parts.lock().unwrap_or_else(PoisonError::into_inner).next();
+            let Some((number, part)) = part else { break };
+            draw(part, seed ^ number.wrapping_mul(0x9E37_79B9_7F4A_7C15));
+        }
+    };
+    let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    let threads = threads.min(elements.div_ceil(DRAWN));
+    std::thread::scope(|scope| {
+        (1..threads).for_each(|_| drop(scope.spawn(work)));
+        work();
+    });
+    all
+}
+
+/// Draws a part of an input.
+fn draw<T: Element>(part: &mut [T], seed: u64) {
     let mut rng = fastrand::Rng::with_seed(seed);
     let mut spare = None;
     // Marsaglia's polar method (1964): two numbers at a time.
@@ -35,7 +61,7 @@ pub fn random<T: Element>(elements: usize, seed: u64) -> Vec<T> {
             Box::new(move || rng.u64(..))
         }
     };
-    (0..elements).map(|_| T::from_lane(T::Lane::from_i64(bits().cast_signed()))).collect()
+    part.fill_with(|| T::from_lane(T::Lane::from_i64(bits().cast_signed())));
 }
 
 /// Elements that are checked, at most: rows spread from the first to the last.
@@ -139,5 +165,9 @@ mod tests {
         assert!(mean.abs() < 0.02 && (variance - 1.0).abs() < 0.02, "{mean} {variance}");
         assert_ne!(random::<f32>(9, 1), random::<f32>(9, 2));
         assert_eq!(random::<u8>(9, 1), random::<u8>(9, 1));
+        // Parts are drawn by whoever comes first.
+        let long = random::<u16>(3 * DRAWN + 7, 1);
+        assert_eq!(long, random::<u16>(3 * DRAWN + 7, 1));
+        assert_ne!(long[..100], long[DRAWN..][..100]);
     }
 }

@@ -48,6 +48,11 @@ impl Samples {
         &self.ns
     }
 
+    /// Forgets the turns after the first so many.
+    pub fn truncate(&mut self, turns: usize) {
+        self.ns.truncate(turns);
+    }
+
     /// Whether another turn is worth its time.
     #[must_use]
     pub fn wants_more(&self, turns: usize) -> bool {
@@ -72,6 +77,31 @@ impl Samples {
             samples: self.ns.len(),
         })
     }
+}
+
+/// Turns of a tuner warm up at least so long, if at all, and are timed for at least so long: when another choice ran before,
+/// threads sleep, caches hold other things, and the clock's frequency is another's.
+pub const WARM_TIME: Duration = Duration::from_micros(200);
+/// See [`WARM_TIME`].
+pub const LEAST_TURN_TIME: Duration = Duration::from_millis(1);
+/// Timed calls of such a turn, at most.
+const MOST_TURN_CALLS: usize = 256;
+
+/// Runs a turn of a tuner: as [`turn`], but short calls are warmed up and timed for longer.
+///
+/// # Errors
+/// The first call that fails.
+pub fn steady_turn<E>(warm: usize, mut call: impl FnMut() -> Result<(), E>) -> Result<Vec<f64>, E> {
+    let begin = Instant::now();
+    while warm > 0 && begin.elapsed() < WARM_TIME {
+        call()?;
+    }
+    let mut times = turn(0, &mut call)?;
+    let timed = |times: &[f64]| times.iter().sum::<f64>() < LEAST_TURN_TIME.as_nanos() as f64;
+    while timed(&times) && times.len() < MOST_TURN_CALLS {
+        times.extend(turn(0, &mut call)?);
+    }
+    Ok(times)
 }
 
 /// Runs a turn: `warm` untimed calls, then timed ones. Their times in nanoseconds.
@@ -135,6 +165,24 @@ mod tests {
         assert_eq!(median(vec![3.0, 1.0, 2.0]), Some(2.0));
         assert_eq!(median(vec![4.0, 1.0, 2.0, 3.0]), Some(2.5));
         assert!((geometric_mean(&[1.0, 4.0]).unwrap() - 2.0).abs() < 1e-12);
+    }
+
+    #[test]
+    fn short_calls_are_warmed_up_and_timed_for_longer() {
+        let calls = std::cell::Cell::new(0);
+        let count = || -> Result<(), ()> {
+            calls.set(calls.get() + 1);
+            std::thread::sleep(Duration::from_micros(20));
+            Ok(())
+        };
+        let times = steady_turn(1, count).unwrap();
+        let ns: f64 = times.iter().sum();
+        assert!(ns >= LEAST_TURN_TIME.as_nanos() as f64 || times.len() == MOST_TURN_CALLS);
+        assert!(calls.get() > times.len(), "some are not timed");
+        calls.set(0);
+        let cold = steady_turn(0, count).unwrap();
+        assert_eq!(calls.get(), cold.len(), "all are");
+        assert_eq!(steady_turn(1, || Err(7)), Err(7));
     }
 
     #[test]

@@ -20,7 +20,7 @@ use crate::patterns::constants;
 use crate::untuned::{known_plan, with_untuned};
 use crate::{Result, bounds, choices};
 use st_tune::stats::median;
-use st_tune::tournament::{Arena, Entrant, Outcome, tournament};
+use st_tune::tournament::{Arena, Entrant, Outcome, Task, tournament};
 
 const FILL: &str = include_str!("fill.cu");
 /// Calls of a graph at most, as the peers have.
@@ -164,8 +164,9 @@ impl Bench<'_> {
         let by_hand = |&choice: &Choice| RankPlan::by_hand(plan.problem, plan.caps, choice);
         self.exec.compile_ahead(&all.iter().map(by_hand).collect::<Vec<_>>())?;
         let mut wrong = Vec::new();
-        let limit = Duration::try_from_secs_f64(self.args.seconds)?;
-        let outcome = tournament(place, &all, &untuned, Some(limit), |choice, error| {
+        let limit = Some(Duration::try_from_secs_f64(self.args.seconds)?);
+        let task = Task { candidates: &all, others: &untuned, limit, ..Task::default() };
+        let outcome = tournament(place, &task, |choice, error| {
             wrong.push((choice, error.to_string()));
         });
         match outcome {
@@ -219,15 +220,15 @@ impl<T: Element> Place<'_, T> {
 impl<T: Element> Arena for Place<'_, T> {
     type Error = Box<dyn std::error::Error>;
 
-    fn admit(&mut self, choice: Choice) -> Result<bool> {
+    fn admit(&mut self, choice: Choice) -> Result<Option<f64>> {
         let plan = RankPlan::by_hand(self.plan.problem, self.plan.caps, choice);
         let us = self.admitted(&plan, &[])?;
         self.least_us = self.least_us.min(us);
         if choice != self.plan.choice && us > HOPELESS * self.least_us {
-            return Ok(false);
+            return Ok(None);
         }
         self.calls.insert(choice, calls(us));
-        Ok(true)
+        Ok(Some(us))
     }
 
     fn turns(&mut self, entrants: &mut [Entrant]) -> Result<()> {

@@ -11,7 +11,7 @@ use super::measure::{Bench, middle, same};
 use super::passes;
 use crate::Result;
 use crate::untuned::with_untuned;
-use st_tune::tournament::{Arena, Entrant, Outcome, tournament};
+use st_tune::tournament::{Arena, Entrant, Outcome, Task, tournament};
 
 /// The share of a sweep's time beside it in which kernels are compiled.
 const COMPILING: f64 = 0.5;
@@ -59,8 +59,10 @@ impl Bench<'_> {
         let by_hand = |choice| RankPlan::by_hand(plan.problem, plan.caps, choice);
         let plans: Vec<RankPlan> = all.iter().map(|&choice| by_hand(choice)).collect();
         self.exec.prepare_ahead(&plans, limit.mul_f64(COMPILING));
+        let task =
+            Task { candidates: &all, others: &untuned, limit: Some(limit), ..Task::default() };
         let mut wrong = Vec::new();
-        let outcome = tournament(&mut place, &all, &untuned, Some(limit), |choice, error| {
+        let outcome = tournament(&mut place, &task, |choice, error| {
             wrong.push((choice, error.to_string()));
         });
         match outcome {
@@ -76,7 +78,7 @@ impl Bench<'_> {
 impl<T: Element> Arena for Place<'_, T> {
     type Error = Box<dyn std::error::Error>;
 
-    fn admit(&mut self, choice: Choice) -> Result<bool> {
+    fn admit(&mut self, choice: Choice) -> Result<Option<f64>> {
         let plan = RankPlan::by_hand(self.plan.problem, self.plan.caps, choice);
         let prepared = self.resident.prepare(&plan)?;
         let begun = Instant::now();
@@ -84,10 +86,10 @@ impl<T: Element> Arena for Place<'_, T> {
         let took = begun.elapsed();
         self.least = self.least.min(took);
         if choice != self.plan.choice && took > self.least * HOPELESS + NOTHING {
-            return Ok(false);
+            return Ok(None);
         }
         self.ready.insert(choice, Ready { prepared, us: None });
-        Ok(true)
+        Ok(Some(took.as_secs_f64() * 1e6))
     }
 
     fn turns(&mut self, entrants: &mut [Entrant]) -> Result<()> {

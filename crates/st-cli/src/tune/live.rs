@@ -59,7 +59,15 @@ impl Live {
                     "{} {cell}: best of {} {:.1} us, the planner's {:.1} us",
                     of(*at),
                     outcome.candidates.len() + outcome.hopeless.len(),
-                    outcome.best_us.min(outcome.planned_us),
+                    outcome.best_us,
+                    outcome.planned_us
+                ));
+            }
+            Event::Again { cell, at, outcome } => {
+                self.say(&format!(
+                    "{} {cell}: timed again, best {:.1} us, the planner's {:.1} us",
+                    of(*at),
+                    outcome.best_us,
                     outcome.planned_us
                 ));
             }

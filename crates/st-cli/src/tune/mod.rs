@@ -3,6 +3,7 @@
 pub(crate) mod device;
 mod live;
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
@@ -11,7 +12,7 @@ use serde::Serialize;
 use st_core::hints;
 use st_core::ops::rank_entry::Choice;
 use st_core::settings::Settings;
-use st_core::tune::{Device, Event, Summary, TableFile, TuneError, report, tune};
+use st_core::tune::{Cell, Device, Event, Outcome, Summary, TableFile, TuneError, report, tune};
 
 use self::live::Live;
 use crate::args::{CpuArgs, Device as Named};
@@ -25,7 +26,7 @@ pub(crate) struct TuneArgs {
     device: Named,
     #[command(flatten)]
     cpu: CpuArgs,
-    /// About how long it may take: 45s, 10m, 1h, or seconds. What is begun is finished
+    /// How long it may take: 45s, 10m, 1h, or seconds. Nothing begins that is not expected to end in time
     #[arg(long, value_name = "TIME", default_value = "60s", value_parser = time)]
     budget: Duration,
     /// Shapes to tune, as a JSON list of [rows, cols, k], [rows, cols, k, INPUT, "bf16"] or
@@ -69,6 +70,8 @@ struct Document<'a> {
     /// Why an earlier table was put aside.
     put_aside: Option<&'a str>,
     measured: usize,
+    /// Of those, the ones that were timed again because it was in doubt which choice is best.
+    again: usize,
     known: usize,
     refused: usize,
     left: usize,
@@ -86,10 +89,49 @@ struct Found {
     k: usize,
     dtype: &'static str,
     candidates: usize,
+    /// Not made ready: the model expects them to be far too slow.
+    unpromising: usize,
     untried: usize,
     planned_us: f64,
+    #[serde(skip)]
+    planned: Choice,
     best_us: f64,
     best: Choice,
+    /// How many times as fast as the best another may be, as far as noise tells: at most 2.
+    doubt: f64,
+}
+
+impl Found {
+    fn new(cell: &Cell, outcome: &Outcome) -> Self {
+        Self {
+            kind: cell.kind.name(),
+            rows: cell.rows,
+            cols: cell.cols,
+            k: cell.k,
+            dtype: cell.dtype.name(),
+            candidates: outcome.candidates.len() + outcome.hopeless.len(),
+            unpromising: outcome.unpromising.len(),
+            untried: outcome.untried,
+            planned_us: outcome.planned_us,
+            planned: outcome.planned,
+            best_us: outcome.best_us,
+            best: outcome.best,
+            doubt: outcome.doubt.exp(),
+        }
+    }
+
+    /// Takes in what was found later, perhaps beside the best one so far in the place of the planner's.
+    fn again(&mut self, outcome: &Outcome) {
+        if outcome.planned == self.planned {
+            self.planned_us = outcome.planned_us;
+        } else {
+            self.planned_us *= outcome.planned_us / self.best_us;
+            self.candidates += outcome.candidates.len() + outcome.hopeless.len() - 1;
+            self.untried = outcome.untried;
+        }
+        (self.best, self.best_us) = (outcome.best, outcome.best_us);
+        self.doubt = outcome.doubt.exp();
+    }
 }
 
 pub(crate) fn run(args: &TuneArgs) -> Result<(), Error> {
@@ -109,31 +151,27 @@ fn session(args: &TuneArgs, device: &dyn Device<Error = TuneError>) -> Result<()
     if let Some(why) = &put_aside {
         live.say(&format!("an earlier table is put aside: {why}"));
     }
-    let mut found = Vec::new();
+    let mut found = BTreeMap::new();
     let mut wrong = 0;
     let limits = (args.budget, args.fresh);
     let summary = tune(device, &cells, limits, &table, &now, &mut |event| {
         live.event(&event);
         match event {
-            Event::Done { cell, outcome, .. } => found.push(Found {
-                // The best of the end, which the best of the rounds need not be.
-                best: outcome.candidates.first().map_or(outcome.best, |timed| timed.choice),
-                best_us: outcome.best_us.min(outcome.planned_us),
-                kind: cell.kind.name(),
-                rows: cell.rows,
-                cols: cell.cols,
-                k: cell.k,
-                dtype: cell.dtype.name(),
-                candidates: outcome.candidates.len() + outcome.hopeless.len(),
-                untried: outcome.untried,
-                planned_us: outcome.planned_us,
-            }),
+            Event::Done { cell, at, outcome } => {
+                found.insert(at, Found::new(cell, outcome));
+            }
+            Event::Again { at, outcome, .. } => {
+                if let Some(found) = found.get_mut(&at) {
+                    found.again(outcome);
+                }
+            }
             Event::Failed { .. } => wrong += 1,
             _ => {}
         }
     });
     live.end();
-    let Summary { measured, known, refused, left, failed, records } = summary?;
+    let Summary { measured, again, known, refused, left, failed, records, .. } = summary?;
+    let found: Vec<Found> = found.into_values().collect();
     // Other machines with this device profit, if there is a place to share.
     if records > 0 && hints::publish(&caps, table.load()?.0.records()) {
         match hints::flush(hints::PATIENCE) {
@@ -155,6 +193,7 @@ fn session(args: &TuneArgs, device: &dyn Device<Error = TuneError>) -> Result<()
                 table: path.clone(),
                 put_aside: put_aside.as_deref(),
                 measured,
+                again,
                 known,
                 refused,
                 left,
@@ -165,11 +204,11 @@ fn session(args: &TuneArgs, device: &dyn Device<Error = TuneError>) -> Result<()
             return output::json::document(out, &document);
         }
         for cell in &found {
-            let Found { kind, rows, cols, k, dtype, planned_us, best_us, best, .. } = cell;
-            let faster = 100.0 * (planned_us / best_us - 1.0);
+            let Found { kind, rows, cols, k, dtype, planned_us, best_us, best, doubt, .. } = cell;
+            let (faster, doubt) = (100.0 * (planned_us / best_us - 1.0), 100.0 * (doubt - 1.0));
             writeln!(
                 out,
-                "{kind} {rows}x{cols} k={k} {dtype}: {best_us:.1} us, the planner's {planned_us:.1} ({faster:+.1} %): {best}"
+                "{kind} {rows}x{cols} k={k} {dtype}: {best_us:.1} us, in doubt by {doubt:.1} %, the planner's {planned_us:.1} ({faster:+.1} %): {best}"
             )?;
         }
         writeln!(

@@ -55,6 +55,11 @@ impl Publisher {
         false
     }
 
+    /// Drops it.
+    pub fn publish_withdrawn(&self, _device: &DeviceCaps, _line: &str, _evidence: Pairs) -> bool {
+        false
+    }
+
     /// Does not wait.
     ///
     /// # Errors

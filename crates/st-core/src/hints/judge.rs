@@ -23,8 +23,11 @@ pub(super) fn judged(device: &DeviceCaps, heard: Heard, now: u64) -> Hints {
         age_s: age(&evidence),
         record,
     };
+    let turned = heard.turned;
     let rule = |(line, evidence): (String, Evidence)| Rule {
-        unheard: judge(&line, &evidence, now).err(),
+        unheard: stands(&line, &evidence, &turned)
+            .and_then(|()| judge(&line, &evidence, now))
+            .err(),
         wins: evidence.wins,
         ratio: evidence.median,
         weight: evidence.weight(now),
@@ -44,6 +47,19 @@ pub(super) fn judged(device: &DeviceCaps, heard: Heard, now: u64) -> Hints {
     }
     let left_out = heard.left_out;
     Hints { device: *device, times: heard.times.into_iter().map(time).collect(), rules, left_out }
+}
+
+/// Whether a rule was not withdrawn since it last won: the last word counts. That it is not heard costs no more than what it
+/// gains, and that is gone for somebody with this device.
+fn stands(line: &str, won: &Evidence, turned: &[(String, Evidence)]) -> Result<(), String> {
+    let against = turned.iter().find(|(other, _)| other == line);
+    match against.filter(|(_, against)| against.at >= won.at) {
+        None => Ok(()),
+        Some((_, against)) => {
+            let (share, pairs) = (100.0 * against.wins, against.samples.round());
+            Err(format!("it was withdrawn: {share:.0} % of {pairs} pairs won since"))
+        }
+    }
 }
 
 /// Whether a rule counts: one soft statement, and what is left of its evidence would still win a comparison.

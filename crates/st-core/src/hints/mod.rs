@@ -202,8 +202,13 @@ pub fn publish(device: &DeviceCaps, records: &[Record]) -> bool {
     PUBLISHER.publish(device, records)
 }
 
-/// Publishes the evidence for a soft rule on a device: one statement `soft(..)` on one line. Evidence against a rule
-/// is published in the same way, with few wins: then others stop hearing it, too. As [`publish`].
+/// Publishes that a soft rule was withdrawn on a device, with the pairs since it won: others stop hearing it, until it wins
+/// again. As [`publish_rule`].
+pub fn publish_withdrawn(device: &DeviceCaps, line: &str, evidence: Pairs) -> bool {
+    PUBLISHER.publish_withdrawn(device, line, evidence)
+}
+
+/// Publishes the evidence for a soft rule on a device: one statement `soft(..);` on one line. As [`publish`].
 pub fn publish_rule(device: &DeviceCaps, line: &str, evidence: Pairs) -> bool {
     PUBLISHER.publish_rule(device, line, evidence)
 }

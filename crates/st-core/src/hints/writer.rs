@@ -60,6 +60,21 @@ impl Publisher {
 
     /// As [`publish_rule`](super::publish_rule).
     pub fn publish_rule(&self, device: &DeviceCaps, line: &str, evidence: Pairs) -> bool {
+        self.of_rule(device, line, evidence, Key::Rule)
+    }
+
+    /// As [`publish_withdrawn`](super::publish_withdrawn).
+    pub fn publish_withdrawn(&self, device: &DeviceCaps, line: &str, evidence: Pairs) -> bool {
+        self.of_rule(device, line, evidence, Key::Turned)
+    }
+
+    fn of_rule(
+        &self,
+        device: &DeviceCaps,
+        line: &str,
+        evidence: Pairs,
+        key: impl Fn(String) -> Key,
+    ) -> bool {
         let now = now();
         let Pairs { pairs, wins, ratio } = evidence;
         let line = line.trim();
@@ -67,7 +82,7 @@ impl Publisher {
         if check(line).is_err() || evidence.check(now).is_err() {
             return false;
         }
-        self.enqueue(device, vec![(Key::Rule(line.to_owned()), evidence)])
+        self.enqueue(device, vec![(key(line.to_owned()), evidence)])
     }
 
     /// As [`flush`](super::flush).

@@ -11,7 +11,7 @@ pub use st_tune::rewrite::{
     Settled, State, clock, code, journal, settle, undo,
 };
 
-use crate::hints::{Pairs, publish_rule};
+use crate::hints::{Pairs, publish_rule, publish_withdrawn};
 use crate::process::planner;
 use crate::settings::Settings;
 
@@ -73,21 +73,32 @@ impl Host for Settings {
     }
 }
 
-/// Publishes the rules that were written, for devices like this one, where [hints](crate::hints) are shared; how many.
+/// Publishes the rules that were written, and those that were withdrawn, for devices like this one, where
+/// [hints](crate::hints) are shared; how many.
 pub fn share(settled: &Settled) -> usize {
     let of = |key| settled.document.comparisons.iter().find(|c| c.key().as_ref() == Some(key));
-    let written = settled.done.iter().filter_map(|done| match done {
+    let published = settled.done.iter().filter(|done| match done {
         Done::Wrote { key, rule: Some((provenance, rule)), .. } => {
-            Some((of(key)?.caps, provenance, rule))
+            let Some(comparison) = of(key) else { return false };
+            let evidence =
+                Pairs { pairs: provenance.trials, wins: provenance.wins, ratio: provenance.ratio };
+            publish_rule(&comparison.caps, &line(rule), evidence)
         }
-        _ => None,
-    });
-    let published = written.filter(|(caps, provenance, rule)| {
-        let evidence =
-            Pairs { pairs: provenance.trials, wins: provenance.wins, ratio: provenance.ratio };
-        publish_rule(caps, rule, evidence)
+        Done::Withdrew { key, rule: Some(rule), watch } => {
+            let (Some(comparison), Some(ratio)) = (of(key), watch.median_ratio()) else {
+                return false;
+            };
+            let evidence = Pairs { pairs: watch.trials(), wins: watch.wins(), ratio };
+            publish_withdrawn(&comparison.caps, &line(rule), evidence)
+        }
+        _ => false,
     });
     published.count()
+}
+
+/// A statement as others read it.
+fn line(statement: &str) -> String {
+    format!("{statement};")
 }
 
 struct Returned<'a, E>(&'a E);

@@ -6,7 +6,7 @@ use st_backend_cpu::CpuExecutor;
 use st_plan::table::Versions;
 use st_rank::{Choice, DeviceCaps, Element, RankOutput, RankPlan, for_dtype};
 use st_tune::session::{Body, Device};
-use st_tune::stats::turn;
+use st_tune::stats::steady_turn;
 use st_tune::tournament::{Arena, Entrant};
 
 use super::{TuneError, inputs, is_hopeless, versions, with};
@@ -46,7 +46,6 @@ impl Device for CpuDevice<'_> {
     fn with_cell(
         &self,
         planned: &RankPlan,
-        _: &[Choice],
         body: &mut Body<'_, TuneError>,
     ) -> Result<(), TuneError> {
         for_dtype!(planned.problem.dtype, T => {
@@ -78,7 +77,7 @@ struct Place<'a, T> {
 impl<T: Element> Arena for Place<'_, T> {
     type Error = TuneError;
 
-    fn admit(&mut self, choice: Choice) -> Result<bool, TuneError> {
+    fn admit(&mut self, choice: Choice) -> Result<Option<f64>, TuneError> {
         let plan = with(self.plan, choice);
         // What an earlier run left would look like a result.
         self.out.values.clear();
@@ -104,13 +103,14 @@ impl<T: Element> Arena for Place<'_, T> {
             }
         }
         self.least_us = self.least_us.min(us);
-        Ok(choice == self.plan.choice || !is_hopeless(us, self.least_us, HOPELESS, NOTHING_US))
+        let hopeless = is_hopeless(us, self.least_us, HOPELESS, NOTHING_US);
+        Ok((choice == self.plan.choice || !hopeless).then_some(us))
     }
 
     fn turns(&mut self, entrants: &mut [Entrant]) -> Result<(), TuneError> {
-        for Entrant { choice, samples } in entrants {
+        for Entrant { choice, samples, .. } in entrants {
             let plan = with(self.plan, *choice);
-            let times = turn(samples.warm_calls(), || {
+            let times = steady_turn(samples.warm_calls(), || {
                 self.next = (self.next + 1) % self.inputs.len();
                 execute_rank_into(&self.exec.on(&self.inputs[self.next]), &plan, &mut self.out)
             })?;

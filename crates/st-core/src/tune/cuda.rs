@@ -10,7 +10,7 @@ use st_tune::session::{Body, Device};
 use st_tune::stats::median;
 use st_tune::tournament::{Arena, Entrant, NoChoice};
 
-use super::{TuneError, inputs, is_hopeless, versions, with, with_each};
+use super::{TuneError, inputs, is_hopeless, processors, versions, with, with_each};
 
 /// A graph's calls together take about so long, and are at most so many.
 const GRAPH_US: f64 = 1000.0;
@@ -58,10 +58,9 @@ impl Device for CudaDevice<'_> {
     fn with_cell(
         &self,
         planned: &RankPlan,
-        candidates: &[Choice],
         body: &mut Body<'_, TuneError>,
     ) -> std::result::Result<(), TuneError> {
-        for_dtype!(planned.problem.dtype, T => self.cell::<T>(planned, candidates, body))
+        for_dtype!(planned.problem.dtype, T => self.cell::<T>(planned, body))
     }
 }
 
@@ -69,7 +68,6 @@ impl CudaDevice<'_> {
     fn cell<T: Element>(
         &self,
         planned: &RankPlan,
-        candidates: &[Choice],
         body: &mut Body<'_, TuneError>,
     ) -> std::result::Result<(), TuneError> {
         let problem = &planned.problem;
@@ -79,9 +77,9 @@ impl CudaDevice<'_> {
         for (copy, input) in inputs.iter().enumerate() {
             resident.upload(copy, input)?;
         }
-        self.exec.compile_ahead(&with_each(planned, candidates))?;
         let input = inputs.into_iter().next().unwrap_or_default();
         body(&mut Place {
+            exec: self.exec,
             resident: &mut resident,
             plan: planned,
             input,
@@ -94,6 +92,7 @@ impl CudaDevice<'_> {
 
 /// A device with inputs.
 struct Place<'a, 'r, T> {
+    exec: &'a CudaExecutor,
     resident: &'a mut Resident<'r, T>,
     plan: &'a RankPlan,
     /// The first of them.
@@ -106,7 +105,15 @@ struct Place<'a, 'r, T> {
 impl<T: Element> Arena for Place<'_, '_, T> {
     type Error = TuneError;
 
-    fn admit(&mut self, choice: Choice) -> std::result::Result<bool, TuneError> {
+    fn together(&self) -> usize {
+        processors()
+    }
+
+    fn prepare(&mut self, choices: &[Choice]) -> std::result::Result<(), TuneError> {
+        Ok(self.exec.compile_ahead(&with_each(self.plan, choices))?)
+    }
+
+    fn admit(&mut self, choice: Choice) -> std::result::Result<Option<f64>, TuneError> {
         let plan = with(self.plan, choice);
         self.resident.prepare(&plan)?;
         self.resident.run(&plan)?;
@@ -137,10 +144,10 @@ impl<T: Element> Arena for Place<'_, '_, T> {
         }
         self.least_us = self.least_us.min(us);
         if choice != self.plan.choice && is_hopeless(us, self.least_us, HOPELESS, 0.0) {
-            return Ok(false);
+            return Ok(None);
         }
         self.calls.insert(choice, (GRAPH_US / us.max(1.0)).clamp(1.0, MOST_CALLS) as u32);
-        Ok(true)
+        Ok(Some(us))
     }
 
     fn turns(&mut self, entrants: &mut [Entrant]) -> std::result::Result<(), TuneError> {

@@ -75,6 +75,12 @@ fn with_each(plan: &RankPlan, choices: &[Choice]) -> Vec<RankPlan> {
     choices.iter().map(|&choice| with(plan, choice)).collect()
 }
 
+/// Kernels that are compiled side by side.
+#[cfg(any(feature = "cuda", feature = "wgpu"))]
+fn processors() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
+}
+
 /// A candidate that takes so many times as long as the shortest, and longer than what says nothing, is not timed.
 fn is_hopeless(us: f64, least_us: f64, times: f64, nothing_us: f64) -> bool {
     us > least_us * times + nothing_us

@@ -12,7 +12,7 @@ use st_tune::session::{Body, Device};
 use st_tune::stats::median;
 use st_tune::tournament::{Arena, Entrant};
 
-use super::{TuneError, inputs, is_hopeless, versions, with, with_each};
+use super::{TuneError, inputs, is_hopeless, processors, versions, with, with_each};
 
 /// Candidates of one command buffer.
 const TOGETHER: usize = 16;
@@ -24,8 +24,6 @@ const MOST_CALLS: f64 = 16.0;
 /// not timed: some would take minutes.
 const HOPELESS: f64 = 10.0;
 const NOTHING_US: f64 = 5000.0;
-/// Kernels are compiled ahead for at most so long.
-const COMPILING: Duration = Duration::from_secs(60);
 
 /// A device, timed by its own clock: passes of calls over inputs that lie on it.
 #[derive(Debug)]
@@ -68,10 +66,9 @@ impl Device for WgpuDevice<'_> {
     fn with_cell(
         &self,
         planned: &RankPlan,
-        candidates: &[Choice],
         body: &mut Body<'_, TuneError>,
     ) -> std::result::Result<(), TuneError> {
-        for_dtype!(planned.problem.dtype, T => self.cell::<T>(planned, candidates, body))
+        for_dtype!(planned.problem.dtype, T => self.cell::<T>(planned, body))
     }
 }
 
@@ -79,7 +76,6 @@ impl WgpuDevice<'_> {
     fn cell<T: Element>(
         &self,
         planned: &RankPlan,
-        candidates: &[Choice],
         body: &mut Body<'_, TuneError>,
     ) -> std::result::Result<(), TuneError> {
         let problem = &planned.problem;
@@ -89,9 +85,9 @@ impl WgpuDevice<'_> {
         for (copy, input) in inputs.iter().enumerate() {
             resident.upload(copy, input)?;
         }
-        self.exec.prepare_ahead(&with_each(planned, candidates), COMPILING);
         let input = inputs.into_iter().next().unwrap_or_default();
         body(&mut Place {
+            exec: self.exec,
             clock: &self.clock,
             resident: &resident,
             plan: planned,
@@ -105,6 +101,7 @@ impl WgpuDevice<'_> {
 
 /// A device with inputs.
 struct Place<'a, 'r, T> {
+    exec: &'a WgpuExecutor,
     clock: &'a Clock<'a>,
     resident: &'a Resident<'r, T>,
     plan: &'a RankPlan,
@@ -151,7 +148,17 @@ impl<T: Element> Place<'_, '_, T> {
 impl<T: Element> Arena for Place<'_, '_, T> {
     type Error = TuneError;
 
-    fn admit(&mut self, choice: Choice) -> std::result::Result<bool, TuneError> {
+    fn together(&self) -> usize {
+        processors()
+    }
+
+    fn prepare(&mut self, choices: &[Choice]) -> std::result::Result<(), TuneError> {
+        // All are begun at once: whether there is time for them was asked before.
+        self.exec.prepare_ahead(&with_each(self.plan, choices), Duration::MAX);
+        Ok(())
+    }
+
+    fn admit(&mut self, choice: Choice) -> std::result::Result<Option<f64>, TuneError> {
         let plan = with(self.plan, choice);
         let prepared = self.resident.prepare(&plan)?;
         if let Some(why) = self.fault(&plan, &prepared)? {
@@ -162,10 +169,10 @@ impl<T: Element> Arena for Place<'_, '_, T> {
         let us = begun.elapsed().as_secs_f64() * 1e6;
         self.least_us = self.least_us.min(us);
         if choice != self.plan.choice && is_hopeless(us, self.least_us, HOPELESS, NOTHING_US) {
-            return Ok(false);
+            return Ok(None);
         }
         self.ready.insert(choice, Ready { prepared, us: None });
-        Ok(true)
+        Ok(Some(us))
     }
 
     fn turns(&mut self, entrants: &mut [Entrant]) -> std::result::Result<(), TuneError> {

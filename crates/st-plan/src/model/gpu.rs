@@ -424,10 +424,10 @@ mod tests {
             .with_l2(50 << 20)
     }
 
-    #[test]
-    fn kernels_are_predicted_as_measured() {
-        let mut logs = Vec::new();
-        for &((rows, cols, k), fields, us) in MEASURED {
+    /// Shape, measured microseconds and predicted nanoseconds of what can be run there.
+    fn predicted(caps: &DeviceCaps) -> impl Iterator<Item = ((usize, usize, usize), f64, f64)> {
+        MEASURED.iter().filter_map(|&(shape, fields, us)| {
+            let (rows, cols, k) = shape;
             let problem = Problem::new(RankKind::TopK, rows, cols, k);
             let choice = Choice {
                 mk: MergeKind::ALL[fields[0] as usize],
@@ -439,12 +439,32 @@ mod tests {
                 kl: fields[6],
                 ch: fields[7],
             };
-            if st_kernels::check(&choice, &problem, &h200()).is_err() {
-                continue;
+            st_kernels::check(&choice, &problem, caps).ok()?;
+            Some((shape, us, Model::new(&problem, caps).ns(&choice)))
+        })
+    }
+
+    /// The tuner does not make candidates ready whose prediction is 16 times the least: the winner is never among them.
+    #[test]
+    fn the_fastest_is_not_predicted_to_be_far_behind() {
+        // What is told of the device, and what WGPU tells.
+        for caps in [h200(), h200().with_cores(0).with_bandwidth(0)] {
+            let all: Vec<_> = predicted(&caps).collect();
+            let mut worst: f64 = 1.0;
+            for &(shape, ..) in &all {
+                let here = all.iter().filter(|m| m.0 == shape);
+                let least = here.clone().map(|m| m.2).fold(f64::INFINITY, f64::min);
+                let fastest = here.min_by(|a, b| a.1.total_cmp(&b.1)).map_or(least, |m| m.2);
+                worst = worst.max(fastest / least);
             }
-            let ns = Model::new(&problem, &h200()).ns(&choice);
-            logs.push((ns / 1e3 / us).ln().abs());
+            assert!(worst < 8.0, "the fastest is predicted to take {worst:.2} times the least");
         }
+    }
+
+    #[test]
+    fn kernels_are_predicted_as_measured() {
+        let logs: Vec<f64> =
+            predicted(&h200()).map(|(_, us, ns)| (ns / 1e3 / us).ln().abs()).collect();
         assert!(logs.len() > 40, "{} of them can be run", logs.len());
         let mean = logs.iter().sum::<f64>() / logs.len() as f64;
         assert!(mean < 0.5, "off by a factor of {:.2} on average", mean.exp());

@@ -17,6 +17,8 @@ mod write;
 pub(crate) use bucket::Bucket;
 pub use json::TableError;
 pub use record::{Partial, Record};
+
+use crate::calibrate::trust;
 use serde::{Deserialize, Serialize};
 use st_rank::{Backend, Choice, DeviceCaps, Problem};
 
@@ -75,6 +77,8 @@ pub struct Table {
     records: Vec<Record>,
     /// What the records are about, made from them.
     buckets: Vec<Bucket>,
+    /// How far they are to be believed about other shapes, made from them.
+    trust: f64,
     skipped: Vec<String>,
 }
 
@@ -96,6 +100,7 @@ impl Table {
             device: None,
             versions: Versions::default(),
             buckets: bucket::buckets(records),
+            trust: 0.0,
             shared: false,
             records: records.to_vec(),
             skipped: Vec::new(),
@@ -105,7 +110,7 @@ impl Table {
     /// A table of what was measured on one device.
     #[must_use]
     pub fn measured(name: &str, device: DeviceCaps, records: &[Record]) -> Self {
-        Self { device: Some(device), ..Self::shipped(name, device.backend, records) }
+        Self { device: Some(device), ..Self::shipped(name, device.backend, records) }.judged()
     }
 
     /// The same with what measured it.
@@ -161,7 +166,19 @@ impl Table {
     fn with_records(mut self, records: Vec<Record>) -> Self {
         self.buckets = bucket::buckets(&records);
         self.records = records;
+        self.judged()
+    }
+
+    fn judged(mut self) -> Self {
+        self.trust = trust(&self);
         self
+    }
+
+    /// How far its buckets are to be believed about shapes that none of them covers, from 0 to 1: as far as each of them is
+    /// told better by the others than by the model alone.
+    #[must_use]
+    pub const fn trust(&self) -> f64 {
+        self.trust
     }
 
     pub(crate) fn buckets(&self) -> &[Bucket] {

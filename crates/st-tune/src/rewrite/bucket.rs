@@ -10,7 +10,7 @@ use st_rank::{Backend, Choice, DeviceCaps, Field, Problem};
 /// A bucket of shapes on a device.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Bucket {
-    /// The device's [fingerprint](DeviceCaps::fingerprint).
+    /// What the evidence is true of: the device, its driver and the kernels ([`st_plan::identity`]).
     pub device: String,
     /// Which ranks.
     pub kind: &'static str,
@@ -25,7 +25,7 @@ impl Bucket {
     #[must_use]
     pub fn of(problem: &Problem, caps: &DeviceCaps) -> Option<Self> {
         Some(Self {
-            device: caps.normalised().fingerprint(),
+            device: device(caps),
             kind: problem.kind.name(),
             bytes: problem.dtype.size() as u8,
             logs: logs(problem)?,
@@ -56,6 +56,12 @@ impl Bucket {
         );
         text
     }
+}
+
+/// What evidence from a device is kept under.
+#[must_use]
+pub(crate) fn device(caps: &DeviceCaps) -> String {
+    st_plan::identity(&caps.normalised())
 }
 
 /// What decides the bucket, without making it: the shape alone.
@@ -120,6 +126,8 @@ mod tests {
         }
         assert_ne!(of(problem), Bucket::of(&problem, &DeviceCaps::cpu(16, 4)));
         assert_eq!(of(problem), Bucket::of(&problem, &caps.with_bandwidth(7)));
+        let driven = |driver| Bucket::of(&problem, &caps.with_names("a device", driver));
+        assert_ne!(driven("its driver 1"), driven("its driver 2"), "evidence is of a driver");
         assert_eq!(of(Problem { k: 0, ..problem }), None);
         assert_eq!(of(problem).map(|b| b.shape()).as_deref(), Some("range/4/10.12.6"));
     }

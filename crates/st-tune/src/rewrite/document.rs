@@ -17,7 +17,7 @@ const MOST: usize = 512;
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Document {
     schema: u32,
-    /// The device's fingerprint.
+    /// The device, its driver and the kernels ([`st_plan::identity`]).
     pub device: String,
     /// Comparisons begun, ever.
     pub begun: u64,
@@ -93,6 +93,24 @@ impl Document {
         let ordinals = this.comparisons.iter().map(|c| c.ordinal).max().unwrap_or(0);
         this.begun = this.begun.max(ordinals).max(this.comparisons.len() as u64);
         Ok((this, left_out))
+    }
+
+    /// Takes over the rules that stand on the same device under another driver or with other kernels: they are in the file of
+    /// rules, and are watched anew. What was timed there says nothing here.
+    pub(super) fn inherit(&mut self, text: &[u8], driver: u32, today: u32) {
+        // One that cannot be read has nothing to leave.
+        let Ok(other) = serde_json::from_slice::<Self>(text) else { return };
+        for mut c in other.comparisons.into_iter().filter(Comparison::is_won) {
+            c.caps.driver = driver;
+            let Some(key) = c.key() else { continue };
+            if key.bucket.device != self.device || self.get(&key).is_some() {
+                continue;
+            }
+            self.begun = self.begun.saturating_add(1);
+            (c.ordinal, c.day, c.watch) = (self.begun, today, Evidence::default());
+            VERSION.clone_into(&mut c.version);
+            self.comparisons.push(c);
+        }
     }
 
     /// Comparisons under way.

@@ -52,7 +52,7 @@ pub fn propose(
     };
     let provenance = Provenance {
         date,
-        device: bucket.device.clone(),
+        device: caps.normalised().fingerprint(),
         bucket: bucket.shape(),
         from: code(&launch(in_use, backend)),
         to: code(&launch(challenger, backend)),
@@ -92,6 +92,7 @@ pub fn propose(
         bucket.condition(caps),
         candidate(challenger, backend)
     );
+    let statement = rule::canonical(name, &statement).map_err(|e| e.to_string())?;
     let text = rule::with(name, &rest, &provenance, &statement).map_err(|e| e.to_string())?;
     let proposal = Proposal { text, rule: Some((provenance, statement)), superseded };
     verified(proposal, won, &bucket, &before, knows)
@@ -155,15 +156,6 @@ fn neighbours(problem: &Problem, caps: &DeviceCaps, bucket: &Bucket) -> Vec<(Pro
     list
 }
 
-/// The text without the rule of a comparison whose advantage has turned; none if it is not there as it was written.
-///
-/// # Errors
-/// A text that is no program.
-pub fn withdraw(turned: &Comparison, name: &str, text: &str) -> Result<Option<String>, String> {
-    let rules = rules_of(turned, name, text)?;
-    Ok((!rules.is_empty()).then(|| rule::without(text, &rules)))
-}
-
 /// The rules in a text that a comparison wrote.
 ///
 /// # Errors
@@ -173,10 +165,11 @@ pub fn rules_of(comparison: &Comparison, name: &str, text: &str) -> Result<Vec<W
     let bucket = Bucket::of(problem, caps).ok_or("the shape is empty")?;
     let code_of = |choice| code(&launch(choice, caps.backend));
     let (from, to, shape) = (code_of(in_use), code_of(challenger), bucket.shape());
+    let device = caps.normalised().fingerprint();
     let program = Program::parse(name, text).map_err(|e| e.to_string())?;
     let mut rules = rule::written(&program);
     rules.retain(|Written { provenance: p, .. }| {
-        p.device == bucket.device && p.bucket == shape && p.from == from && p.to == to
+        p.device == device && p.bucket == shape && p.from == from && p.to == to
     });
     Ok(rules)
 }

@@ -16,7 +16,7 @@ const MARK: &str = "# spiral rewrite 1: ";
 pub struct Provenance {
     /// `YYYY-MM-DD`.
     pub date: String,
-    /// The device's fingerprint.
+    /// The device's fingerprint: rules cannot tell its drivers apart.
     pub device: String,
     /// The [bucket's shape](super::Bucket::shape).
     pub bucket: String,
@@ -127,6 +127,15 @@ pub fn without(text: &str, rules: &[Written]) -> String {
     kept
 }
 
+/// A statement as a program has it, which its checksum, and others who hear of it, know it by.
+///
+/// # Errors
+/// A text that is no statement.
+pub fn canonical(name: &str, statement: &str) -> Result<String, st_kdsl::EditError> {
+    let program = Program::parse(name, statement)?;
+    Ok(program.statements().first().map(|s| s.kind.to_string()).unwrap_or_default())
+}
+
 /// The text with a rule at its end. A `;` or a line end that is missing before it is added.
 ///
 /// # Errors
@@ -137,9 +146,7 @@ pub fn with(
     provenance: &Provenance,
     statement: &str,
 ) -> Result<String, st_kdsl::EditError> {
-    // As the program will have it: the sum is of that.
-    let canonical = Program::parse(name, statement)?;
-    let canonical = canonical.statements().first().map(|s| s.kind.to_string()).unwrap_or_default();
+    let canonical = canonical(name, statement)?;
     let words = provenance.to_string();
     let sum = checksum(&words, &canonical);
     let comment = format!("{}{words} sum={sum}", &MARK["# ".len()..]);

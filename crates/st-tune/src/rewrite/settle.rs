@@ -1,7 +1,7 @@
 //! From evidence to the rules file: what was won is written, what has turned is taken back.
 
 use st_kdsl::{Rules, decode};
-use st_plan::SCHEMA;
+use st_plan::{Identity, SCHEMA};
 
 use super::clock::{date, today};
 use super::comparison::{Comparison, Key, News, State};
@@ -9,8 +9,9 @@ use super::config::Config;
 use super::disk::{self, Files};
 use super::document::{Document, Verdict};
 use super::proposal::{self, Knows};
-use super::rule::Provenance;
+use super::rule::{self, Provenance};
 use super::{Error, journal};
+use crate::Evidence;
 
 /// Why a comparison whose rule another took the place of is over.
 const SUPERSEDED: &str = "another rule took its place";
@@ -31,6 +32,10 @@ pub enum Done {
     Withdrew {
         /// The comparison.
         key: Key,
+        /// The rule as it stood in the file; none if it was gone, or was somebody else's by then.
+        rule: Option<String>,
+        /// The pairs since it was written, which speak against it.
+        watch: Evidence,
     },
     /// A challenger won, and no rule was written.
     Refused {
@@ -81,13 +86,14 @@ pub fn read(
         .map_err(|why| Error::at(&path)(std::io::Error::other(why)))
 }
 
-/// The document of a device. One that cannot be read is set aside, with a warning.
+/// The document of a device. One that cannot be read is set aside, with a warning; where there is none the rules that stand
+/// on the device under other drivers, or with other kernels, are taken over.
 ///
 /// # Errors
 /// What the system says.
 pub fn load(files: &Files, device: &str, config: &Config) -> Result<Document, Error> {
     let path = files.evidence(device);
-    let Some(text) = disk::read(&path)? else { return Ok(Document::new(device)) };
+    let Some(text) = disk::read(&path)? else { return inherited(files, device) };
     match Document::read(&text, device, today(), config) {
         Ok((document, left_out)) => {
             for why in left_out {
@@ -104,6 +110,22 @@ pub fn load(files: &Files, device: &str, config: &Config) -> Result<Document, Er
             Ok(Document::new(device))
         }
     }
+}
+
+/// A document of a device of which there was none, with the rules that stand there from before.
+fn inherited(files: &Files, device: &str) -> Result<Document, Error> {
+    let mut document = Document::new(device);
+    let Some(own) = Identity::parse(device) else { return Ok(document) };
+    let same = |other: &String| {
+        other == own.fingerprint
+            || Identity::parse(other).is_some_and(|other| other.fingerprint == own.fingerprint)
+    };
+    for other in kept(files)?.iter().filter(|other| same(other)) {
+        if let Some(text) = disk::read(&files.evidence(other))? {
+            document.inherit(&text, own.driver, today());
+        }
+    }
+    Ok(document)
 }
 
 /// Takes news of a device in, and does what follows: writes its evidence and, where a challenger was shown to be faster or
@@ -217,14 +239,17 @@ impl Subject<'_> {
     fn withdraw(self, document: &mut Document, text: &str) -> (Option<String>, Done) {
         let Self { comparison, key, name } = self;
         // What cannot be parsed was refused before; a rule that is gone or somebody else's now needs no change.
-        let new = proposal::withdraw(comparison, name, text).unwrap_or_default();
+        let rules = proposal::rules_of(comparison, name, text).unwrap_or_default();
+        let new = (!rules.is_empty()).then(|| rule::without(text, &rules));
+        let rule = rules.into_iter().next().map(|rule| rule.statement);
+        let watch = comparison.watch.clone();
         document.set(&key, State::Withdrawn { day: today() });
         // What this rule took the place of may show itself again.
         document.comparisons.retain(|c| {
             let over = matches!(&c.state, State::Dropped { why } if why == SUPERSEDED);
             !(over && c.key().is_some_and(|other| other.bucket == key.bucket))
         });
-        (new, Done::Withdrew { key })
+        (new, Done::Withdrew { key, rule, watch })
     }
 }
 
@@ -250,7 +275,7 @@ pub fn undo(files: &Files, config: &Config) -> Result<journal::Change, Error> {
                 (true, false) => comparison.state = State::Won { day: today() },
                 _ => continue,
             }
-            comparison.watch = crate::Evidence::default();
+            comparison.watch = Evidence::default();
         }
         if document != old {
             let path = files.evidence(&device);
@@ -261,11 +286,18 @@ pub fn undo(files: &Files, config: &Config) -> Result<journal::Change, Error> {
     Ok(change)
 }
 
-/// The devices of which there is evidence, by name.
+/// The devices, with their drivers, of which there is evidence of this build's kernels, by name.
 ///
 /// # Errors
 /// A folder that cannot be read.
 pub fn devices(files: &Files) -> Result<Vec<String>, Error> {
+    let mut devices = kept(files)?;
+    devices.retain(|device| Identity::parse(device).is_some_and(|own| own.is_of_this_build()));
+    Ok(devices)
+}
+
+/// All that evidence is kept under, other kernels' too.
+fn kept(files: &Files) -> Result<Vec<String>, Error> {
     let entries = match std::fs::read_dir(&files.folder) {
         Ok(entries) => entries,
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),

@@ -2,8 +2,8 @@
 
 use std::fs;
 
-use st_rank::{Choice, Problem};
-use st_tune::rewrite::{Done, Error, Settled, State, clock, document, launch, undo};
+use st_rank::{Choice, DeviceCaps, Problem};
+use st_tune::rewrite::{Bucket, Done, Error, Settled, State, clock, document, launch, undo};
 
 use crate::sim::{CAPS, Home, PROBLEM, candidates, config, knowledge, news, pairs, tell};
 
@@ -100,7 +100,7 @@ fn a_rule_that_does_not_do_what_it_is_meant_to_is_not_written() {
         known
     };
     let told = [news(&PROBLEM, own, others[0], pairs(400, 1.2))];
-    let device = CAPS.fingerprint();
+    let device = st_plan::identity(&CAPS);
     let settled = st_tune::rewrite::settle(&home.files, &device, &told, &config(0), &off);
     assert!(refused(&settled.expect("settled")).contains("soft rules are off"));
     assert_eq!(home.rules(), None);
@@ -184,16 +184,46 @@ fn undoing_a_withdrawal_lets_the_rule_stand() {
     assert!(settled.done.is_empty() && settled.document.comparisons[0].is_won());
 }
 
+/// What was timed with one driver says nothing of another; the rules of then stand, are watched, and can be withdrawn.
+#[test]
+fn another_driver_begins_anew_and_watches_the_rules_of_the_old_one() {
+    let home = Home::new();
+    let (winner, _) = win(&home, &PROBLEM, 0, 1.2);
+    let (own, others) = candidates(&PROBLEM, b"");
+    let under_way = news(&Problem { rows: 1, ..PROBLEM }, own, others[0], pairs(15, 1.2));
+    let _ = tell(&home, &[under_way]).expect("settled");
+    let newer = DeviceCaps { driver: 7, ..CAPS };
+    let device = st_plan::identity(&newer);
+    assert_ne!(device, st_plan::identity(&CAPS));
+    let document = st_tune::rewrite::settle::load(&home.files, &device, &config(0)).expect("read");
+    assert_eq!(document.comparisons.len(), 1, "what was under way is not taken over");
+    assert!(document.comparisons[0].is_won() && document.device == device);
+    let mut turned = news(&PROBLEM, own, winner, st_tune::Evidence::default());
+    turned.caps = newer;
+    turned.key.bucket = Bucket::of(&PROBLEM, &newer).expect("a bucket");
+    turned.watch = pairs(100, 0.8);
+    let settled = st_tune::rewrite::settle(&home.files, &device, &[turned], &config(0), &knowledge);
+    let done = settled.expect("settled").done;
+    let [Done::Withdrew { rule: Some(rule), watch, .. }] = &done[..] else { panic!("{done:?}") };
+    assert!(rule.starts_with("soft(mk, ") && watch.trials() == 100, "{rule}");
+    assert_eq!(home.rules().as_deref(), Some(""));
+    // Of other kernels than this build's nothing is judged.
+    let old = home.files.evidence(&format!("{}-kernels1", CAPS.fingerprint()));
+    fs::copy(home.files.evidence(&device), old).expect("copied");
+    let all = st_tune::rewrite::settle::devices(&home.files).expect("devices");
+    assert_eq!(all.len(), 2, "{all:?}");
+}
+
 /// Validators: what is of another version, too old, or makes no sense is not used.
 #[test]
 fn evidence_that_does_not_count_is_left_out() {
     let home = Home::new();
     let (own, others) = candidates(&PROBLEM, b"");
     let _ = tell(&home, &[news(&PROBLEM, own, others[0], pairs(15, 1.2))]).expect("settled");
-    let path = home.files.evidence(&CAPS.fingerprint());
+    let path = home.files.evidence(&st_plan::identity(&CAPS));
     let text = fs::read_to_string(&path).expect("evidence");
     let read = |text: &str, day: u32| {
-        document::Document::read(text.as_bytes(), &CAPS.fingerprint(), day, &config(0))
+        document::Document::read(text.as_bytes(), &st_plan::identity(&CAPS), day, &config(0))
     };
     let today = clock::today();
     let (good, none) = read(&text, today).expect("read");

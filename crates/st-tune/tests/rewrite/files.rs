@@ -13,7 +13,7 @@ use crate::sim::{
 fn settle_in(files: &Files, config: &Config) -> Result<Settled, Error> {
     let (own, others) = candidates(&PROBLEM, b"");
     let told = [news(&PROBLEM, own, others[0], pairs(400, 1.2))];
-    settle(files, &CAPS.fingerprint(), &told, config, &knowledge)
+    settle(files, &st_plan::identity(&CAPS), &told, config, &knowledge)
 }
 
 #[test]
@@ -83,7 +83,7 @@ fn rules_with_a_fault_are_left_alone_and_evidence_kept() {
 fn evidence_that_cannot_be_read_is_set_aside() {
     let home = Home::new();
     fs::create_dir_all(&home.files.folder).expect("a folder");
-    let path = home.files.evidence(&CAPS.fingerprint());
+    let path = home.files.evidence(&st_plan::identity(&CAPS));
     for rubbish in [&b"{\"schema\":1"[..], b"", b"\xff\xfe", b"[1, 2]"] {
         fs::write(&path, rubbish).expect("written");
         let settled = tell(&home, &[]).expect("settled");

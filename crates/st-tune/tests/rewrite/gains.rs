@@ -116,7 +116,7 @@ fn choices_that_are_alike_change_nothing() {
         let mut process = Process::begin(&home, config(10 + seed), 0.1, &times(|_| 100e3));
         let changed = process.until(&PROBLEM, 60, |_| home.rules().is_some());
         assert!(!changed, "seed {seed}: {:?}", home.rules());
-        let pairs: u64 = settle::load(&home.files, &CAPS.fingerprint(), &config(0))
+        let pairs: u64 = settle::load(&home.files, &st_plan::identity(&CAPS), &config(0))
             .expect("evidence")
             .comparisons
             .iter()
@@ -154,7 +154,8 @@ fn what_has_turned_is_withdrawn() {
     assert_eq!(home.rules().expect("rules"), format!("{before};\n"), "only what was written goes");
     // And it does not come back by the old evidence.
     assert!(!process.until(&PROBLEM, 40, |p| p.chooses(&PROBLEM) == fast));
-    let document = settle::load(&home.files, &CAPS.fingerprint(), &config(0)).expect("evidence");
+    let document =
+        settle::load(&home.files, &st_plan::identity(&CAPS), &config(0)).expect("evidence");
     assert!(document.comparisons.iter().any(|c| matches!(c.state, State::Withdrawn { .. })));
 }
 

@@ -71,7 +71,8 @@ fn eight_that_write_at_once_lose_nothing() {
     assert!(rules.starts_with(BEFORE), "{rules}");
     let program = st_kdsl::Program::parse("rules", &rules).expect("well formed");
     assert_eq!(rule::written(&program).len(), PROCESSES * EACH);
-    let document = settle::load(&home.files, &CAPS.fingerprint(), &config(0)).expect("evidence");
+    let document =
+        settle::load(&home.files, &st_plan::identity(&CAPS), &config(0)).expect("evidence");
     assert_eq!(document.begun as usize, PROCESSES * EACH + 1);
     let shared = document.comparisons.iter().find(|c| c.is_under_way()).expect("one");
     assert_eq!(shared.pairs.trials() as usize, PROCESSES * EACH * 2, "no pair is lost");

@@ -235,5 +235,5 @@ pub(crate) fn tell(
 ) -> std::result::Result<Settled, st_tune::rewrite::Error> {
     // Where many write at once, and the machine is busy, a lock may take its time.
     let patient = Config { wait: std::time::Duration::from_secs(60), ..config(0) };
-    settle(&home.files, &CAPS.fingerprint(), news, &patient, &knowledge)
+    settle(&home.files, &st_plan::identity(&CAPS), news, &patient, &knowledge)
 }

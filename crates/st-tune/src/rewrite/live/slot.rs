@@ -121,7 +121,7 @@ impl Live {
         let slot = self.slots.entry(key).or_default();
         slot.calls += 1;
         if slot.device.is_empty() {
-            slot.device = caps.normalised().fingerprint();
+            slot.device = bucket::device(caps);
             self.documents.entry(slot.device.clone()).or_default();
         }
         Some(Entered { key, device: slot.device.clone() })

@@ -1,0 +1,488 @@
+//! Every choice of a list against a first one, on any device.
+//!
+//! Candidates are made ready as long as there is time for it, those that the model expects to be far too slow left out
+//! ([`MODEL_ERROR`]). Then they are timed by turns, and thinned out until it is known which is the best, or the time is
+//! up; what is left in doubt is told, and the contest can be gone on with later, on an arena opened anew. At last the
+//! best, the first and others asked for are timed afresh, in turns, because the least of many noisy medians is too good
+//! to be true. A candidate's time is reported as its ratio to the best in the turns that both had, times the best's time:
+//! what disturbed the device in some turns disturbed both.
+
+mod admission;
+mod race;
+#[cfg(test)]
+mod tests;
+
+use std::fmt::Display;
+use std::sync::OnceLock;
+use std::time::{Duration, Instant};
+
+use serde::Serialize;
+use st_rank::Choice;
+
+pub use self::admission::{MODEL_ERROR, Waves};
+use self::race::{DECIDED, log_ratios, surely_faster};
+use crate::stats::{LEAST_TURNS, Samples, median, spread};
+
+/// With fewer turns a candidate is said to stand where its best one does.
+const FEW_TURNS: usize = 5;
+
+/// Turns in the end.
+const FINAL_TURNS: usize = 15;
+
+/// The share of the time in which candidates are made ready, and the one by which turns end: the rest is for the end.
+const ADMITTING: f64 = 0.5;
+const RACING: f64 = 0.8;
+
+/// Where choices are tried: a device with an input.
+pub trait Arena {
+    /// Why a choice cannot be tried, or the device fails.
+    type Error: Display + From<NoChoice>;
+
+    /// Choices that are made ready side by side.
+    fn together(&self) -> usize {
+        1
+    }
+
+    /// Compiles what choices need, side by side. One that cannot be compiled says so when it is admitted.
+    ///
+    /// # Errors
+    /// The device fails.
+    fn prepare(&mut self, choices: &[Choice]) -> Result<(), Self::Error> {
+        let _ = choices;
+        Ok(())
+    }
+
+    /// Makes a choice ready, and runs it once: about how many microseconds a run takes. None if it is so slow that timing
+    /// it is not worth while.
+    ///
+    /// # Errors
+    /// Its result is wrong, or it cannot be run.
+    fn admit(&mut self, choice: Choice) -> Result<Option<f64>, Self::Error>;
+
+    /// A turn of each, in this order, or interleaved: adds each one's times.
+    ///
+    /// # Errors
+    /// The device fails.
+    fn turns(&mut self, entrants: &mut [Entrant]) -> Result<(), Self::Error>;
+
+    /// A clock for the limit; a simulated device has its own.
+    fn now(&self) -> Duration {
+        static BEGUN: OnceLock<Instant> = OnceLock::new();
+        BEGUN.get_or_init(Instant::now).elapsed()
+    }
+}
+
+/// No candidate gave the right result.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "no choice gave the right result: this device must not be used; `spiral doctor` says what it is"
+)]
+pub struct NoChoice;
+
+/// A choice with its times so far.
+#[derive(Clone, Debug)]
+pub struct Entrant {
+    /// The choice.
+    pub choice: Choice,
+    /// About how many microseconds a run takes, as its admission says.
+    pub about_us: f64,
+    /// Its times: a sample a turn.
+    pub samples: Samples,
+}
+
+/// How it went.
+#[derive(Clone, Debug, Serialize)]
+pub struct Outcome {
+    /// The first candidate, which is the planner's.
+    pub planned: Choice,
+    /// Its time, in microseconds; not a number if its result was wrong.
+    pub planned_us: f64,
+    /// What the planner expected.
+    pub predicted_us: Option<f64>,
+    /// Times of the other choices that were asked for in the end, in microseconds.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub others_us: Vec<f64>,
+    /// The best candidate.
+    pub best: Choice,
+    /// Its time, in microseconds.
+    pub best_us: f64,
+    /// Planner's / best: 1 at best.
+    pub ratio: f64,
+    /// Candidates that were far too slow to be timed.
+    pub hopeless: Vec<Choice>,
+    /// Candidates that the model expects to be far too slow: they were not made ready.
+    pub unpromising: Vec<Choice>,
+    /// Candidates for which no time was left.
+    pub untried: usize,
+    /// How much faster than the best another may be, as a natural logarithm: what noise leaves in doubt. At most ln 2, which
+    /// says that there was next to no time.
+    pub doubt: f64,
+    /// Every candidate, fastest first. Those thinned out early have few samples.
+    pub candidates: Vec<Timed>,
+}
+
+/// A candidate's times.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct Timed {
+    /// The choice.
+    pub choice: Choice,
+    /// Median, in microseconds: its ratio to the best in common turns, times the best's time.
+    pub median_us: f64,
+    /// The shortest call, in microseconds.
+    pub min_us: f64,
+    /// Distance between the quartiles of the turns, as a share of the median.
+    pub spread: f64,
+    /// Turns.
+    pub samples: usize,
+}
+
+/// What is tried.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Task<'a> {
+    /// The candidates, of which the first is the planner's.
+    pub candidates: &'a [Choice],
+    /// What the model expects of each, in microseconds; if empty, none is left out for it.
+    pub predicted_us: &'a [f64],
+    /// Those among them that are timed in the end, too, however slow.
+    pub others: &'a [Choice],
+    /// The time there is. In half of it as many are made ready as can be.
+    pub limit: Option<Duration>,
+}
+
+/// When time is up, if ever.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Deadline(Option<Duration>);
+
+impl Deadline {
+    /// A share of a time that began then.
+    fn new(begun: Duration, limit: Option<Duration>, share: f64) -> Self {
+        Self(limit.map(|all| begun + all.mul_f64(share)))
+    }
+
+    const fn is_none(self) -> bool {
+        self.0.is_none()
+    }
+
+    /// Whether what takes so long may begin now.
+    fn allows(self, now: Duration, taking: Duration) -> bool {
+        self.0.is_none_or(|end| now + taking < end)
+    }
+}
+
+/// A tournament that can be gone on with.
+#[derive(Clone, Debug)]
+pub struct Contest {
+    planned: Choice,
+    others: Vec<Choice>,
+    /// Those that are still in it, the leader first.
+    running: Vec<Entrant>,
+    dropped: Vec<Entrant>,
+    hopeless: Vec<Choice>,
+    unpromising: Vec<Choice>,
+    untried: usize,
+    doubt: f64,
+    /// The leader, the planner's and others, timed afresh.
+    finals: Vec<Entrant>,
+    /// What opening the arena took: the first candidate's admission.
+    opening: Duration,
+}
+
+/// Tries candidates. `wrong` receives those that fail.
+///
+/// # Errors
+/// The device fails, or no candidate is right.
+pub fn tournament<A: Arena + ?Sized>(
+    arena: &mut A,
+    task: &Task<'_>,
+    mut wrong: impl FnMut(Choice, &A::Error),
+) -> Result<Outcome, A::Error> {
+    Contest::begin(arena, task, &mut Waves::default(), &mut wrong)?.outcome()
+}
+
+impl Contest {
+    /// Tries candidates; `waves` says how long making them ready takes, and learns it. `wrong` receives those that fail.
+    ///
+    /// # Errors
+    /// The device fails, or no candidate is right.
+    pub fn begin<A: Arena + ?Sized>(
+        arena: &mut A,
+        task: &Task<'_>,
+        waves: &mut Waves,
+        wrong: &mut dyn FnMut(Choice, &A::Error),
+    ) -> Result<Self, A::Error> {
+        let begun = arena.now();
+        let planned = *task.candidates.first().ok_or(NoChoice)?;
+        let until = Deadline::new(begun, task.limit, ADMITTING);
+        let admission = admission::admit(arena, task, waves, until, wrong)?;
+        let mut this = Self {
+            planned,
+            others: task.others.to_vec(),
+            running: admission.running,
+            dropped: Vec::new(),
+            hopeless: admission.hopeless,
+            unpromising: admission.unpromising,
+            untried: admission.untried,
+            doubt: 0.0,
+            finals: Vec::new(),
+            opening: admission.first,
+        };
+        this.race(arena, begun, task.limit)?;
+        Ok(this)
+    }
+
+    /// Goes on with those that are still in it, on an arena that was opened anew.
+    ///
+    /// # Errors
+    /// The device fails, or one of them that was right is not any more.
+    pub fn resume<A: Arena + ?Sized>(
+        &mut self,
+        arena: &mut A,
+        limit: Option<Duration>,
+    ) -> Result<(), A::Error> {
+        let begun = arena.now();
+        let until = Deadline::new(begun, limit, ADMITTING);
+        // The leader and the planner's are needed; of the others as many as there is time for.
+        let mut again: Vec<Choice> = self.finals.iter().map(|e| e.choice).collect();
+        again.extend(self.running.iter().map(|e| e.choice));
+        let again = once(again);
+        let mut ready: Vec<Choice> = Vec::with_capacity(again.len());
+        for wave in again.chunks(arena.together().max(1)) {
+            if ready.len() >= self.finals.len() && !until.allows(arena.now(), Duration::ZERO) {
+                break;
+            }
+            arena.prepare(wave)?;
+            for &choice in wave {
+                // One that has become slow is dropped by its times.
+                let _ = arena.admit(choice)?;
+            }
+            ready.extend(wave);
+        }
+        let late = self.running.extract_if(.., |e| !ready.contains(&e.choice));
+        self.dropped.extend(late);
+        // Turns are compared one by one: all must have as many.
+        let turns = self.running.iter().map(|e| e.samples.turns().len()).min().unwrap_or(0);
+        self.running.iter_mut().for_each(|e| e.samples.truncate(turns));
+        self.race(arena, begun, limit)
+    }
+
+    fn race<A: Arena + ?Sized>(
+        &mut self,
+        arena: &mut A,
+        begun: Duration,
+        limit: Option<Duration>,
+    ) -> Result<(), A::Error> {
+        let until = Deadline::new(begun, limit, RACING);
+        let asked = |choice: &Choice| *choice == self.planned || self.others.contains(choice);
+        // Where time is short those have turns that are asked for, and that are most promising.
+        self.running.sort_by(|a, b| {
+            let order = |e: &Entrant| !asked(&e.choice);
+            order(a).cmp(&order(b)).then(a.about_us.total_cmp(&b.about_us))
+        });
+        let asked: Vec<Choice> =
+            self.running.iter().chain(&self.dropped).map(|e| e.choice).filter(asked).collect();
+        let before = self.running.len() + self.dropped.len();
+        self.doubt = race::race(arena, &mut self.running, &mut self.dropped, until)?;
+        self.untried += before - self.running.len() - self.dropped.len();
+        let best = self.running.first().ok_or(NoChoice)?.choice;
+        let finalists = once([vec![best], asked].concat());
+        self.finals = finish(arena, &finalists, Deadline::new(begun, limit, 1.0))?;
+        self.uphold(best);
+        Ok(())
+    }
+
+    /// Another wins that is faster by all turns, those of the end as well: where there was little time for turns before, those
+    /// say more.
+    fn uphold(&mut self, best: Choice) {
+        let of = |list: &[Entrant], choice: Choice| list.iter().position(|e| e.choice == choice);
+        let Some(last) = of(&self.finals, best) else { return };
+        let faster = |other: &Entrant| {
+            let mut logs = log_ratios(other, &self.finals[last]);
+            let earlier =
+                self.running.iter().chain(&self.dropped).find(|e| e.choice == other.choice);
+            if let (Some(other), Some(best)) = (earlier, self.running.first()) {
+                logs.extend(log_ratios(other, best));
+            }
+            surely_faster(&logs)
+        };
+        let all = self.finals.iter().map(|other| (other.choice, faster(other)));
+        let Some((better, _)) =
+            all.filter(|(_, faster)| *faster > 0.0).max_by(|a, b| a.1.total_cmp(&b.1))
+        else {
+            return;
+        };
+        let found = match (of(&self.running, better), of(&self.dropped, better)) {
+            (Some(at), _) => self.running.remove(at),
+            (None, Some(at)) => self.dropped.remove(at),
+            // It had no turn but those of the end.
+            (None, None) => match of(&self.finals, better) {
+                Some(at) => {
+                    self.untried = self.untried.saturating_sub(1);
+                    self.finals[at].clone()
+                }
+                None => return,
+            },
+        };
+        self.running.insert(0, found);
+    }
+
+    /// How much faster than the best another may be, as a natural logarithm.
+    #[must_use]
+    pub const fn doubt(&self) -> f64 {
+        self.doubt
+    }
+
+    /// Whether more turns would not tell more that matters.
+    #[must_use]
+    pub fn is_decided(&self) -> bool {
+        self.running.len() < 2 || self.doubt <= DECIDED
+    }
+
+    /// What the first candidate's admission took, whose result is checked by another way.
+    #[must_use]
+    pub const fn opening(&self) -> Duration {
+        self.opening
+    }
+
+    /// How it stands.
+    ///
+    /// # Errors
+    /// No candidate was right.
+    pub fn outcome<E: From<NoChoice>>(&self) -> Result<Outcome, E> {
+        let best = self.running.first().ok_or(NoChoice)?;
+        let last = |choice| self.finals.iter().find(|e| e.choice == choice);
+        let final_us = |choice| last(choice).map_or(f64::NAN, us);
+        let best_us = final_us(best.choice);
+        let planned_us = final_us(self.planned);
+        let mut candidates: Vec<Timed> = self
+            .running
+            .iter()
+            .chain(&self.dropped)
+            .filter_map(|entrant| {
+                let (last, best_last) = (last(entrant.choice), last(best.choice)?);
+                match last {
+                    Some(last) if entrant.choice == best.choice => of_final(last, entrant),
+                    // Dropped early: the end has more turns of it.
+                    Some(last) if entrant.samples.turns().len() < last.samples.turns().len() => {
+                        beside(last, best_last, best_us)
+                    }
+                    _ => beside(entrant, best, best_us),
+                }
+            })
+            .collect();
+        // The best one stays before those that are as fast.
+        candidates.sort_by(|a, b| {
+            let order = |t: &Timed| (t.choice != best.choice, t.median_us);
+            let (x, y) = (order(a), order(b));
+            x.1.total_cmp(&y.1).then(x.0.cmp(&y.0))
+        });
+        Ok(Outcome {
+            planned: self.planned,
+            planned_us,
+            predicted_us: None,
+            others_us: self.others.iter().map(|&choice| final_us(choice)).collect(),
+            best: best.choice,
+            best_us,
+            ratio: planned_us / best_us,
+            hopeless: self.hopeless.clone(),
+            unpromising: self.unpromising.clone(),
+            untried: self.untried,
+            doubt: self.doubt,
+            candidates,
+        })
+    }
+}
+
+/// Each once, in the order in which they first come.
+fn once(choices: Vec<Choice>) -> Vec<Choice> {
+    let mut known = Vec::with_capacity(choices.len());
+    for choice in choices {
+        if !known.contains(&choice) {
+            known.push(choice);
+        }
+    }
+    known
+}
+
+/// Times choices in turns, until time is up but at least a few.
+fn finish<A: Arena + ?Sized>(
+    arena: &mut A,
+    choices: &[Choice],
+    deadline: Deadline,
+) -> Result<Vec<Entrant>, A::Error> {
+    let entrant = |&choice| Entrant { choice, about_us: 0.0, samples: Samples::default() };
+    let mut sides: Vec<Entrant> = choices.iter().map(entrant).collect();
+    for turn in 0..FINAL_TURNS {
+        let late = turn >= LEAST_TURNS && !deadline.allows(arena.now(), Duration::ZERO);
+        if !late && sides.iter().all(|e| e.samples.wants_more(FINAL_TURNS)) {
+            arena.turns(&mut sides)?;
+        }
+        sides.reverse();
+    }
+    // In the order in which they were given.
+    sides.sort_by_key(|e| choices.iter().position(|choice| *choice == e.choice));
+    Ok(sides)
+}
+
+fn us(entrant: &Entrant) -> f64 {
+    median(entrant.samples.turns().to_vec()).unwrap_or(f64::INFINITY) / 1e3
+}
+
+/// What the best is said to take: its time in the end, where it was timed afresh.
+fn of_final(last: &Entrant, earlier: &Entrant) -> Option<Timed> {
+    let (t, before) = (last.samples.timing()?, earlier.samples.timing()?);
+    Some(Timed {
+        choice: last.choice,
+        median_us: t.median_us,
+        min_us: t.min_us.min(before.min_us),
+        spread: spread(last.samples.turns()),
+        samples: t.samples + before.samples,
+    })
+}
+
+/// What another is said to take, at least, for each microsecond of the best, which outlasted it: the planner takes the least
+/// of a table, and must not find a tie there.
+const BEHIND: f64 = 1.001;
+
+/// What another is said to take.
+fn beside(entrant: &Entrant, best: &Entrant, best_us: f64) -> Option<Timed> {
+    let t = entrant.samples.timing()?;
+    let logs = log_ratios(entrant, best);
+    // Of few turns the median says little, and one that was disturbed would say too much.
+    let log = if logs.len() < FEW_TURNS {
+        let least = |e: &Entrant| {
+            e.samples.turns()[..logs.len()].iter().copied().fold(f64::INFINITY, f64::min)
+        };
+        (least(entrant) / least(best)).ln()
+    } else {
+        median(logs)?
+    };
+    Some(Timed {
+        choice: entrant.choice,
+        median_us: best_us * log.exp().max(BEHIND),
+        min_us: t.min_us,
+        spread: spread(entrant.samples.turns()),
+        samples: t.samples,
+    })
+}
+
+impl Outcome {
+    /// In three lines.
+    #[must_use]
+    pub fn lines(&self) -> String {
+        let predicted =
+            self.predicted_us.map_or_else(String::new, |us| format!(" (predicted {us:.1})"));
+        let untried = match (self.hopeless.len() + self.unpromising.len(), self.untried) {
+            (0, 0) => String::new(),
+            (h, n) => format!(" ({h} more far too slow, {n} not tried)"),
+        };
+        format!(
+            "planner {:.1} us{predicted}, best of {}{untried} {:.1} us, ratio {:.3}\n    planner {}\n    best    {}",
+            self.planned_us,
+            self.candidates.len(),
+            self.best_us,
+            self.ratio,
+            self.planned,
+            self.best
+        )
+    }
+}
