@@ -29,6 +29,7 @@ __all__ = [
     "devices",
     "doctor",
     "explain",
+    "hypergrad",
     "midk",
     "plan",
     "rank_range",
@@ -43,7 +44,6 @@ if hasattr(_os, "register_at_fork"):
 
 _A = TypeVar("_A")
 Nan = Literal["greatest", "last"]
-_new = tuple.__new__
 
 # What the native part calls the kinds of selection.
 _TOP, _BOTTOM, _MID, _RANGE = range(4)
@@ -56,6 +56,9 @@ class Selection(NamedTuple, Generic[_A]):
     """The elements, bit for bit those of the input."""
     indices: _A
     """Where they are along the axis."""
+
+
+_native.results_are(Selection)
 
 
 def topk(
@@ -89,9 +92,14 @@ def topk(
     not there, MemoryError without memory.
     """
     kind = _TOP if largest else _BOTTOM
+    nan_last = False if nan == "greatest" else _last(nan)
     if type(x) is _ndarray and index_dtype is None:
-        return _new(Selection, _select_array(x, kind, k, 0, dim, sorted, _last(nan), 0, device, out))
-    return _select(x, kind, k, 0, dim, sorted, nan, index_dtype, device, out)
+        return _select_array(x, kind, k, 0, dim, sorted, nan_last, 0, device, out)
+    if type(x) is _tensor and index_dtype is None and out is None and not _is_traced():
+        found = _select_tensor(x, kind, k, 0, dim, sorted, nan_last, 0, device)
+        if found is not None:
+            return found
+    return _elsewhere(x, kind, k, 0, dim, sorted, nan_last, index_dtype, device, out)
 
 
 def topk2d(x: _A, k: SupportsIndex, device: str = "auto", *, index_dtype: Any = None) -> Selection[_A]:
@@ -102,7 +110,7 @@ def topk2d(x: _A, k: SupportsIndex, device: str = "auto", *, index_dtype: Any = 
             f"topk2d selects from a matrix, and this has shape {tuple(shape)}: use topk(x, k, dim=...) for others"
         )
     if type(x) is _ndarray and index_dtype is None:
-        return _new(Selection, _select_array(x, _TOP, k, 0, -1, True, False, 0, device, None))
+        return _select_array(x, _TOP, k, 0, -1, True, False, 0, device, None)
     return _select(x, _TOP, k, 0, -1, True, "greatest", index_dtype, device, None)
 
 
@@ -272,9 +280,17 @@ def _select(
     device: str,
     out: tuple[Any, Any] | None,
 ) -> Selection[Any]:
+    nan_last = False if nan == "greatest" else _last(nan)
     if type(x) is _ndarray and index_dtype is None:
-        return _new(Selection, _select_array(x, kind, k, start, dim, sorted, _last(nan), 0, device, out))
-    return _elsewhere(x, kind, k, start, dim, sorted, _last(nan), index_dtype, device, out)
+        return _select_array(x, kind, k, start, dim, sorted, nan_last, 0, device, out)
+    return _elsewhere(x, kind, k, start, dim, sorted, nan_last, index_dtype, device, out)
+
+
+# PyTorch's class, whether a call is being traced, and what does plain calls on tensors: set by ``_torch`` when a tensor was
+# met.
+_tensor: Any = None
+_is_traced: Any = None
+_select_tensor: Any = None
 
 
 def _elsewhere(x: Any, *asked: Any) -> Selection[Any]:
@@ -296,9 +312,14 @@ def __getattr__(name: str) -> Any:
         from . import _report
 
         return getattr(_report, name)
+    if name == "hypergrad":
+        from importlib import import_module
+
+        return import_module(".hypergrad", __name__)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from . import hypergrad
     from ._report import Device, Explanation, Health, Plan
