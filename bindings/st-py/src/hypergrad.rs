@@ -36,8 +36,14 @@ impl<'py> Functions<'py> {
         PyArray1::from_slice(self.py(), params).reshape(self.params.clone())
     }
 
+    /// Lets signals and other threads have their turn. Functions of Python's do so themselves, but the user's may all be of C.
+    fn others_turn(&self) -> PyResult<()> {
+        self.py().detach(|| ());
+        self.py().check_signals()
+    }
+
     fn step(&self, z: &[f64], params: &[f64], out: &mut [f64]) -> PyResult<()> {
-        self.py().check_signals()?;
+        self.others_turn()?;
         let next = self.step.call1((self.z(z)?, self.params(params)?))?;
         fill("step", &next, &self.z, out)
     }
@@ -50,7 +56,7 @@ impl<'py> Functions<'py> {
         z_bar: &mut [f64],
         params_bar: &mut [f64],
     ) -> PyResult<()> {
-        self.py().check_signals()?;
+        self.others_turn()?;
         let Some(vjp) = &self.vjp else {
             return Err(PyRuntimeError::new_err("there is no vjp to be called"));
         };
@@ -68,7 +74,7 @@ impl<'py> Functions<'py> {
         dparams: &[f64],
         out: &mut [f64],
     ) -> PyResult<()> {
-        self.py().check_signals()?;
+        self.others_turn()?;
         let Some(jvp) = &self.jvp else {
             return Err(PyRuntimeError::new_err("there is no jvp to be called"));
         };
@@ -83,7 +89,7 @@ impl<'py> Functions<'py> {
         z_bar: &mut [f64],
         params_bar: &mut [f64],
     ) -> PyResult<f64> {
-        self.py().check_signals()?;
+        self.others_turn()?;
         let Some(outer) = &self.outer else {
             return Err(PyRuntimeError::new_err("there is no outer loss to be called"));
         };
@@ -362,7 +368,18 @@ pub(crate) fn hypergrad_check<'py>(
 /// A refusal as an exception of the facade's, with what is known of it; what a user's function raised as it was.
 fn exception(functions: &Functions<'_>, error: HyperGradError) -> PyErr {
     let py = functions.py();
-    let text = error.to_string();
+    // Advice that names settings names Python's.
+    let text = match &error {
+        HyperGradError::NotSymmetric { asymmetry, residual, .. } => format!(
+            "conjugate gradients ended with relative residual {residual:.3e} because I - J is not symmetric (a probe finds \
+             {asymmetry:.3e}): use solver=\"auto\", \"gmres\", \"bicgstab\" or \"cgnr\""
+        ),
+        HyperGradError::NotAFixedPoint { residual, allowed } => format!(
+            "z is no fixed point: |step(z) - z| is {residual:.3e}, allowed is {allowed:.1e}: iterate further, or raise \
+             fixed_point_tol and take the error into account"
+        ),
+        other => other.to_string(),
+    };
     let known = PyDict::new(py);
     let made = (|| -> PyResult<PyErr> {
         let class = match error {

@@ -6,6 +6,7 @@
 //! - `select`: a selection from host memory into the caller's places, with Python's lock released.
 //! - `device`: which device `auto` takes. `state`: what a process keeps from call to call.
 //! - `index`: indices in the types that Python's libraries want. `result`: named pairs. `report`: plans, explanations, devices as JSON.
+//! - `tune`: the tuner, whose table the planner knows from then on.
 //! - `hypergrad`: gradients by hyper-parameters over Python's functions.
 //! - `error`: refusals as Python's exceptions.
 
@@ -26,6 +27,7 @@ mod result;
 mod select;
 mod state;
 mod tensor;
+mod tune;
 
 /// The extension module.
 #[pyo3::pymodule(gil_used = false)]
@@ -48,6 +50,8 @@ mod _native {
     use crate::state::{forked, nvrtc_at};
     #[pymodule_export]
     use crate::tensor::Tensors;
+    #[pymodule_export]
+    use crate::tune::tune;
 
     /// The version of the package.
     #[pymodule_export]

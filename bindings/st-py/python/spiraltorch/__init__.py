@@ -36,6 +36,7 @@ __all__ = [
     "top_k",
     "topk",
     "topk2d",
+    "tune",
 ]
 
 # Windows does not fork.
@@ -250,6 +251,33 @@ def doctor() -> Health:
     return _report.doctor()
 
 
+def tune(
+    device: str = "auto",
+    budget: float = 60.0,
+    *,
+    shapes: Sequence[Any] | None = None,
+    home: str | PathLike[str] | None = None,
+    fresh: bool = False,
+) -> Tuning:
+    """Measures every sensible choice for some shapes on a device, and plans with what was found from then on.
+
+    It is what ``spiral tune`` does: results are checked, each choice's times go into the device's table before the next shape
+    begins, what the table has is not measured again. Python's lock is released; an interrupt (Ctrl-C) ends it, and loses
+    the shape at hand.
+
+    device: "auto" is the processor; else "cpu", "wgpu", "cuda", "cuda:1", "mps".
+    budget: about how many seconds it may take. What is begun is finished.
+    shapes: a list of (rows, cols, k), (rows, cols, k, dtype) or {"kind": "midk", "rows": .., "cols": .., "k": .., "dtype": "f32"};
+        the device's usual ones if not given.
+    home: the folder whose ``tables`` has the table; ``SPIRAL_HOME``, else ``~/.spiraltorch``, where later processes look.
+        With another one this process alone plans with what was found.
+    fresh: measure again what the table has already.
+    """
+    from . import _report
+
+    return _report.tune(device, budget, shapes, home, fresh)
+
+
 def _last(nan: str) -> bool:
     if nan == "greatest":
         return False
@@ -308,7 +336,7 @@ def _flat(x: Any) -> Any:
 
 def __getattr__(name: str) -> Any:
     # Classes of reports, whose module is not loaded before it is needed.
-    if name in ("Plan", "Explanation", "Device", "Health"):
+    if name in ("Plan", "Explanation", "Device", "Health", "Tuning"):
         from . import _report
 
         return getattr(_report, name)
@@ -322,4 +350,7 @@ def __getattr__(name: str) -> Any:
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from . import hypergrad
-    from ._report import Device, Explanation, Health, Plan
+    from collections.abc import Sequence
+    from os import PathLike
+
+    from ._report import Device, Explanation, Health, Plan, Tuning

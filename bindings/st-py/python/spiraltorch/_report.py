@@ -125,6 +125,30 @@ class Health(Report):
         return "\n".join(lines) + ">"
 
 
+class Tuning(Report):
+    """What tuning found: ``device``, ``table`` (the file), ``cells`` with ``planned_us``, ``best_us`` and the best choice of
+    each, counts (``measured``, ``known``, ``refused``, ``left``, ``failed``, ``records``), ``faults``."""
+
+    def __repr__(self) -> str:
+        lines = [f"<Tuning of {self.device}"]
+        for cell in self.cells:
+            faster = 100 * (cell["planned_us"] / cell["best_us"] - 1)
+            choice = " ".join(f"{name}={cell['best'][name]}" for name in FIELDS)
+            lines.append(
+                f"  {cell['kind']} {cell['rows']}x{cell['cols']} k={cell['k']} {cell['dtype']}: {cell['best_us']:.1f} us, the "
+                f"planner's {cell['planned_us']:.1f} ({faster:+.1f} %): {choice}"
+            )
+        lines += [f"  fault  {fault}" for fault in self.faults]
+        if self.put_aside:
+            lines.append(f"  an earlier table was put aside: {self.put_aside}")
+        again = ", for which no time was: call it again to go on" if self.left else ""
+        lines.append(
+            f"  {self.measured} shapes measured ({self.records} records), {self.known} known, {self.refused} that the device "
+            f"cannot do, {self.left} left{again}"
+        )
+        return "\n".join([*lines, f"  table {self.table}"]) + ">"
+
+
 def place(where: dict[str, Any]) -> str:
     """A rule's place, as an editor takes it."""
     return f"{where['source']}:{where['line']}"
@@ -160,6 +184,36 @@ def explain(
 ) -> Explanation:
     code, start = _kind(kind, start)
     return Explanation(json.loads(_native.explain(code, shape, start, dtype, _last(nan), sorted, device, caps, top)))
+
+
+def tune(device: str, budget: float, shapes: Any, home: Any, fresh: bool) -> Tuning:
+    listed = None if shapes is None else json.dumps([_cell(shape) for shape in shapes])
+    found = Tuning(json.loads(_native.tune(device, float(budget), listed, home, bool(fresh))))
+    if found.failed:
+        import warnings
+
+        warnings.warn(f"{found.failed} choices failed, and are not used: {'; '.join(found.faults)}", RuntimeWarning, 3)
+    return found
+
+
+def _cell(shape: Any) -> dict[str, Any]:
+    """A shape as the tuner reads it; what cannot be is for the tuner to refuse."""
+    if isinstance(shape, dict):
+        cell = dict(shape)
+    else:
+        try:
+            cell = dict(zip(("rows", "cols", "k", "dtype"), shape, strict=False))
+            if len(shape) > 4:
+                raise ValueError(f"shapes: {shape!r}: give (rows, cols, k) or (rows, cols, k, dtype)")
+        except TypeError:
+            raise TypeError(f"shapes: {shape!r} is none: give (rows, cols, k), or a dictionary") from None
+    for name in ("rows", "cols", "k"):
+        if hasattr(cell.get(name), "__index__"):
+            cell[name] = cell[name].__index__()
+    for name, value in cell.items():
+        if not isinstance(value, (int, str)):
+            raise TypeError(f"shapes: {name} = {value!r}: rows, cols and k are integers, kind and dtype names")
+    return cell
 
 
 def devices() -> list[Device]:

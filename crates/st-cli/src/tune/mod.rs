@@ -7,11 +7,9 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use clap::Args;
-use serde::Serialize;
 use st_core::hints;
-use st_core::ops::rank_entry::Choice;
 use st_core::settings::Settings;
-use st_core::tune::{Device, Event, Summary, TableFile, TuneError, report, tune};
+use st_core::tune::{Device, TableFile, TuneError, Tuned, report};
 
 use self::live::Live;
 use crate::args::{CpuArgs, Device as Named};
@@ -61,37 +59,6 @@ fn time(text: &str) -> Result<Duration, String> {
     Duration::try_from_secs_f64(seconds * unit).map_err(|e| e.to_string())
 }
 
-#[derive(Serialize)]
-struct Document<'a> {
-    device: String,
-    driver: String,
-    table: String,
-    /// Why an earlier table was put aside.
-    put_aside: Option<&'a str>,
-    measured: usize,
-    known: usize,
-    refused: usize,
-    left: usize,
-    failed: usize,
-    records: usize,
-    cells: &'a [Found],
-}
-
-/// What was found of a cell.
-#[derive(Serialize)]
-struct Found {
-    kind: &'static str,
-    rows: usize,
-    cols: usize,
-    k: usize,
-    dtype: &'static str,
-    candidates: usize,
-    untried: usize,
-    planned_us: f64,
-    best_us: f64,
-    best: Choice,
-}
-
 pub(crate) fn run(args: &TuneArgs) -> Result<(), Error> {
     device::with(args.device, &args.cpu, |device| session(args, device))
 }
@@ -99,9 +66,9 @@ pub(crate) fn run(args: &TuneArgs) -> Result<(), Error> {
 fn session(args: &TuneArgs, device: &dyn Device<Error = TuneError>) -> Result<(), Error> {
     let settings = Settings::from_env();
     let home = settings.home().ok_or(Error::NoHome)?;
-    let (caps, versions) = (device.caps(), device.versions());
+    let caps = device.caps();
     let cells = device::cells(args.grid.as_deref(), device)?;
-    let table = TableFile::new(&home.join("tables"), caps, versions.clone());
+    let table = TableFile::new(&home.join("tables"), caps, device.versions());
     let (_, put_aside) = table.load()?;
     let begun = Instant::now();
     let now = || begun.elapsed();
@@ -109,78 +76,27 @@ fn session(args: &TuneArgs, device: &dyn Device<Error = TuneError>) -> Result<()
     if let Some(why) = &put_aside {
         live.say(&format!("an earlier table is put aside: {why}"));
     }
-    let mut found = Vec::new();
-    let mut wrong = 0;
     let limits = (args.budget, args.fresh);
-    let summary = tune(device, &cells, limits, &table, &now, &mut |event| {
-        live.event(&event);
-        match event {
-            Event::Done { cell, outcome, .. } => found.push(Found {
-                // The best of the end, which the best of the rounds need not be.
-                best: outcome.candidates.first().map_or(outcome.best, |timed| timed.choice),
-                best_us: outcome.best_us.min(outcome.planned_us),
-                kind: cell.kind.name(),
-                rows: cell.rows,
-                cols: cell.cols,
-                k: cell.k,
-                dtype: cell.dtype.name(),
-                candidates: outcome.candidates.len() + outcome.hopeless.len(),
-                untried: outcome.untried,
-                planned_us: outcome.planned_us,
-            }),
-            Event::Failed { .. } => wrong += 1,
-            _ => {}
-        }
-    });
+    let tuned = Tuned::session(device, &cells, limits, &table, &now, &mut |event| live.event(event));
     live.end();
-    let Summary { measured, known, refused, left, failed, records } = summary?;
+    let tuned = tuned?;
     // Other machines with this device profit, if there is a place to share.
-    if records > 0 && hints::publish(&caps, table.load()?.0.records()) {
+    if tuned.records > 0 && hints::publish(&caps, table.load()?.0.records()) {
         match hints::flush(hints::PATIENCE) {
             Ok(()) => live.say("what was measured is shared with other machines"),
             Err(why) => live.say(&format!("what was measured is not shared: {why}")),
         }
     }
-    let path = table.path().display().to_string();
     if let Some(file) = &args.report {
         let knowledge = settings.load().knowledge;
         let page = report::html(&table.load()?.0, &caps, &knowledge);
         output::write_file(file, &page)?;
     }
-    output::stdout(|out| {
-        if args.json {
-            let document = Document {
-                device: versions.device.clone(),
-                driver: versions.driver.clone(),
-                table: path.clone(),
-                put_aside: put_aside.as_deref(),
-                measured,
-                known,
-                refused,
-                left,
-                failed,
-                records,
-                cells: &found,
-            };
-            return output::json::document(out, &document);
-        }
-        for cell in &found {
-            let Found { kind, rows, cols, k, dtype, planned_us, best_us, best, .. } = cell;
-            let faster = 100.0 * (planned_us / best_us - 1.0);
-            writeln!(
-                out,
-                "{kind} {rows}x{cols} k={k} {dtype}: {best_us:.1} us, the planner's {planned_us:.1} ({faster:+.1} %): {best}"
-            )?;
-        }
-        writeln!(
-            out,
-            "{measured} cells measured ({records} records), {known} known, {refused} that the device cannot do, {left} left"
-        )?;
-        if left > 0 {
-            writeln!(out, "run it again to go on where this ended")?;
-        }
-        writeln!(out, "table {path}")
+    output::stdout(|out| match args.json {
+        true => output::json::document(out, &tuned),
+        false => writeln!(out, "{tuned}"),
     })?;
+    let wrong = tuned.failed;
     if wrong > 0 { Err(Error::FailedChoices { choices: wrong }) } else { Ok(()) }
 }
 
