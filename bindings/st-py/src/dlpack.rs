@@ -110,7 +110,8 @@ impl Exchange {
         }
         // SAFETY: as above, and the rest is of that version.
         let table = unsafe { table.as_ref() };
-        let (Some(of_object), Some(current_stream)) = (table.of_object, table.current_stream) else {
+        let (Some(of_object), Some(current_stream)) = (table.of_object, table.current_stream)
+        else {
             return Err(PyValueError::new_err("DLPack's functions are there only in part"));
         };
         Ok(Self { of_object, current_stream, _capsule: capsule.clone().unbind() })

@@ -136,9 +136,7 @@ fn parts<'py, const N: usize>(
         .cast::<PyTuple>()
         .ok()
         .and_then(|tuple| tuple.iter().collect::<Vec<_>>().try_into().ok())
-        .ok_or_else(|| {
-            PyTypeError::new_err(format!("{function} must return a tuple {wanted}"))
-        })
+        .ok_or_else(|| PyTypeError::new_err(format!("{function} must return a tuple {wanted}")))
 }
 
 /// Copies an array of real numbers of that shape.
@@ -184,7 +182,12 @@ fn given<'py>(z: &Bound<'py, PyAny>, params: &Bound<'py, PyAny>) -> PyResult<Giv
 }
 
 /// The solver by its name. `restart` is GMRES's, `terms` Neumann's.
-fn solver(name: &str, restart: Option<usize>, terms: Option<usize>, dim: usize) -> PyResult<Solver> {
+fn solver(
+    name: &str,
+    restart: Option<usize>,
+    terms: Option<usize>,
+    dim: usize,
+) -> PyResult<Solver> {
     let refused = |what: &str| Err(PyValueError::new_err(what.to_owned()));
     if restart.is_some() && name != "gmres" {
         return refused("restart goes with solver=\"gmres\"");
@@ -198,7 +201,9 @@ fn solver(name: &str, restart: Option<usize>, terms: Option<usize>, dim: usize) 
         "cgnr" => Solver::Cgnr,
         "bicgstab" => Solver::BiCgStab,
         // As `auto` does: without a restart as long as vectors for it are few.
-        "gmres" => Solver::Gmres { restart: restart.unwrap_or(if dim <= 256 { dim.max(1) } else { 64 }) },
+        "gmres" => {
+            Solver::Gmres { restart: restart.unwrap_or(if dim <= 256 { dim.max(1) } else { 64 }) }
+        }
         "neumann" => terms.map_or(Solver::Neumann, Solver::NeumannTerms),
         other => {
             return Err(PyValueError::new_err(format!(
@@ -306,8 +311,16 @@ pub(crate) fn hypergrad_unrolled<'py>(
         unrolled.reverse(&map, &loss, &z, &l)
     };
     let found = found.map_err(|error| exception(&functions, error))?;
-    let UnrolledGrad { value, initial, outer, state, steps, truncated_to, fixed_point_residual, memory } =
-        found;
+    let UnrolledGrad {
+        value,
+        initial,
+        outer,
+        state,
+        steps,
+        truncated_to,
+        fixed_point_residual,
+        memory,
+    } = found;
     let document = PyDict::new(py);
     document.set_item("value", functions.params(&value)?)?;
     document.set_item("initial", initial.map(|initial| functions.z(&initial)).transpose()?)?;

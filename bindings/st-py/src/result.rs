@@ -28,7 +28,8 @@ pub(crate) fn pair<'py>(
     indices: Bound<'py, PyAny>,
 ) -> PyResult<Bound<'py, PyAny>> {
     let py = values.py();
-    let class = CLASS.get(py).ok_or_else(|| PyRuntimeError::new_err("use the package spiraltorch"))?;
+    let class =
+        CLASS.get(py).ok_or_else(|| PyRuntimeError::new_err("use the package spiraltorch"))?;
     // SAFETY: it is a class of tuples, as was seen when it was told; what is made has room for two elements, all empty, and
     // is ours alone until both are set. Setting takes the references, also where it fails.
     unsafe {

@@ -127,7 +127,8 @@ impl Tensors {
         let Some([of_values, of_indices]) = self.results(py, &asked, index)? else {
             return Ok(None);
         };
-        let (values, indices) = (empty.bind(py).call1(of_values)?, empty.bind(py).call1(of_indices)?);
+        let (values, indices) =
+            (empty.bind(py).call1(of_values)?, empty.bind(py).call1(of_indices)?);
         let (Some(to), Some(at)) = (self.write.lie(&values), self.write.lie(&indices)) else {
             return Ok(None);
         };

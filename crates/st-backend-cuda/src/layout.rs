@@ -448,7 +448,8 @@ mod tests {
             assert!(rounds > 1 && steps.iter().all(|step| step.unit.wide == wide));
             for (round, steps) in steps.chunks(6).enumerate() {
                 let params = steps[5].params();
-                let p: ProblemParams = bytemuck::pod_read_unaligned(&params[..size_of::<ProblemParams>()]);
+                let p: ProblemParams =
+                    bytemuck::pod_read_unaligned(&params[..size_of::<ProblemParams>()]);
                 let before = (round * layout.rows_each * problem.k) as u64;
                 assert_eq!(p.places(), (before * 4, (1 << 40) + before * size), "round {round}");
             }

@@ -109,20 +109,13 @@ class Device(Report):
 
 
 class Health(Report):
-    """What was found: ``devices``, what is ``missing`` and why, ``rules``, ``tables``, ``faults``, ``libraries``."""
+    """What was found, as ``spiral doctor`` says it (``text``): ``cpu``, ``backends`` with what is there or why not,
+    ``rules``, ``tables``, ``hints``, ``faults``; ``devices``; ``missing`` (of each backend that is not there, why);
+    ``libraries`` (Python's)."""
 
     def __repr__(self) -> str:
-        lines = [f"<spiraltorch {self.version} for {self.target}"]
-        for found in self.devices:
-            software = ", software" if found["software"] else ""
-            lines.append(f"  {found['device']:<8} {found['name']}{software}")
-        lines += [f"  {name:<8} {why}" for name, why in self.missing.items() if why]
-        rules = ", then ".join(self.rules["loaded"]) or f"none (file: {self.rules['file']})"
-        lines.append(f"  rules    {rules}")
-        lines += [f"  table    {table['name']}: {table['records']} records" for table in self.tables]
-        lines += [f"  fault    {fault}" for fault in self.faults]
-        lines += [f"  {name:<8} {version}" for name, version in self.libraries.items()]
-        return "\n".join(lines) + ">"
+        lines = self.text.splitlines() + [f"{name:<16} {version}" for name, version in self.libraries.items()]
+        return "<" + "\n  ".join(lines) + ">"
 
 
 class Tuning(Report):
@@ -225,6 +218,7 @@ def doctor() -> Health:
     from importlib import metadata
 
     document = json.loads(_native.doctor())
+    document["missing"] = {found["backend"]: None if found["found"] else found["detail"] for found in document["backends"]}
     document["libraries"] = {"python": sys.version.split()[0]}
     for name in ("numpy", "torch", "jax", "cupy"):
         try:

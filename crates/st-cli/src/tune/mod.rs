@@ -77,7 +77,8 @@ fn session(args: &TuneArgs, device: &dyn Device<Error = TuneError>) -> Result<()
         live.say(&format!("an earlier table is put aside: {why}"));
     }
     let limits = (args.budget, args.fresh);
-    let tuned = Tuned::session(device, &cells, limits, &table, &now, &mut |event| live.event(event));
+    let tuned =
+        Tuned::session(device, &cells, limits, &table, &now, &mut |event| live.event(event));
     live.end();
     let tuned = tuned?;
     // Other machines with this device profit, if there is a place to share.

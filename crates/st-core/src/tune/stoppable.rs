@@ -57,9 +57,8 @@ impl Device for Stoppable<'_> {
         body: &mut Body<'_, TuneError>,
     ) -> Result<(), TuneError> {
         self.go_on()?;
-        self.device.with_cell(planned, candidates, &mut |arena| {
-            body(&mut Watched { arena, of: self })
-        })
+        self.device
+            .with_cell(planned, candidates, &mut |arena| body(&mut Watched { arena, of: self }))
     }
 }
 
