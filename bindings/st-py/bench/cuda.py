@@ -145,6 +145,17 @@ def on_the_current_stream():
     assert host < 0.9e-3, f"the call took {host} s on the host: it waited"
 
 
+def rounds_of_rows():
+    """So many rows that they are taken in rounds, whose workspace is used again: 64-bit indices of each in their place."""
+    x = torch.randn(20000, 20000, device=DEVICE)
+    for k in (2000, 9000):
+        values, indices = st.topk(x, k)
+        for rows in (slice(0, 3), slice(9999, 10002), slice(-3, None)):
+            want = torch.topk(x[rows], k).values
+            assert torch.equal(values[rows], want) and torch.equal(x[rows].gather(1, indices[rows]), want)
+        del values, indices
+
+
 def captured_in_a_graph():
     for shape, k in [((64, 131072), 50), ((16384, 256), 8), ((1, 1 << 22), 100)]:
         x = torch.randn(shape, device=DEVICE)
@@ -248,6 +259,7 @@ CHECKS = [
     against_the_host,
     layouts,
     written_to_out,
+    rounds_of_rows,
     nothing_is_copied,
     on_the_current_stream,
     captured_in_a_graph,
@@ -286,6 +298,21 @@ def loops(calls, xs, repeats=7):
     return {name: median(taken) for name, taken in times.items()}
 
 
+def on_the_host(calls, x, n=64, repeats=15):
+    """Microseconds that a call takes on the host, which waits for nothing: launches of so few calls are queued. The least of
+    the repeats, the calls by turns."""
+    times = {name: [] for name in calls}
+    for _ in range(repeats):
+        for name, call in calls.items():
+            torch.cuda.synchronize()
+            begun = time.perf_counter()
+            for _ in range(n):
+                call(x)
+            times[name].append((time.perf_counter() - begun) / n * 1e6)
+    torch.cuda.synchronize()
+    return {name: min(taken) for name, taken in times.items()}
+
+
 def measure(cell):
     rows, cols, k, kind, dtype = cell
     size = rows * cols * (4 if dtype == "f32" else 2)
@@ -298,19 +325,13 @@ def measure(cell):
         torch.empty(rows, k, dtype=xs[0].dtype, device=DEVICE),
         torch.empty(rows, k, dtype=torch.int64, device=DEVICE),
     )
-    return {
-        "cell": cell,
-        "right": bool(right),
-        **loops(
-            {
-                "spiraltorch": lambda x: st.topk(x, k),
-                "torch": lambda x: torch.topk(x, k),
-                "spiraltorch_out": lambda x: st.topk(x, k, out=out),
-                "torch_out": lambda x: torch.topk(x, k, out=out),
-            },
-            xs,
-        ),
+    calls = {
+        "spiraltorch": lambda x: st.topk(x, k),
+        "torch": lambda x: torch.topk(x, k),
+        "spiraltorch_out": lambda x: st.topk(x, k, out=out),
+        "torch_out": lambda x: torch.topk(x, k, out=out),
     }
+    return {"cell": cell, "right": bool(right), **loops(calls, xs), "host": on_the_host(calls, xs[0])}
 
 
 def main():
@@ -344,7 +365,11 @@ def main():
     if args.grid:
         with open(args.grid) as file:
             cells = json.load(file)
-    print("rows x cols, k, input, type | spiraltorch us | torch us | ratio | with out= | torch out= | ratio", flush=True)
+    print(
+        "rows x cols, k, input, type | spiraltorch us | torch us | ratio | with out= | torch out= | ratio | on the host: "
+        "spiraltorch, torch, with out=, torch out=",
+        flush=True,
+    )
     for cell in [] if args.checks_only else cells:
         name = f"{cell[0]}x{cell[1]}, {cell[2]}, {cell[3]}, {cell[4]}"
         if time.monotonic() - begun > args.seconds:
@@ -357,7 +382,8 @@ def main():
             wrong = "" if row["right"] else "  WRONG"
             print(
                 f"{name} | {row['spiraltorch']:.1f} | {row['torch']:.1f} | {ratio:.2f} | "
-                f"{row['spiraltorch_out']:.1f} | {row['torch_out']:.1f} | {ratio_out:.2f}{wrong}",
+                f"{row['spiraltorch_out']:.1f} | {row['torch_out']:.1f} | {ratio_out:.2f} | "
+                f"{', '.join(f'{us:.1f}' for us in row['host'].values())}{wrong}",
                 flush=True,
             )
         except Exception as error:

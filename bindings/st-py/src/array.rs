@@ -14,6 +14,7 @@ use st_core::DType;
 
 use crate::device::Device;
 use crate::index::IndexType;
+use crate::result::pair;
 use crate::select::{Ask, Places, Rows, run};
 
 /// Axes of an array, at most: NumPy's own limit.
@@ -48,7 +49,7 @@ fn refused_type(descr: &Bound<'_, PyArrayDescr>) -> PyErr {
     ))
 }
 
-/// A selection along `axis` of a NumPy array; (values, indices). `out` is a pair of arrays to write to.
+/// A selection along `axis` of a NumPy array: a `Selection`. `out` is a pair of arrays to write to.
 #[pyfunction]
 #[pyo3(signature = (x, kind, k, start, axis, sorted, nan_last, index, device, out))]
 #[allow(clippy::too_many_arguments, reason = "it is called by the facade alone")]
@@ -64,7 +65,7 @@ pub(crate) fn select_array<'py>(
     index: u8,
     device: &Bound<'py, PyAny>,
     out: Option<Bound<'py, PyAny>>,
-) -> PyResult<(Bound<'py, PyAny>, Bound<'py, PyAny>)> {
+) -> PyResult<Bound<'py, PyAny>> {
     let mut ask = Ask::new(kind, crate::error::count("k", k)?, start, sorted, nan_last, index)?;
     let device = Device::parse(device)?;
     let descr = x.dtype();
@@ -72,12 +73,11 @@ pub(crate) fn select_array<'py>(
     let axis = axis_of(axis, x.ndim())?;
     let last = x.ndim() - 1;
     if let Some(out) = &out {
-        let (values, indices) = &pair(out)?;
+        let (values, indices) = &places(out)?;
         let given = Given::new(x, ask.k, axis, values, indices)?;
         ask.index = given.index;
-        return given
-            .fill(py, x, dtype, &ask, axis, device)
-            .map(|()| (values.clone(), indices.clone()));
+        given.fill(py, x, dtype, &ask, axis, device)?;
+        return pair(values.clone(), indices.clone());
     }
     let moved = if axis == last { x.clone() } else { swapped(x, axis, last)? };
     let (rows, kept) = rows_of(&moved, dtype)?;
@@ -89,17 +89,17 @@ pub(crate) fn select_array<'py>(
     // SAFETY: rows_of says how the kept array lies; both results were just made, of the problem's size.
     unsafe { run(py, &problem, ask.index, places, device) }?;
     if axis == last {
-        return Ok((values.into_any(), indices.into_any()));
+        return pair(values.into_any(), indices.into_any());
     }
     let back = |array: Bound<'py, PyUntypedArray>| {
         let back = swapped(&array, axis, last)?;
         back.call_method1("copy", ("C",))
     };
-    Ok((back(values)?, back(indices)?))
+    pair(back(values)?, back(indices)?)
 }
 
 /// The caller's two places for results.
-fn pair<'py>(out: &Bound<'py, PyAny>) -> PyResult<(Bound<'py, PyAny>, Bound<'py, PyAny>)> {
+fn places<'py>(out: &Bound<'py, PyAny>) -> PyResult<(Bound<'py, PyAny>, Bound<'py, PyAny>)> {
     out.extract().map_err(|_| {
         PyTypeError::new_err("out must be a pair of arrays, as a tuple: (values, indices)")
     })
@@ -184,7 +184,7 @@ pub(crate) fn rows_along_last(
 }
 
 /// Elements from row to row, if rows lie at one distance and their elements one after another.
-fn row_stride(shape: &[usize], strides: &[isize], size: usize) -> Option<usize> {
+pub(crate) fn row_stride(shape: &[usize], strides: &[isize], size: usize) -> Option<usize> {
     let (&cols, outer) = shape.split_last()?;
     let (&step, steps) = strides.split_last()?;
     if cols > 1 && step != size as isize {
@@ -358,7 +358,8 @@ fn native<'py>(descr: &Bound<'py, PyArrayDescr>) -> PyResult<Bound<'py, PyArrayD
     }
 }
 
-fn overlap((a, a_bytes): (*mut u8, usize), (b, b_bytes): (*mut u8, usize)) -> bool {
+/// Whether two pieces of memory, each an address and bytes, have some in common.
+pub(crate) fn overlap((a, a_bytes): (*mut u8, usize), (b, b_bytes): (*mut u8, usize)) -> bool {
     let (a, b) = (a as usize, b as usize);
     a < b + b_bytes && b < a + a_bytes && a_bytes > 0 && b_bytes > 0
 }

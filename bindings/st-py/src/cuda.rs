@@ -8,20 +8,124 @@ use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 use st_core::Error;
-use st_core::backend::cuda_exec::{self, DeviceInput, DeviceOutput, Workspace, WorkspaceSize};
+use st_core::backend::cuda_exec::{
+    self, DeviceInput, DeviceOutput, Wanted, Workspace, WorkspaceSize,
+};
+use st_core::ops::rank_entry::Problem;
 
 use crate::error::{count, raised};
 use crate::host::rows;
-use crate::select::Ask;
-use crate::state::state;
+use crate::select::{Ask, Rows};
+use crate::state::{Space, state};
 
-/// An address on a device and the bytes there.
-type Part = (u64, u64);
+/// A selection to be launched. The facade vouches for addresses and stream: it has the arrays.
+#[derive(Clone, Copy)]
+pub(crate) struct Launch {
+    pub(crate) ordinal: u32,
+    /// None: one of our own, which is waited for.
+    pub(crate) stream: Option<usize>,
+    pub(crate) problem: Problem,
+    /// Indices of 64 bits.
+    pub(crate) is_wide: bool,
+    pub(crate) input: u64,
+    pub(crate) values: u64,
+    pub(crate) indices: u64,
+}
 
-/// Launches a selection on a stream (none: one of our own, and waits). Gives nothing when that is done, or the sizes of
-/// the workspace (zeroed, any) that it needs, if what was given is less: then nothing was launched.
-///
-/// The facade vouches for addresses and stream: it has the arrays.
+/// Launches a selection on a stream, in a workspace that is kept for the stream, unless `keep` is false or the launch goes
+/// into a graph. Where there is none that is large enough, `workspace(ordinal, zeroed, scratch)` makes one of so many
+/// bytes: two pairs of an address, which is a multiple of 256, and the bytes there, of which the first are zero when
+/// the stream gets there; and whatever keeps them.
+pub(crate) fn select(
+    py: Python<'_>,
+    launch: &Launch,
+    workspace: &Bound<'_, PyAny>,
+    keep: bool,
+) -> PyResult<()> {
+    if launch.problem.output_len() == 0 {
+        return Ok(());
+    }
+    let first = py.detach(|| launch.attempt(None, keep)).map_err(|e| raised(&e))?;
+    let Some(size) = first else { return Ok(()) };
+    let made = workspace.call1((launch.ordinal, size.zeroed, size.scratch))?;
+    let (zeroed, scratch, _owner) = made.extract()?;
+    let space = Space { zeroed, scratch, _owner };
+    let again = py.detach(|| launch.attempt(Some(space), keep)).map_err(|e| raised(&e))?;
+    match again {
+        None => Ok(()),
+        Some(size) => Err(PyValueError::new_err(format!("a workspace of {size:?} was asked for"))),
+    }
+}
+
+impl Launch {
+    /// Nothing when it is launched; else the size of the workspace that is wanted and was not there.
+    fn attempt(&self, given: Option<Space>, keep: bool) -> Result<Option<WorkspaceSize>, Error> {
+        let state = state();
+        let gpu = state.cuda(self.ordinal)?;
+        let plan = state.planner.plan(&self.problem, &gpu.caps);
+        let Problem { rows, cols, row_stride: stride, dtype, .. } = self.problem;
+        let extent = Rows { rows, cols, stride, dtype }.extent();
+        // SAFETY: the facade holds the arrays that these are the addresses of, and their libraries free no memory before
+        // the work that was put onto its stream has ended. It is no part of the package's interface.
+        let (input, out) = unsafe {
+            let out = DeviceOutput::new(self.values, self.indices);
+            let out = if self.is_wide { out.with_wide_indices() } else { out };
+            (DeviceInput::new(self.input, extent, dtype), out)
+        };
+        // Held while the launches of a call are put onto a stream: others share its workspace, and are right one after
+        // another.
+        let mut spaces = gpu.spaces.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut larger = WorkspaceSize::default();
+        let mut keeps = keep;
+        let mut space = |wanted: Wanted<'_>| {
+            let size = wanted.size;
+            larger = size;
+            if size == WorkspaceSize::default() {
+                keeps = false;
+                return Some(Space::NONE);
+            }
+            keeps = keep && !wanted.is_captured();
+            if let Some(space) = &given {
+                return Some(space.parts());
+            }
+            let kept = spaces.get(&self.stream).filter(|_| keeps)?.parts();
+            // One that replaces it is as large in each part.
+            larger.zeroed = larger.zeroed.max(kept.0.1);
+            larger.scratch = larger.scratch.max(kept.1.1);
+            (size.zeroed <= kept.0.1 && size.scratch <= kept.1.1).then_some(kept)
+        };
+        let choose = |wanted: Wanted<'_>| {
+            let ((zeroed, zeroed_bytes), (scratch, scratch_bytes)) = space(wanted)?;
+            let size = WorkspaceSize { zeroed: zeroed_bytes, scratch: scratch_bytes };
+            // SAFETY: as above: the library that made it keeps it until the stream's work has ended, and launches of others
+            // in it come before or after on the same stream.
+            Some(unsafe { Workspace::new(zeroed, scratch, size) })
+        };
+        let bound = gpu.exec.on(&input);
+        let stream = self.stream.map(|stream| stream as *mut c_void);
+        // SAFETY: the stream is one of PyTorch's or CuPy's, which use the device's primary context, as the executor does.
+        let launched = unsafe { bound.launch_with(stream, &plan, &out, choose) };
+        match launched {
+            // What was launched of it may have left no zeros.
+            Err(error) => {
+                spaces.remove(&self.stream);
+                Err(error)
+            }
+            Ok(Some(_)) => Ok(Some(larger)),
+            Ok(None) => {
+                if self.stream.is_none() {
+                    gpu.exec.wait()?;
+                }
+                if let Some(space) = given.filter(|_| keeps) {
+                    spaces.insert(self.stream, space);
+                }
+                Ok(None)
+            }
+        }
+    }
+}
+
+/// [`select`] for the facade: rows that lie so, of that type, at an address.
 #[pyfunction]
 #[allow(clippy::too_many_arguments, reason = "it is called by the facade alone")]
 pub(crate) fn cuda_select(
@@ -35,50 +139,15 @@ pub(crate) fn cuda_select(
     index: u8,
     values: u64,
     indices: u64,
-    zeroed: Part,
-    scratch: Part,
-) -> PyResult<Option<(u64, u64)>> {
+    workspace: &Bound<'_, PyAny>,
+    keep: bool,
+) -> PyResult<()> {
     let (kind, k, start, sorted, nan_last) = ask;
     let ask = Ask::new(kind, count("k", &k)?, start, sorted, nan_last, index)?;
-    let rows = rows(lie, dtype)?;
-    let problem = ask.problem(&rows)?;
-    if problem.output_len() == 0 {
-        return Ok(None);
-    }
-    let launched = py.detach(|| -> Result<Option<(u64, u64)>, Error> {
-        let state = state();
-        let gpu = state.cuda(ordinal)?;
-        let plan = state.planner.plan(&problem, &gpu.caps);
-        let size = gpu.exec.workspace(&plan)?;
-        if size.zeroed > zeroed.1 || size.scratch > scratch.1 {
-            return Ok(Some((size.zeroed, size.scratch)));
-        }
-        let given = WorkspaceSize { zeroed: zeroed.1, scratch: scratch.1 };
-        // SAFETY: the facade holds the arrays that these are the addresses of, and their libraries free no memory before
-        // the work that was put onto its stream has ended. It is no part of the package's interface.
-        let (input, out, space) = unsafe {
-            let out = DeviceOutput::new(values, indices);
-            (
-                DeviceInput::new(address, rows.extent(), rows.dtype),
-                if ask.index.is_wide() { out.with_wide_indices() } else { out },
-                Workspace::new(zeroed.0, scratch.0, given),
-            )
-        };
-        let bound = gpu.exec.on(&input);
-        let _alone = gpu.launching.lock().unwrap_or_else(PoisonError::into_inner);
-        match stream {
-            // SAFETY: the stream is one of PyTorch's or CuPy's, which use the device's primary context, as the executor does.
-            Some(stream) => unsafe {
-                bound.launch_on(stream as *mut c_void, &plan, &out, &space)?;
-            },
-            None => {
-                bound.launch(&plan, &out, &space)?;
-                gpu.exec.wait()?;
-            }
-        }
-        Ok(None)
-    });
-    launched.map_err(|e| raised(&e))
+    let problem = ask.problem(&rows(lie, dtype)?)?;
+    let is_wide = ask.index.is_wide();
+    let launch = Launch { ordinal, stream, problem, is_wide, input: address, values, indices };
+    select(py, &launch, workspace, keep)
 }
 
 /// Memory on a device, freed with this object.

@@ -4,11 +4,12 @@ use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use serde::Serialize;
 use serde_json::{Value, json};
+use st_core::DType;
 use st_core::backend::cuda_exec;
 use st_core::backend::device_caps::{self, Backend, DeviceCaps};
 use st_core::backend::wgpu_exec;
+use st_core::doctor::{Report, Words};
 use st_core::ops::rank_entry::{self, NanOrder, Problem};
-use st_core::{DType, Error};
 
 use crate::device::{Device, choose};
 use crate::error::{count, raised};
@@ -155,29 +156,18 @@ fn device(device: &str, name: &str, software: bool, caps: &DeviceCaps) -> Value 
 pub(crate) fn doctor(py: Python<'_>) -> String {
     py.detach(|| {
         let state = state();
-        let loaded = state.settings.load();
-        let missing = |why: Option<Error>| why.map(|why| why.to_string());
-        let tables: Vec<Value> = (loaded.knowledge.tables().iter())
-            .map(|table| json!({"name": table.name(), "records": table.records().len()}))
-            .collect();
-        json!({
-            "version": env!("CARGO_PKG_VERSION"),
-            "target": format!("{} {}", std::env::consts::ARCH, std::env::consts::OS),
-            "devices": found(state),
-            "missing": {
-                "cpu": missing(state.cpu().err()),
-                "cuda": missing(cuda_exec::devices(&state.libraries()).err()),
-                "wgpu": missing(state.wgpu(Backend::Wgpu).err()),
-                "mps": missing(state.wgpu(Backend::Mps).err()),
-                "hip": missing(Device::Backend(Backend::Hip, 0).caps(state).err()),
-            },
-            "rules": {
-                "file": state.settings.rules_file().map(|file| file.display().to_string()),
-                "loaded": loaded.rules,
-            },
-            "tables": tables,
-            "faults": loaded.faults.iter().map(ToString::to_string).collect::<Vec<_>>(),
-        })
-        .to_string()
+        let (settings, loaded) = (&state.settings, state.settings.load());
+        let cpu = state.cpu().map(|(exec, _)| exec);
+        let report = Report::new(WORDS, cpu, &state.libraries(), settings, &loaded);
+        let text = report.to_string();
+        let mut document = serde_json::to_value(&report).unwrap_or_default();
+        document["text"] = Value::from(text.trim_end());
+        document["devices"] = Value::from(found(state));
+        document.to_string()
     })
 }
+
+const WORDS: Words = Words {
+    program: "spiraltorch",
+    absent: "not in this build: use device=\"cpu\" or \"auto\", or st.plan(.., caps=..) to see what would be planned",
+};

@@ -34,13 +34,35 @@ pub(crate) struct Gpu<E> {
     pub(crate) caps: DeviceCaps,
     /// The adapter is a program for the processor.
     pub(crate) software: bool,
-    /// Held while the launches of a call are put onto a stream: calls from several threads may share a workspace there, and
-    /// are right one after another.
+    /// What launches on a stream of the caller's (none: on the executor's own) work in.
     #[cfg_attr(
         not(feature = "cuda"),
         expect(dead_code, reason = "nothing is launched on the caller's streams")
     )]
-    pub(crate) launching: Mutex<()>,
+    pub(crate) spaces: Mutex<HashMap<Option<usize>, Space>>,
+}
+
+/// An address on a device and the bytes there.
+pub(crate) type Part = (u64, u64);
+
+/// A workspace in another library's memory.
+#[cfg_attr(not(feature = "cuda"), allow(dead_code, reason = "nothing is launched"))]
+pub(crate) struct Space {
+    /// Zeros, between launches.
+    pub(crate) zeroed: Part,
+    pub(crate) scratch: Part,
+    /// What keeps it.
+    pub(crate) _owner: Py<PyAny>,
+}
+
+#[cfg(feature = "cuda")]
+impl Space {
+    /// The parts of one that has nothing.
+    pub(crate) const NONE: (Part, Part) = ((0, 0), (0, 0));
+
+    pub(crate) const fn parts(&self) -> (Part, Part) {
+        (self.zeroed, self.scratch)
+    }
 }
 
 static STATE: AtomicPtr<State> = AtomicPtr::new(ptr::null_mut());
@@ -119,17 +141,20 @@ impl State {
             let exec = make();
             let caps = exec.caps()?;
             let (_, software) = exec.adapter()?;
-            Ok(Gpu { exec, caps, software, launching: Mutex::default() })
+            Ok(Gpu { exec, caps, software, spaces: Mutex::default() })
         };
         place.get_or_init(open).as_ref().map_err(Clone::clone)
+    }
+
+    /// Whether an NVIDIA device was looked for already.
+    pub(crate) fn has_cuda(&self, ordinal: u32) -> bool {
+        self.cuda.lock().unwrap_or_else(PoisonError::into_inner).contains_key(&ordinal)
     }
 
     /// Whether the first device of a backend was looked for already.
     pub(crate) fn is_open(&self, backend: Backend) -> bool {
         match backend {
-            Backend::Cuda => {
-                self.cuda.lock().unwrap_or_else(PoisonError::into_inner).contains_key(&0)
-            }
+            Backend::Cuda => self.has_cuda(0),
             Backend::Wgpu => self.wgpu.get().is_some(),
             Backend::Mps => self.metal.get().is_some(),
             _ => false,
@@ -156,7 +181,7 @@ impl State {
                 }
                 let exec = CudaExecutor::new(ordinal).with_libraries(&self.libraries());
                 let caps = exec.caps()?;
-                Ok(Gpu { exec, caps, software: false, launching: Mutex::default() })
+                Ok(Gpu { exec, caps, software: false, spaces: Mutex::default() })
             };
             // A device is opened once in a process, and kept.
             Box::leak(Box::new(open()))

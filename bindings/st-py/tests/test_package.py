@@ -1,6 +1,7 @@
 """The package itself: what importing it costs and brings along, its reports, its types."""
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -83,7 +84,7 @@ print(repr(why)); print(why._repr_html_()); print(st.doctor())
     run = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True, check=True)
     assert "rule       SPIRAL_HEUR_K:1: mk = 1" in run.stdout
     assert "tile = 2048 +0.200" in run.stdout
-    assert "rules    SPIRAL_HEUR_K" in run.stdout
+    assert re.search(r"^  rules +SPIRAL_HEUR_K$", run.stdout, re.MULTILINE)
 
 
 def test_devices_and_doctor():
@@ -92,7 +93,9 @@ def test_devices_and_doctor():
     health = st.doctor()
     assert health.version == st.__version__ and health.libraries["numpy"] == np.__version__
     assert set(health.missing) == {"cpu", "cuda", "wgpu", "mps", "hip"} and health.missing["cpu"] is None
-    for part in ("cpu ", "hip ", "rules", "numpy"):
+    assert health.cpu["caps"]["backend"] == "cpu" and health.cpu["isa"]["chosen"] in health.cpu["isa"]["available"]
+    assert "not in this build" in health.missing["hip"] and health.tables and health.hints
+    for part in (f"<spiraltorch {health.version} for", "processor  ", "cpu  ", "hip  ", "rules  ", "numpy  "):
         assert part in repr(health)
 
 

@@ -193,3 +193,100 @@ def test_sixteen_threads():
     [thread.start() for thread in threads]
     [thread.join() for thread in threads]
     assert not wrong
+
+
+def test_plain_calls_are_those_of_the_native_part():
+    """And answer as the long way does, which all others take."""
+    from spiraltorch import _torch
+
+    if _torch.plain is None:
+        pytest.skip("this PyTorch does not tell what tensors are")
+    x = torch.randn(7, 3, 90)
+    plain = [x, x[1:, :, 3:60], x[:, 1], torch.nn.Parameter(x).data, x.to(torch.bfloat16), x > 0, x.to(torch.uint16), x[:0], x[..., :1]]
+    others = [
+        x.transpose(0, 2),
+        x[..., ::2],
+        x.expand(2, 7, 3, 90),
+        torch.randn([1] * 9 + [20]),
+        torch._neg_view(x),
+        torch.conj(torch.randn(6, 1, dtype=torch.complex64)).imag,
+        torch.randn(3, 9, requires_grad=True),
+        x.to_sparse(),
+        x.to("meta"),
+        freed(torch.randn(4, 30)),
+        torch.tensor(3.0),
+    ]
+    for y in plain:
+        k = min(4, y.shape[-1])
+        for ask in [(0, k, 0), (1, k, 0), (2, k, 0), (3, k - 1, 1)]:
+            for sorted, nan_last, code in [(True, False, 0), (False, True, 1)]:
+                found = _torch.plain.select(y, *ask[:2], ask[2], -1, sorted, nan_last, code, "auto")
+                name = ("int64", "int32")[code]
+                want = _torch._eager(y, *ask[:2], ask[2], -1, sorted, nan_last, name, "auto", None)
+                assert type(found) is st.Selection and found.indices.dtype == want[1].dtype
+                assert torch.equal(found.values, want[0]) and torch.equal(found.indices, want[1])
+                assert found.values.is_contiguous() and found.values.shape == want[0].shape
+    for y in others:
+        assert _torch.plain.select(y, 0, 1, 0, -1, True, False, 0, "auto") is None, y.layout
+    for k, dim, device in [(91, -1, "auto"), (-1, -1, "auto"), (2.0, -1, "auto"), (2, 0, "auto"), (2, 9, "auto"), (2, "a", "auto"), (2, -1, "x")]:
+        assert _torch.plain.select(x, 0, k, 0, dim, True, False, 0, device) is None
+
+
+def test_negated_tensors():
+    x = torch.randn(4, 30)
+    found, want = st.topk(torch._neg_view(x), 3), st.topk(-x, 3)
+    assert torch.equal(found.values, want.values) and torch.equal(found.indices, want.indices)
+    places = torch._neg_view(torch.empty(4, 3)), torch.empty(4, 3, dtype=torch.int64)
+    st.topk(x, 3, out=places)
+    assert torch.equal(places[0], st.topk(x, 3).values)
+
+
+def test_whoever_looks_on_sees_the_operator():
+    from torch.utils._python_dispatch import TorchDispatchMode
+
+    seen = []
+
+    class Looks(TorchDispatchMode):
+        def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+            seen.append(str(function))
+            return function(*args, **(kwargs or {}))
+
+    x = torch.randn(4, 30)
+    with Looks():
+        found = st.topk(x, 3)
+    assert seen == ["spiraltorch.select.default"] and torch.equal(found.values, st.topk(x, 3).values)
+
+
+def test_a_backward_pass_notices_that_out_was_written_to():
+    for k in (3, 3000):
+        x, w = torch.randn(4, 5000), torch.randn(4, k, requires_grad=True)
+        for values in (torch.randn(4, k), torch.randn(4, k + 1)[:, :k]):
+            product = w * values
+            st.topk(x, k, out=(values, torch.empty(4, k, dtype=torch.int64)))
+            with pytest.raises(RuntimeError, match="modified by an inplace operation"):
+                product.sum().backward()
+
+
+def test_out_that_is_gone():
+    x, values = torch.randn(4, 30), torch.empty(4, 3)
+    values.untyped_storage().resize_(8)
+    for places in [(values, torch.empty(4, 3, dtype=torch.int64)), [values, torch.empty(4, 3, dtype=torch.int64)]]:
+        with pytest.raises(ValueError, match="storage"):
+            st.topk(x, 3, out=places)
+    overlapping = torch.empty(4, 30)
+    assert torch.equal(st.topk(overlapping.copy_(x), 3, out=(overlapping[:, :3], places[1])).values, st.topk(x, 3).values)
+
+
+def test_inside_transforms():
+    x, constant = torch.randn(5, 30), torch.randn(4, 30)
+    want = st.topk(constant, 3).values
+    found = torch.vmap(lambda row: st.topk(row, 3).values + st.topk(constant, 3).values)(x)
+    assert torch.equal(found, st.topk(x, 3).values[:, None] + want)
+
+
+def test_in_inference_mode():
+    with torch.inference_mode():
+        x = torch.randn(4, 30)
+        found = st.topk(x, 3, out=(torch.empty(4, 3), torch.empty(4, 3, dtype=torch.int64)))
+        assert found.values.is_inference() and st.topk(x, 3).values.is_inference()
+    assert torch.equal(found.values, torch.topk(x, 3).values)

@@ -419,6 +419,15 @@ impl Gpu {
         self.checked("to clear a workspace", code)
     }
 
+    /// Whether what is put onto a stream goes into a graph, or would be refused because of another stream's. The context
+    /// is current.
+    pub(crate) fn is_captured(&self, stream: Handle) -> bool {
+        let mut state = 0;
+        // SAFETY: whoever calls this has the stream; it writes the number.
+        let code = unsafe { (self.driver.capture_state)(stream, &raw mut state) };
+        code != 0 || state != 0
+    }
+
     /// Waits for a stream. The context is current.
     pub(crate) fn wait(&self, stream: Handle) -> Result<()> {
         // SAFETY: the stream is alive.

@@ -84,6 +84,7 @@ functions! {
     // Its newer form is not in drivers before 12.8; this one is in all.
     event_elapsed = "cuEventElapsedTime" (*mut f32, Handle, Handle);
     capture_begin = "cuStreamBeginCapture_v2" (Handle, c_int);
+    capture_state = "cuStreamIsCapturing" (Handle, *mut c_int);
     capture_end = "cuStreamEndCapture" (Handle, *mut Handle);
     graph_instantiate = "cuGraphInstantiateWithFlags" (*mut Handle, Handle, c_ulonglong);
     graph_launch = "cuGraphLaunch" (Handle, Handle);
@@ -155,9 +156,11 @@ impl Driver {
 
     /// What came of a call, as an error of the device of that name.
     pub(crate) fn checked(&self, device: &str, what: &str, code: Code) -> Result<()> {
+        if code == 0 {
+            return Ok(());
+        }
         let device = device.to_owned();
         match code {
-            0 => Ok(()),
             OUT_OF_MEMORY => Err(Error::DeviceMemory { device, what: what.to_owned() }),
             NO_DEVICE | INVALID_DEVICE => Err(unavailable(self.say(code))),
             code if LOST.contains(&code) => {

@@ -154,6 +154,7 @@ impl<T: Element> OnCuda<'_, T> {
             status: 0,
             zeroed: memory.zeroed.at,
             scratch: memory.scratch.at,
+            wide: false,
         };
         let launched = self.exec.launch(stream, &layout.steps(&at));
         let downloaded = launched.and_then(|()| {

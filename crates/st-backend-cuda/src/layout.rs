@@ -39,6 +39,8 @@ pub(crate) struct Addresses {
     /// The workspace: zeros, and what need not be.
     pub(crate) zeroed: u64,
     pub(crate) scratch: u64,
+    /// Whether indices are written with 64 bits.
+    pub(crate) wide: bool,
 }
 
 /// A launch.
@@ -200,6 +202,7 @@ impl Layout {
         }
         let mut steps = Vec::new();
         let size = dtype.size() as u64;
+        let index_size = if at.wide { 8 } else { 4 };
         for row0 in (0..rows).step_by(self.rows_each) {
             let here = self.rows_each.min(rows - row0);
             let (row, k) = (row0 as u64, k as u64);
@@ -207,11 +210,14 @@ impl Layout {
                 input: at.input + row * row_stride as u64 * size,
                 lengths: if at.lengths == 0 { 0 } else { at.lengths + row * 4 },
                 values: at.values + row * k * size,
-                indices: at.indices + row * k * 4,
+                indices: at.indices + row * k * index_size,
                 ..*at
             };
             let params = problem_params(&self.problem, here, self.map, &own);
             self.round(params, here as u64, at, &mut steps);
+        }
+        for step in &mut steps {
+            step.unit.wide = at.wide;
         }
         debug_assert!(cols > 0, "k > 0 wants columns");
         steps
@@ -447,5 +453,18 @@ mod tests {
         let steps = layout.steps(&Addresses::default());
         let rounds = (1usize << 20).div_ceil(layout.rows_each);
         assert_eq!(steps.len(), rounds * 6, "three digits, tally, collect, order");
+        // Results of a round begin where those of the one before end, however wide indices are.
+        for (wide, size) in [(false, 4), (true, 8)] {
+            let at = Addresses { indices: 1 << 40, wide, ..Addresses::default() };
+            let steps = layout.steps(&at);
+            assert!(rounds > 1 && steps.iter().all(|step| step.unit.wide == wide));
+            for (round, steps) in steps.chunks(6).enumerate() {
+                let params = steps[5].params();
+                let p: ProblemParams =
+                    bytemuck::pod_read_unaligned(&params[..size_of::<ProblemParams>()]);
+                let before = (round * layout.rows_each * problem.k) as u64;
+                assert_eq!(p.places(), (before * 4, (1 << 40) + before * size), "round {round}");
+            }
+        }
     }
 }

@@ -31,4 +31,4 @@ pub use device::DeviceReport;
 pub use exec::{CudaExecutor, Launch, Libraries, devices};
 pub use host::OnCuda;
 pub use memory::DeviceMemory;
-pub use resident::{DeviceInput, DeviceOutput, OnDevice, Workspace, WorkspaceSize};
+pub use resident::{DeviceInput, DeviceOutput, OnDevice, Wanted, Workspace, WorkspaceSize};

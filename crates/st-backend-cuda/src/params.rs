@@ -39,6 +39,14 @@ pub(crate) struct ProblemParams {
     quick: u32,
 }
 
+#[cfg(test)]
+impl ProblemParams {
+    /// Where values and indices go.
+    pub(crate) const fn places(&self) -> (u64, u64) {
+        (self.values, self.indices)
+    }
+}
+
 #[derive(Clone, Copy, Debug, Pod, Zeroable)]
 #[repr(C)]
 pub(crate) struct BlockParams {

@@ -4,6 +4,7 @@ use std::ffi::c_void;
 
 use st_rank::{DType, Error, ExecuteInto, Problem, RankKExecutor, RankPlan, Result};
 
+use crate::device::Gpu;
 use crate::driver::Handle;
 use crate::exec::CudaExecutor;
 use crate::layout::{Addresses, Layout};
@@ -120,6 +121,29 @@ pub struct WorkspaceSize {
     pub scratch: u64,
 }
 
+/// The workspace that a launch wants, and what it depends on whether one may be shared with other launches.
+pub struct Wanted<'a> {
+    /// How large.
+    pub size: WorkspaceSize,
+    gpu: &'a Gpu,
+    stream: Handle,
+}
+
+impl Wanted<'_> {
+    /// Whether the launch goes into a graph, which will use its workspace whenever it is run, beside other work on this
+    /// stream.
+    #[must_use]
+    pub fn is_captured(&self) -> bool {
+        self.gpu.is_captured(self.stream)
+    }
+}
+
+impl std::fmt::Debug for Wanted<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Wanted").field("size", &self.size).finish_non_exhaustive()
+    }
+}
+
 /// Memory that launches work in. Launches on one stream may share it, whatever their plans: it must have the
 /// greatest size of each part.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -196,7 +220,8 @@ impl OnDevice<'_> {
     /// # Errors
     /// Whatever [`Error`] lists; nothing is launched then, but for what the driver itself refuses midway.
     pub fn launch(&self, plan: &RankPlan, out: &DeviceOutput, workspace: &Workspace) -> Result<()> {
-        self.launch_to(self.exec.gpu()?.stream, plan, out, workspace)
+        let (stream, given) = (self.exec.gpu()?.stream, |_: Wanted<'_>| Some(*workspace));
+        self.launch_to(stream, plan, out, given).map(|_| ())
     }
 
     /// The same on a stream of the caller's, with the kernels that the executor has loaded.
@@ -215,16 +240,40 @@ impl OnDevice<'_> {
         out: &DeviceOutput,
         workspace: &Workspace,
     ) -> Result<()> {
+        self.launch_to(stream, plan, out, |_| Some(*workspace)).map(|_| ())
+    }
+
+    /// The same (none: on the executor's stream) with the workspace that `workspace` gives for what is [wanted](Wanted):
+    /// nothing is launched if it gives none, and the result is the size that is wanted.
+    ///
+    /// # Errors
+    /// As for [`launch`](Self::launch).
+    ///
+    /// # Safety
+    /// As for [`launch_on`](Self::launch_on).
+    #[allow(unsafe_code, reason = "a handle of the caller's")]
+    pub unsafe fn launch_with(
+        &self,
+        stream: Option<*mut c_void>,
+        plan: &RankPlan,
+        out: &DeviceOutput,
+        workspace: impl FnOnce(Wanted<'_>) -> Option<Workspace>,
+    ) -> Result<Option<WorkspaceSize>> {
+        let stream = match stream {
+            Some(stream) => stream,
+            None => self.exec.gpu()?.stream,
+        };
         self.launch_to(stream, plan, out, workspace)
     }
 
+    /// Nothing when it is launched, else the size of the workspace that was not given.
     fn launch_to(
         &self,
         stream: Handle,
         plan: &RankPlan,
         out: &DeviceOutput,
-        workspace: &Workspace,
-    ) -> Result<()> {
+        workspace: impl FnOnce(Wanted<'_>) -> Option<Workspace>,
+    ) -> Result<Option<WorkspaceSize>> {
         let &Self { exec, input } = self;
         exec.refuse(&plan.caps, plan.problem.dtype, input.dtype)?;
         plan.problem.check()?;
@@ -232,6 +281,12 @@ impl OnDevice<'_> {
         aligned("values", out.values, input.dtype.size() as u64)?;
         aligned("indices", out.indices, if out.wide { 8 } else { 4 })?;
         let layout = exec.laid_out(plan)?;
+        let gpu = exec.gpu()?;
+        let _current = gpu.current()?;
+        let size = WorkspaceSize { zeroed: layout.zeroed, scratch: layout.scratch };
+        let Some(workspace) = workspace(Wanted { size, gpu, stream }) else {
+            return Ok(Some(size));
+        };
         workspace.check(&layout)?;
         let at = Addresses {
             input: input.address,
@@ -241,14 +296,9 @@ impl OnDevice<'_> {
             status: out.status,
             zeroed: workspace.zeroed,
             scratch: workspace.scratch,
+            wide: out.wide,
         };
-        let gpu = exec.gpu()?;
-        let _current = gpu.current()?;
-        let mut steps = layout.steps(&at);
-        for step in &mut steps {
-            step.unit.wide = out.wide;
-        }
-        exec.launch(stream, &steps)
+        exec.launch(stream, &layout.steps(&at)).map(|()| None)
     }
 }
 

@@ -187,6 +187,7 @@ impl<T: Element> Resident<'_, T> {
             status: 0,
             zeroed: self.zeroed.at,
             scratch: self.scratch.at,
+            wide: false,
         }
     }
 

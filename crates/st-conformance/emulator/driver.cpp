@@ -56,6 +56,8 @@ Result work(void* stream, std::function<void()> step) {
 }  // namespace
 
 extern "C" {
+// Set by tests that want to see a launch fail.
+int st_emulated_launches_fail = 0;
 Result cuInit(unsigned) { return getenv("ST_EMULATED_FAULT") ? 999 : OK; }
 Result cuDriverGetVersion(int* version) { return *version = 13000, OK; }
 Result cuDeviceGetCount(int* count) { return *count = 2, OK; }
@@ -156,7 +158,7 @@ Result cuFuncSetAttribute(void* function, int attribute, int value) {
 Result cuLaunchKernel(void* function, unsigned x, unsigned y, unsigned z, unsigned, unsigned, unsigned, unsigned shared,
                       void* stream, void** params, void** extra) {
     const Function* const f = static_cast<Function*>(function);
-    if (y != 1 || z != 1 || x == 0 || extra || int(shared) > f->shared) return INVALID;
+    if (y != 1 || z != 1 || x == 0 || extra || int(shared) > f->shared || st_emulated_launches_fail) return INVALID;
     // Parameters are copied when a kernel is launched; 1 KB is more than any has.
     std::vector<char> copy(1024);
     memcpy(copy.data(), params[0], *static_cast<const unsigned*>(params[1]));
@@ -172,6 +174,7 @@ Result cuStreamBeginCapture_v2(void* stream, int mode) {
     of(stream)->capture = new Graph;
     return capturing = true, OK;
 }
+Result cuStreamIsCapturing(void* stream, int* state) { return *state = of(stream)->capture != nullptr, OK; }
 Result cuStreamEndCapture(void* stream, void** graph) {
     *graph = of(stream)->capture;
     of(stream)->capture = nullptr;

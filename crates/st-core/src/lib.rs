@@ -17,6 +17,7 @@
 
 pub mod autograd;
 pub mod backend;
+pub mod doctor;
 pub mod hints;
 pub mod ops;
 pub mod process;

@@ -29,12 +29,14 @@ __all__ = [
     "devices",
     "doctor",
     "explain",
+    "hypergrad",
     "midk",
     "plan",
     "rank_range",
     "top_k",
     "topk",
     "topk2d",
+    "tune",
 ]
 
 # Windows does not fork.
@@ -43,7 +45,6 @@ if hasattr(_os, "register_at_fork"):
 
 _A = TypeVar("_A")
 Nan = Literal["greatest", "last"]
-_new = tuple.__new__
 
 # What the native part calls the kinds of selection.
 _TOP, _BOTTOM, _MID, _RANGE = range(4)
@@ -56,6 +57,9 @@ class Selection(NamedTuple, Generic[_A]):
     """The elements, bit for bit those of the input."""
     indices: _A
     """Where they are along the axis."""
+
+
+_native.results_are(Selection)
 
 
 def topk(
@@ -89,9 +93,14 @@ def topk(
     not there, MemoryError without memory.
     """
     kind = _TOP if largest else _BOTTOM
+    nan_last = False if nan == "greatest" else _last(nan)
     if type(x) is _ndarray and index_dtype is None:
-        return _new(Selection, _select_array(x, kind, k, 0, dim, sorted, _last(nan), 0, device, out))
-    return _select(x, kind, k, 0, dim, sorted, nan, index_dtype, device, out)
+        return _select_array(x, kind, k, 0, dim, sorted, nan_last, 0, device, out)
+    if type(x) is _tensor and index_dtype is None and out is None and not _is_traced():
+        found = _select_tensor(x, kind, k, 0, dim, sorted, nan_last, 0, device)
+        if found is not None:
+            return found
+    return _elsewhere(x, kind, k, 0, dim, sorted, nan_last, index_dtype, device, out)
 
 
 def topk2d(x: _A, k: SupportsIndex, device: str = "auto", *, index_dtype: Any = None) -> Selection[_A]:
@@ -102,7 +111,7 @@ def topk2d(x: _A, k: SupportsIndex, device: str = "auto", *, index_dtype: Any = 
             f"topk2d selects from a matrix, and this has shape {tuple(shape)}: use topk(x, k, dim=...) for others"
         )
     if type(x) is _ndarray and index_dtype is None:
-        return _new(Selection, _select_array(x, _TOP, k, 0, -1, True, False, 0, device, None))
+        return _select_array(x, _TOP, k, 0, -1, True, False, 0, device, None)
     return _select(x, _TOP, k, 0, -1, True, "greatest", index_dtype, device, None)
 
 
@@ -242,6 +251,33 @@ def doctor() -> Health:
     return _report.doctor()
 
 
+def tune(
+    device: str = "auto",
+    budget: float = 60.0,
+    *,
+    shapes: Sequence[Any] | None = None,
+    home: str | PathLike[str] | None = None,
+    fresh: bool = False,
+) -> Tuning:
+    """Measures every sensible choice for some shapes on a device, and plans with what was found from then on.
+
+    It is what ``spiral tune`` does: results are checked, each choice's times go into the device's table before the next shape
+    begins, what the table has is not measured again. Python's lock is released; an interrupt (Ctrl-C) ends it, and loses
+    the shape at hand.
+
+    device: "auto" is the processor; else "cpu", "wgpu", "cuda", "cuda:1", "mps".
+    budget: about how many seconds it may take. What is begun is finished.
+    shapes: a list of (rows, cols, k), (rows, cols, k, dtype) or {"kind": "midk", "rows": .., "cols": .., "k": .., "dtype": "f32"};
+        the device's usual ones if not given.
+    home: the folder whose ``tables`` has the table; ``SPIRAL_HOME``, else ``~/.spiraltorch``, where later processes look.
+        With another one this process alone plans with what was found.
+    fresh: measure again what the table has already.
+    """
+    from . import _report
+
+    return _report.tune(device, budget, shapes, home, fresh)
+
+
 def _last(nan: str) -> bool:
     if nan == "greatest":
         return False
@@ -272,9 +308,17 @@ def _select(
     device: str,
     out: tuple[Any, Any] | None,
 ) -> Selection[Any]:
+    nan_last = False if nan == "greatest" else _last(nan)
     if type(x) is _ndarray and index_dtype is None:
-        return _new(Selection, _select_array(x, kind, k, start, dim, sorted, _last(nan), 0, device, out))
-    return _elsewhere(x, kind, k, start, dim, sorted, _last(nan), index_dtype, device, out)
+        return _select_array(x, kind, k, start, dim, sorted, nan_last, 0, device, out)
+    return _elsewhere(x, kind, k, start, dim, sorted, nan_last, index_dtype, device, out)
+
+
+# PyTorch's class, whether a call is being traced, and what does plain calls on tensors: set by ``_torch`` when a tensor was
+# met.
+_tensor: Any = None
+_is_traced: Any = None
+_select_tensor: Any = None
 
 
 def _elsewhere(x: Any, *asked: Any) -> Selection[Any]:
@@ -292,13 +336,21 @@ def _flat(x: Any) -> Any:
 
 def __getattr__(name: str) -> Any:
     # Classes of reports, whose module is not loaded before it is needed.
-    if name in ("Plan", "Explanation", "Device", "Health"):
+    if name in ("Plan", "Explanation", "Device", "Health", "Tuning"):
         from . import _report
 
         return getattr(_report, name)
+    if name == "hypergrad":
+        from importlib import import_module
+
+        return import_module(".hypergrad", __name__)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from ._report import Device, Explanation, Health, Plan
+    from . import hypergrad
+    from collections.abc import Sequence
+    from os import PathLike
+
+    from ._report import Device, Explanation, Health, Plan, Tuning

@@ -89,11 +89,7 @@ def select(x: Any, ask: Ask) -> Selection[Any]:
     values, indices = (result.__cuda_array_interface__["data"][0] for result in results)
     asked = (ask.kind, ask.k, ask.start, ask.sorted, ask.nan_last)
     where = (interface["data"][0], lie, name, asked, INDEX_CODES[index], values, indices)
-    more = _native.cuda_select(ordinal, place.stream, *where, (0, 0), (0, 0))
-    if more is not None:
-        zeroed, scratch = place.zeros(more[0]), place.zeros(more[1])
-        addresses = [space.__cuda_array_interface__["data"][0] for space in (zeroed, scratch)]
-        _native.cuda_select(ordinal, place.stream, *where, (addresses[0], more[0]), (addresses[1], more[1]))
+    _native.cuda_select(ordinal, place.stream, *where, place.workspace, False)
     return Selection(*results)
 
 
@@ -102,7 +98,20 @@ def _is_cupy(x: Any) -> bool:
     return cupy is not None and isinstance(x, cupy.ndarray)
 
 
-class CuPy:
+class Place:
+    """Where memory comes from."""
+
+    def zeros(self, size: int) -> Any:
+        raise NotImplementedError
+
+    def workspace(self, ordinal: int, zeroed: int, scratch: int) -> tuple[tuple[int, int], tuple[int, int], list[Any]]:
+        """Where each part begins, its bytes, and what keeps them."""
+        parts = [self.zeros(zeroed), self.zeros(scratch)]
+        first, second = (part.__cuda_array_interface__["data"][0] for part in parts)
+        return (first, zeroed), (second, scratch), parts
+
+
+class CuPy(Place):
     """CuPy's memory and its current stream, in whose order it is given and taken back. Its arrays begin at multiples of 256."""
 
     def __init__(self, ordinal: int) -> None:
@@ -119,7 +128,7 @@ class CuPy:
             return self.cupy.zeros(max(size, 1), np.uint8)
 
 
-class Own:
+class Own(Place):
     """Memory of ours for a library that is not known, and a stream of ours, which is waited for."""
 
     stream: int | None = None

@@ -17,11 +17,6 @@ INDEX_CODES = {"int64": 0, "int32": 1, "uint32": 2, "uint64": 3}
 ON_HOST = (1, 3, 11)
 
 
-# PyTorch's class and what selects from it, once it was met: set by ``_torch``.
-_tensors: tuple[type, ...] = ()
-_of_torch: Any = None
-
-
 class Ask(NamedTuple):
     """What is asked of a selection, but for the array."""
 
@@ -53,10 +48,8 @@ def index_name(index_dtype: Any, default: str = "int64") -> str:
 
 def select(x: Any, *asked: Any) -> Selection[Any]:
     """Selects from an array of any library; ``asked`` are the fields of ``Ask``."""
-    # Before all others, because calls on tensors are short.
-    if isinstance(x, _tensors):
-        return _of_torch(x, *asked)
-    if not _tensors and "torch" in sys.modules and isinstance(x, sys.modules["torch"].Tensor):
+    if "torch" in sys.modules and isinstance(x, sys.modules["torch"].Tensor):
+        # From now on calls go there before they come here, because those on tensors are short.
         from . import _torch
 
         return _torch.select(x, *asked)
@@ -100,8 +93,7 @@ def of_numpy(x: np.ndarray, ask: Ask) -> Selection[Any]:
     if type(x) is not np.ndarray:
         x = np.asarray(x)
     index = INDEX_CODES[index_name(ask.index_dtype)]
-    found = select_array(x, ask.kind, ask.k, ask.start, ask.dim, ask.sorted, ask.nan_last, index, ask.device, ask.out)
-    return Selection(*found)
+    return select_array(x, ask.kind, ask.k, ask.start, ask.dim, ask.sorted, ask.nan_last, index, ask.device, ask.out)
 
 
 def _is_jax(x: Any) -> bool:

@@ -109,20 +109,37 @@ class Device(Report):
 
 
 class Health(Report):
-    """What was found: ``devices``, what is ``missing`` and why, ``rules``, ``tables``, ``faults``, ``libraries``."""
+    """What was found, as ``spiral doctor`` says it (``text``): ``cpu``, ``backends`` with what is there or why not,
+    ``rules``, ``tables``, ``hints``, ``faults``; ``devices``; ``missing`` (of each backend that is not there, why);
+    ``libraries`` (Python's)."""
 
     def __repr__(self) -> str:
-        lines = [f"<spiraltorch {self.version} for {self.target}"]
-        for found in self.devices:
-            software = ", software" if found["software"] else ""
-            lines.append(f"  {found['device']:<8} {found['name']}{software}")
-        lines += [f"  {name:<8} {why}" for name, why in self.missing.items() if why]
-        rules = ", then ".join(self.rules["loaded"]) or f"none (file: {self.rules['file']})"
-        lines.append(f"  rules    {rules}")
-        lines += [f"  table    {table['name']}: {table['records']} records" for table in self.tables]
-        lines += [f"  fault    {fault}" for fault in self.faults]
-        lines += [f"  {name:<8} {version}" for name, version in self.libraries.items()]
-        return "\n".join(lines) + ">"
+        lines = self.text.splitlines() + [f"{name:<16} {version}" for name, version in self.libraries.items()]
+        return "<" + "\n  ".join(lines) + ">"
+
+
+class Tuning(Report):
+    """What tuning found: ``device``, ``table`` (the file), ``cells`` with ``planned_us``, ``best_us`` and the best choice of
+    each, counts (``measured``, ``known``, ``refused``, ``left``, ``failed``, ``records``), ``faults``."""
+
+    def __repr__(self) -> str:
+        lines = [f"<Tuning of {self.device}"]
+        for cell in self.cells:
+            faster = 100 * (cell["planned_us"] / cell["best_us"] - 1)
+            choice = " ".join(f"{name}={cell['best'][name]}" for name in FIELDS)
+            lines.append(
+                f"  {cell['kind']} {cell['rows']}x{cell['cols']} k={cell['k']} {cell['dtype']}: {cell['best_us']:.1f} us, the "
+                f"planner's {cell['planned_us']:.1f} ({faster:+.1f} %): {choice}"
+            )
+        lines += [f"  fault  {fault}" for fault in self.faults]
+        if self.put_aside:
+            lines.append(f"  an earlier table was put aside: {self.put_aside}")
+        again = ", for which no time was: call it again to go on" if self.left else ""
+        lines.append(
+            f"  {self.measured} shapes measured ({self.records} records), {self.known} known, {self.refused} that the device "
+            f"cannot do, {self.left} left{again}"
+        )
+        return "\n".join([*lines, f"  table {self.table}"]) + ">"
 
 
 def place(where: dict[str, Any]) -> str:
@@ -162,6 +179,36 @@ def explain(
     return Explanation(json.loads(_native.explain(code, shape, start, dtype, _last(nan), sorted, device, caps, top)))
 
 
+def tune(device: str, budget: float, shapes: Any, home: Any, fresh: bool) -> Tuning:
+    listed = None if shapes is None else json.dumps([_cell(shape) for shape in shapes])
+    found = Tuning(json.loads(_native.tune(device, float(budget), listed, home, bool(fresh))))
+    if found.failed:
+        import warnings
+
+        warnings.warn(f"{found.failed} choices failed, and are not used: {'; '.join(found.faults)}", RuntimeWarning, 3)
+    return found
+
+
+def _cell(shape: Any) -> dict[str, Any]:
+    """A shape as the tuner reads it; what cannot be is for the tuner to refuse."""
+    if isinstance(shape, dict):
+        cell = dict(shape)
+    else:
+        try:
+            cell = dict(zip(("rows", "cols", "k", "dtype"), shape, strict=False))
+            if len(shape) > 4:
+                raise ValueError(f"shapes: {shape!r}: give (rows, cols, k) or (rows, cols, k, dtype)")
+        except TypeError:
+            raise TypeError(f"shapes: {shape!r} is none: give (rows, cols, k), or a dictionary") from None
+    for name in ("rows", "cols", "k"):
+        if hasattr(cell.get(name), "__index__"):
+            cell[name] = cell[name].__index__()
+    for name, value in cell.items():
+        if not isinstance(value, (int, str)):
+            raise TypeError(f"shapes: {name} = {value!r}: rows, cols and k are integers, kind and dtype names")
+    return cell
+
+
 def devices() -> list[Device]:
     return [Device(document) for document in json.loads(_native.devices())]
 
@@ -171,6 +218,7 @@ def doctor() -> Health:
     from importlib import metadata
 
     document = json.loads(_native.doctor())
+    document["missing"] = {found["backend"]: None if found["found"] else found["detail"] for found in document["backends"]}
     document["libraries"] = {"python": sys.version.split()[0]}
     for name in ("numpy", "torch", "jax", "cupy"):
         try:

@@ -6,18 +6,19 @@ elements one after another; on the current stream, under CUDA graphs, with gradi
 
 from __future__ import annotations
 
+import sys
 from math import prod
 from operator import index as integer
 from typing import Any
 
 import torch
 from torch import Tensor, empty
-from torch.compiler import is_compiling
+from torch.compiler import is_compiling, is_dynamo_compiling
 
 from . import Selection
 from . import _libraries
 from ._libraries import INDEX_CODES, check_ranks, index_name
-from ._native import cuda_select, select_host
+from ._native import Tensors, cuda_select, select_host
 from ._nvrtc import find_nvrtc
 
 # The native part's names of types. Truth values are bytes.
@@ -40,6 +41,9 @@ INDEX_TYPES = {name: getattr(torch, name) for name in INDEX_CODES if hasattr(tor
 # Kind, k, first rank, by rank, NaN last: what the native part takes beside the array.
 Asked = tuple[int, int, int, bool, bool]
 
+# The same by DLPack's codes (signed, unsigned, floating, bfloat, bool) and bits.
+DLPACK_CODES = {"i": 0, "u": 1, "f": 2, "b": 4}
+
 # Where the parts of a workspace may begin.
 ALIGNED = 256
 
@@ -52,12 +56,54 @@ _raw_stream = getattr(torch._C, "_cuda_getCurrentRawStream", None)
 _modes = getattr(torch._C, "_len_torch_dispatch_stack", lambda: 0)
 _transforms = getattr(getattr(torch._C, "_functorch", None), "peek_interpreter_stack", lambda: None)
 
-# A workspace for each device and stream: launches on a stream follow one another, and so share it. (zeroed, any)
-_spaces: dict[tuple[int, int], tuple[Tensor, Tensor]] = {}
+
+def workspace(ordinal: int, zeroed: int, scratch: int) -> tuple[tuple[int, int], tuple[int, int], tuple[Tensor, Tensor]]:
+    """Memory on a device for launches on its current stream: where each part begins, its bytes, and what keeps them."""
+    with torch.cuda.device(ordinal):
+        # With room to begin at a multiple of ALIGNED.
+        zeros = torch.zeros(zeroed + ALIGNED, dtype=torch.uint8, device="cuda")
+        space = torch.empty(scratch + ALIGNED, dtype=torch.uint8, device="cuda")
+    return (_aligned(zeros), zeroed), (_aligned(space), scratch), (zeros, space)
+
+
+def _aligned(space: Tensor) -> int:
+    return -(-space.data_ptr() // ALIGNED) * ALIGNED
+
+
+def plain_calls() -> Tensors | None:
+    """What does plain calls in the native part; nothing before PyTorch 2.10, which does not tell it what tensors are."""
+    of_tensor = getattr(Tensor, "__dlpack_c_exchange_api__", None)
+    guards = getattr(getattr(torch._C, "_dynamo", None), "guards", None)
+    empty_on_host = getattr(guards, "_empty_strided_cpu", None)
+    if of_tensor is None or empty_on_host is None:
+        return None
+    # Reading through this one does not make a lazy copy a real one.
+    constant = getattr(torch._C, "_const_dlpack_exchange_api", None)
+    types = [(DLPACK_CODES[name[0]], int(name.lstrip("iufb")), name, dtype) for dtype, name in NAMES.items() if dtype != torch.bool]
+    types.append((6, 8, "u8", torch.bool))
+    try:
+        return Tensors(
+            constant() if constant else of_tensor,
+            of_tensor,
+            types,
+            [INDEX_TYPES[name] for name in INDEX_CODES if name in INDEX_TYPES],
+            empty_on_host,
+            getattr(guards, "_empty_strided_cuda", None),
+            _modes,
+            workspace,
+        )
+    except ValueError:
+        # Of another version of DLPack.
+        return None
+
+
+plain = plain_calls()
+_select = plain.select if plain is not None else lambda *asked: None
+_select_into = plain.select_into if plain is not None else lambda *asked: False
 
 
 def select(
-    x: Tensor,
+    x: Any,
     kind: int,
     k: Any,
     start: int,
@@ -68,8 +114,19 @@ def select(
     device: str,
     out: tuple[Any, Any] | None,
 ) -> Selection[Tensor]:
-    """Selects from a tensor."""
-    index = "int64" if index_dtype is None else index_name(index_dtype)
+    """Selects from a tensor; what is none goes on."""
+    # Most calls, and the first lines therefore, with as little as can be done.
+    if type(x) is Tensor and not is_dynamo_compiling():
+        if out is None:
+            code = 0 if index_dtype is None else INDEX_CODES[index_name(index_dtype)]
+            found = _select(x, kind, k, start, dim, sorted, nan_last, code, device)
+            if found is not None:
+                return found
+        elif _is_plain(out) and _select_into(x, kind, k, start, dim, sorted, nan_last, device, *out):
+            _written(out)
+            return _new(Selection, out)
+    elif not isinstance(x, Tensor):
+        return _libraries.select(x, kind, k, start, dim, sorted, nan_last, index_dtype, device, out)
     if (
         is_compiling()
         or (x.requires_grad and torch.is_grad_enabled())
@@ -79,10 +136,23 @@ def select(
     ):
         if out is not None:
             raise RuntimeError("out= goes with neither gradients nor tracing: leave it out, or use torch.no_grad()")
+        index = "int64" if index_dtype is None else index_name(index_dtype)
         return Selection(
             *torch.ops.spiraltorch.select(x, kind, k, start, dim, sorted, nan_last, index, device)
         )
+    index = "int64" if index_dtype is None else index_name(index_dtype)
     return _new(Selection, _eager(x, kind, k, start, dim, sorted, nan_last, index, device, out))
+
+
+def _is_plain(out: Any) -> bool:
+    """Whether places for results are what most are."""
+    return type(out) is tuple and len(out) == 2 and type(out[0]) is Tensor is type(out[1]) and not (
+        out[0].requires_grad or out[0].is_neg()
+    )
+
+
+# What was kept of these tensors for a backward pass is not what it was.
+_written = getattr(torch._C, "_increment_version", lambda tensors: None)
 
 
 def _eager(
@@ -155,11 +225,9 @@ def _run(
     indices: Tensor,
 ) -> None:
     """Selects from rows that lie so into results that lie one after another."""
+    rows, cols, stride = lie
+    _whole(x, (rows - 1) * stride + cols if rows and cols else 0)
     if x.is_cpu:
-        rows, cols, stride = lie
-        needed = (x.storage_offset() + (rows - 1) * stride + cols) * x.element_size() if rows and cols else 0
-        if x.untyped_storage().nbytes() < needed:
-            raise ValueError("the tensor's storage has been freed or made smaller than the tensor: use one that is whole")
         select_host(x.data_ptr(), lie, dtype, asked, code, device, values.data_ptr(), indices.data_ptr())
     elif x.is_cuda:
         ordinal = x.device.index
@@ -173,6 +241,12 @@ def _run(
         raise TypeError(f"cannot select from a tensor on {x.device}: move it to the cpu or to a CUDA device with .to")
 
 
+def _whole(x: Tensor, elements: int) -> None:
+    """Refuses a tensor whose storage has not so many elements from its first on."""
+    if elements and x.untyped_storage().nbytes() < (x.storage_offset() + elements) * x.element_size():
+        raise ValueError("the tensor's storage has been freed or made smaller than the tensor: use one that is whole")
+
+
 def _on_cuda(
     x: Tensor,
     ordinal: int,
@@ -183,45 +257,10 @@ def _on_cuda(
     values: Tensor,
     indices: Tensor,
 ) -> None:
+    find_nvrtc()
     stream = _raw_stream(ordinal) if _raw_stream else torch.cuda.current_stream(ordinal).cuda_stream
-    key = ordinal, stream
-    # What a graph is captured with is the graph's own: it runs whenever, beside other work on this stream.
-    shared = not torch.cuda.is_current_stream_capturing()
-    space = _spaces.get(key) if shared else None
-    if space is None:
-        find_nvrtc()
-        none = torch.empty(0, dtype=torch.uint8, device=x.device)
-        space = none, none
     where = (x.data_ptr(), lie, dtype, asked, code, values.data_ptr(), indices.data_ptr())
-    try:
-        more = cuda_select(ordinal, stream, *where, *_parts(space))
-        if more is not None:
-            # With room to begin at a multiple of ALIGNED.
-            zeroed, scratch = (max(wanted + ALIGNED, had.numel()) for wanted, had in zip(more, space))
-            with torch.cuda.device(ordinal):
-                space = (
-                    torch.zeros(zeroed, dtype=torch.uint8, device=x.device),
-                    torch.empty(scratch, dtype=torch.uint8, device=x.device),
-                )
-            if shared:
-                _spaces[key] = space
-            cuda_select(ordinal, stream, *where, *_parts(space))
-        elif shared:
-            _spaces.setdefault(key, space)
-    except BaseException:
-        # What was launched of it may have left no zeros.
-        _spaces.pop(key, None)
-        raise
-
-
-def _parts(space: tuple[Tensor, Tensor]) -> tuple[tuple[int, int], tuple[int, int]]:
-    zeroed, scratch = space
-    return _part(zeroed), _part(scratch)
-
-
-def _part(space: Tensor) -> tuple[int, int]:
-    address = -(-space.data_ptr() // ALIGNED) * ALIGNED
-    return address, max(space.numel() - ALIGNED, 0)
+    cuda_select(ordinal, stream, *where, workspace, True)
 
 
 def _into(
@@ -256,9 +295,12 @@ def _into(
     values, indices = places
     code = INDEX_CODES[index_name(indices.dtype)]
     stores = [tensor.untyped_storage().data_ptr() for tensor in (x, values, indices)]
-    plain = dim == x.dim() - 1 and values.is_contiguous() and indices.is_contiguous()
-    if plain and len(set(stores)) == len(stores):
+    for place in places:
+        _whole(place, place.numel())
+    direct = dim == x.dim() - 1 and values.is_contiguous() and indices.is_contiguous() and not values.is_neg()
+    if direct and len(set(stores)) == len(stores):
         _run(flat, lie, dtype, asked, code, device, values, indices)
+        _written(places)
         return values, indices
     own = flat.new_empty(shape), torch.empty(shape, dtype=indices.dtype, device=x.device)
     _run(flat, lie, dtype, asked, code, device, *own)
@@ -357,6 +399,6 @@ if hasattr(operator, "register_vmap"):
         return operator(x, kind, k, start, _dim(dim, x.dim() - 1) + 1, *others), (0, 0)
 
 
-# From now on tensors come here at once.
-_libraries._tensors = (Tensor,)
-_libraries._of_torch = select
+_package: Any = sys.modules[__package__]
+_package._tensor, _package._is_traced, _package._select_tensor = Tensor, is_dynamo_compiling, _select
+_package._elsewhere = select

@@ -3,16 +3,13 @@
 pub(crate) mod device;
 mod live;
 
-use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use clap::Args;
-use serde::Serialize;
 use st_core::hints;
-use st_core::ops::rank_entry::Choice;
 use st_core::settings::Settings;
-use st_core::tune::{Cell, Device, Event, Outcome, Summary, TableFile, TuneError, report, tune};
+use st_core::tune::{Device, TableFile, TuneError, Tuned, report};
 
 use self::live::Live;
 use crate::args::{CpuArgs, Device as Named};
@@ -62,78 +59,6 @@ fn time(text: &str) -> Result<Duration, String> {
     Duration::try_from_secs_f64(seconds * unit).map_err(|e| e.to_string())
 }
 
-#[derive(Serialize)]
-struct Document<'a> {
-    device: String,
-    driver: String,
-    table: String,
-    /// Why an earlier table was put aside.
-    put_aside: Option<&'a str>,
-    measured: usize,
-    /// Of those, the ones that were timed again because it was in doubt which choice is best.
-    again: usize,
-    known: usize,
-    refused: usize,
-    left: usize,
-    failed: usize,
-    records: usize,
-    cells: &'a [Found],
-}
-
-/// What was found of a cell.
-#[derive(Serialize)]
-struct Found {
-    kind: &'static str,
-    rows: usize,
-    cols: usize,
-    k: usize,
-    dtype: &'static str,
-    candidates: usize,
-    /// Not made ready: the model expects them to be far too slow.
-    unpromising: usize,
-    untried: usize,
-    planned_us: f64,
-    #[serde(skip)]
-    planned: Choice,
-    best_us: f64,
-    best: Choice,
-    /// How many times as fast as the best another may be, as far as noise tells: at most 2.
-    doubt: f64,
-}
-
-impl Found {
-    fn new(cell: &Cell, outcome: &Outcome) -> Self {
-        Self {
-            kind: cell.kind.name(),
-            rows: cell.rows,
-            cols: cell.cols,
-            k: cell.k,
-            dtype: cell.dtype.name(),
-            candidates: outcome.candidates.len() + outcome.hopeless.len(),
-            unpromising: outcome.unpromising.len(),
-            untried: outcome.untried,
-            planned_us: outcome.planned_us,
-            planned: outcome.planned,
-            best_us: outcome.best_us,
-            best: outcome.best,
-            doubt: outcome.doubt.exp(),
-        }
-    }
-
-    /// Takes in what was found later, perhaps beside the best one so far in the place of the planner's.
-    fn again(&mut self, outcome: &Outcome) {
-        if outcome.planned == self.planned {
-            self.planned_us = outcome.planned_us;
-        } else {
-            self.planned_us *= outcome.planned_us / self.best_us;
-            self.candidates += outcome.candidates.len() + outcome.hopeless.len() - 1;
-            self.untried = outcome.untried;
-        }
-        (self.best, self.best_us) = (outcome.best, outcome.best_us);
-        self.doubt = outcome.doubt.exp();
-    }
-}
-
 pub(crate) fn run(args: &TuneArgs) -> Result<(), Error> {
     device::with(args.device, &args.cpu, |device| session(args, device))
 }
@@ -141,9 +66,9 @@ pub(crate) fn run(args: &TuneArgs) -> Result<(), Error> {
 fn session(args: &TuneArgs, device: &dyn Device<Error = TuneError>) -> Result<(), Error> {
     let settings = Settings::from_env();
     let home = settings.home().ok_or(Error::NoHome)?;
-    let (caps, versions) = (device.caps(), device.versions());
+    let caps = device.caps();
     let cells = device::cells(args.grid.as_deref(), device)?;
-    let table = TableFile::new(&home.join("tables"), caps, versions.clone());
+    let table = TableFile::new(&home.join("tables"), caps, device.versions());
     let (_, put_aside) = table.load()?;
     let begun = Instant::now();
     let now = || begun.elapsed();
@@ -151,75 +76,28 @@ fn session(args: &TuneArgs, device: &dyn Device<Error = TuneError>) -> Result<()
     if let Some(why) = &put_aside {
         live.say(&format!("an earlier table is put aside: {why}"));
     }
-    let mut found = BTreeMap::new();
-    let mut wrong = 0;
     let limits = (args.budget, args.fresh);
-    let summary = tune(device, &cells, limits, &table, &now, &mut |event| {
-        live.event(&event);
-        match event {
-            Event::Done { cell, at, outcome } => {
-                found.insert(at, Found::new(cell, outcome));
-            }
-            Event::Again { at, outcome, .. } => {
-                if let Some(found) = found.get_mut(&at) {
-                    found.again(outcome);
-                }
-            }
-            Event::Failed { .. } => wrong += 1,
-            _ => {}
-        }
-    });
+    let tuned =
+        Tuned::session(device, &cells, limits, &table, &now, &mut |event| live.event(event));
     live.end();
-    let Summary { measured, again, known, refused, left, failed, records, .. } = summary?;
-    let found: Vec<Found> = found.into_values().collect();
+    let tuned = tuned?;
     // Other machines with this device profit, if there is a place to share.
-    if records > 0 && hints::publish(&caps, table.load()?.0.records()) {
+    if tuned.records > 0 && hints::publish(&caps, table.load()?.0.records()) {
         match hints::flush(hints::PATIENCE) {
             Ok(()) => live.say("what was measured is shared with other machines"),
             Err(why) => live.say(&format!("what was measured is not shared: {why}")),
         }
     }
-    let path = table.path().display().to_string();
     if let Some(file) = &args.report {
         let knowledge = settings.load().knowledge;
         let page = report::html(&table.load()?.0, &caps, &knowledge);
         output::write_file(file, &page)?;
     }
-    output::stdout(|out| {
-        if args.json {
-            let document = Document {
-                device: versions.device.clone(),
-                driver: versions.driver.clone(),
-                table: path.clone(),
-                put_aside: put_aside.as_deref(),
-                measured,
-                again,
-                known,
-                refused,
-                left,
-                failed,
-                records,
-                cells: &found,
-            };
-            return output::json::document(out, &document);
-        }
-        for cell in &found {
-            let Found { kind, rows, cols, k, dtype, planned_us, best_us, best, doubt, .. } = cell;
-            let (faster, doubt) = (100.0 * (planned_us / best_us - 1.0), 100.0 * (doubt - 1.0));
-            writeln!(
-                out,
-                "{kind} {rows}x{cols} k={k} {dtype}: {best_us:.1} us, in doubt by {doubt:.1} %, the planner's {planned_us:.1} ({faster:+.1} %): {best}"
-            )?;
-        }
-        writeln!(
-            out,
-            "{measured} cells measured ({records} records), {known} known, {refused} that the device cannot do, {left} left"
-        )?;
-        if left > 0 {
-            writeln!(out, "run it again to go on where this ended")?;
-        }
-        writeln!(out, "table {path}")
+    output::stdout(|out| match args.json {
+        true => output::json::document(out, &tuned),
+        false => writeln!(out, "{tuned}"),
     })?;
+    let wrong = tuned.failed;
     if wrong > 0 { Err(Error::FailedChoices { choices: wrong }) } else { Ok(()) }
 }
 

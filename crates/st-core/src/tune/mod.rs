@@ -3,6 +3,8 @@
 mod cpu;
 #[cfg(feature = "cuda")]
 mod cuda;
+mod stoppable;
+mod tuned;
 #[cfg(feature = "wgpu")]
 mod wgpu;
 
@@ -16,6 +18,8 @@ pub use st_tune::session::{Device, Event, SessionError, Summary, tune};
 pub use st_tune::tournament::{Arena, Entrant, NoChoice, Outcome, Timed};
 pub use st_tune::{Cell, GridError, StoreError, TableFile};
 pub use st_tune::{report, stats};
+pub use stoppable::Stoppable;
+pub use tuned::{Found, Tuned};
 #[cfg(feature = "wgpu")]
 pub use wgpu::WgpuDevice;
 
@@ -32,6 +36,9 @@ pub enum TuneError {
     /// No choice was right.
     #[error(transparent)]
     NoChoice(#[from] NoChoice),
+    /// Somebody wanted it: see [`Stoppable`].
+    #[error("tuning was ended before its time")]
+    Stopped,
 }
 
 /// Today's date (UTC), `YYYY-MM-DD`.

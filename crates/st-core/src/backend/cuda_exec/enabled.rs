@@ -2,7 +2,7 @@
 
 pub use st_backend_cuda::{
     CudaExecutor, DeviceInput, DeviceMemory, DeviceOutput, DeviceReport, Launch, Libraries, OnCuda,
-    OnDevice, Workspace, WorkspaceSize, devices,
+    OnDevice, Wanted, Workspace, WorkspaceSize, devices,
 };
 
 /// Whether this build has the backend.
