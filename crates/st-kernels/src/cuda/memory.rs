@@ -92,7 +92,7 @@ pub(super) fn ranks_around(
     let first = before - (2.0 * MISLED * before).sqrt() - 1.0;
     let first = (ranks.start > 0 && first >= 1.0).then(|| first.floor() - 1.0);
     let last = tail_rank(ranks.end.max(1) as f64 * sampled / n);
-    (first, (last <= sampled).then(|| last - 1.0))
+    (first, (last <= sampled).then_some(last - 1.0))
 }
 
 /// The greatest shared memory of these kernels.
