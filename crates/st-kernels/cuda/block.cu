@@ -7,19 +7,9 @@
 //   4  what lies between two ranks of a sample, for ranks in the middle of a whole row, in one read.
 // Of several parts the last to be done merges the lists, which lie in device memory; or all parts are a cluster, where
 // each takes the others' lists, if they fit, and orders its share of the ranks.
-#include "exact.cuh"
-#include "test.cuh"
-
-// Vectors of a thread in flight; of its sample. AHEAD: there are registers to load the next vectors before the last
-// are looked at, the first of all while the sample is.
-#ifndef FLIGHT
-#define FLIGHT 1
-#endif
-#ifndef SAMPLE
-#define SAMPLE 1
-#endif
-#ifndef AHEAD
-#define AHEAD 0
+#include "sweep.cuh"
+#if MODE == 4
+#include "between.cuh"
 #endif
 
 struct Params {
@@ -33,7 +23,6 @@ struct Params {
     // the row's first on, or to its last).
     u32 sample_rank, first_rank;
 };
-#define NO_RANK 0xffffffffu
 
 // A key that at least `rank` of the keys reach that all threads hold; `best` is the first of this thread's. Of the keys
 // that reach a first guess, it is the one of that rank, or little after it.
@@ -57,25 +46,6 @@ template <u32 MANY> DEVICE Key nth(const Problem& p, const Key (&keys)[MANY], Ke
     return canon(p.map, g.bound - g.first > end ? g.first + end : g.bound);
 }
 
-// A thread's share of the sample.
-struct Sampled {
-    Vector x[SAMPLE];
-    u32 in[SAMPLE];
-};
-DEVICE Sampled draw(const Row& r) {
-    Sampled s;
-    const u32 all = end_vector(r, r.n);
-#pragma unroll
-    for (u32 j = 0; j < SAMPLE; j++) {
-        // Neighbours go to different waves, so that rows in order load none of them more than others.
-        const u32 at = j * THREADS + lane() * WAVES + wave();
-        const u32 v = u32(u64(at) * all / (SAMPLE * THREADS));
-        const bool whole = v > 0 && v + 1 < all;
-        s.x[j] = whole ? load_stream(r.vectors + v) : load_part(r, v, 0, r.n);
-        s.in[j] = whole ? ~0u : inside(r, v, 0, r.n);
-    }
-    return s;
-}
 // The threshold: a key that at least `rank` of the sampled keys reach.
 DEVICE Key threshold_of(const Problem& p, const Sampled& s, u32 rank, const Bench& b) {
     Key keys[SAMPLE * EACH], best = ~Key(0);
@@ -89,124 +59,6 @@ DEVICE Key threshold_of(const Problem& p, const Sampled& s, u32 rank, const Benc
         }
     }
     return nth(p, keys, best, rank, b);
-}
-
-// Adds a thread's hits to the list, with what of(vector, element) gives for a key: nothing of a wave for which there is
-// no room. Gives whether there was.
-template <u32 MANY, typename Of, typename Column>
-DEVICE bool add(const Bench& b, const Hits<MANY>& hits, Of of, Column column) {
-    const Room room = reserve(count_hits(hits), &b.s->count);
-    if (room.end > CAPACITY) return false;
-    u32 at = room.at;
-#pragma unroll
-    for (u32 u = 0; u < MANY; u++) {
-        if (!any(hits_of_vector(hits, u) != 0)) continue;
-#pragma unroll
-        for (u32 j = 0; j < EACH; j++) {
-            if (is_hit(hits, u, j)) put(b, at++, of(u, j), column(u, j));
-        }
-    }
-    return true;
-}
-// The list's elements from `begin` on are bits: makes them keys.
-DEVICE void settle(const Problem& p, const Bench& b, u32 begin, u32 count) {
-#pragma unroll 4
-    for (u32 i = begin + thread(); i < count; i += THREADS) b.keys[i] = key_of(p.map, Bits(b.keys[i]));
-}
-
-// Vectors that lie wholly in a part, from `start` on: at most two more do not.
-struct Span {
-    u32 from, to;
-};
-DEVICE Span whole_vectors(const Row& r, u32 from, u32 to, u32 start) {
-    const u32 first = most(start, u32((u64(r.off) + from + EACH - 1) / EACH));
-    return {first, most(first, u32((u64(r.off) + to) / EACH))};
-}
-// The vectors of one step; beyond the span the last again.
-DEVICE void load_step(const Row& r, const Span& span, u32 base, Vector (&x)[FLIGHT]) {
-    if (base + THREADS * FLIGHT <= span.to) {
-#pragma unroll
-        for (u32 u = 0; u < FLIGHT; u++) x[u] = load_stream(r.vectors + base + u * THREADS + thread());
-    } else {
-#pragma unroll
-        for (u32 u = 0; u < FLIGHT; u++) {
-            const u32 v = base + u * THREADS + thread();
-            x[u] = load_stream(r.vectors + (v < span.to ? v : span.to - 1));
-        }
-    }
-}
-
-// Adds the elements of [from, to), from the vector `start` on, whose raw key is `limit` at most, and `floor` at least, to
-// the list; ends soon after it is full. All threads' earlier additions are done, and all are done afterwards. `next` has
-// the first step where there is one and `loaded` says so. Gives how many of this thread's elements come before the floor.
-template <bool FLOORED>
-DEVICE u32 sweep(const Problem& p, const Row& r, u32 from, u32 to, u32 start, Key limit, Key floor, const Bench& b,
-                 Vector (&next)[FLIGHT], bool loaded) {
-    Small& s = *b.s;
-    u32 before = 0;
-    const Test test = test_of(p, limit), below = FLOORED ? test_of(p, floor - 1) : test;
-    const u32 stop = end_vector(r, to);
-    const Span span = whole_vectors(r, from, to, start);
-    if (wave() == 0) {
-        const u32 ends[2] = {start, stop - 1};
-        u32 hits = 0, v = 0;
-        if (lane() < 2 && start < stop) {
-            v = ends[lane()];
-            const bool twice = lane() == 1 && stop - 1 == start;
-            if ((v < span.from || v >= span.to) && !twice) {
-                const Vector x = load_part(r, v, from, to);
-                const u32 in = inside(r, v, from, to);
-                for (u32 j = 0; j < EACH; j++) {
-                    const Key key = raw_key(p.map, element(x, j));
-                    if (!(in >> j & 1) || key > limit) continue;
-                    if (FLOORED && key < floor) {
-                        before++;
-                    } else {
-                        hits |= 1u << j;
-                    }
-                }
-            }
-        }
-        append(p, r, b, hits, [&](u32 j) { return column_of(r, v, j); });
-    }
-    barrier();
-    const u32 begin = s.count;
-    barrier();
-    constexpr u32 STEP = THREADS * FLIGHT;
-    if (AHEAD && !loaded && span.from < span.to) load_step(r, span, span.from, next);
-    for (u32 base = span.from; base < span.to; base += STEP) {
-        Vector x[FLIGHT];
-        if (AHEAD) {
-#pragma unroll
-            for (u32 u = 0; u < FLIGHT; u++) x[u] = next[u];
-            if (base + STEP < span.to) load_step(r, span, base + STEP, next);
-        } else {
-            load_step(r, span, base, x);
-        }
-        Hits<FLIGHT> hits = hits_of(p, x, test);
-        if (base + STEP > span.to) {
-#pragma unroll
-            for (u32 u = 0; u < FLIGHT; u++) {
-                if (base + u * THREADS + thread() >= span.to) drop_vector(hits, u);
-            }
-        }
-        if (FLOORED) {
-            // What comes before the floor passes the other test, too.
-            const Hits<FLIGHT> early = hits_of(p, x, below);
-            const u32 both = count_hits(hits);
-            hits = hits_but(hits, early);
-            before += both - count_hits(hits);
-        }
-        if (!any(has_hits(hits))) continue;
-        const u32 first = column_of(r, base + thread(), 0);
-        const bool room = add(b, hits, [&](u32 u, u32 j) { return Key(element(x[u], j)); },
-                              [&](u32 u, u32 j) { return first + (u * THREADS * EACH + j); });
-        if (!room) break;
-    }
-    barrier();
-    settle(p, b, begin, least(s.count, u32(CAPACITY)));
-    barrier();
-    return before;
 }
 
 // What a list is filled with where it does not hold all that reach the threshold: the first ties in the order of their
@@ -280,87 +132,6 @@ DEVICE void hold(const Problem& p, const Row& r, const Bench& b) {
     add_again(p, r, b, hits, [&](u32 u, u32 j) { return column_of(r, u * THREADS + own, j); });
     barrier();
     if (s.count > CAPACITY) refill(p, r, 0, r.n, r.end, threshold, b);
-}
-#endif
-
-#if MODE == 4
-// Fills the list with the ranks [r.first, r.end) of a row, if the first of them has the key `low` or `high`, and the last,
-// too: false if that is not so.
-RARE bool ties_between(const Problem& p, const Row r, Key low, Key high, const Bench b) {
-    Small& s = *b.s;
-    // Keys before `low`, through it, before `high`, through it.
-    u32 mine[4] = {}, upto[4];
-    const u32 start = first_vector(r, 0), stop = end_vector(r, r.n);
-#pragma unroll 4
-    for (u32 v = start + thread(); v < stop; v += THREADS) {
-        const Vector x = load_part(r, v, 0, r.n);
-        const u32 in = inside(r, v, 0, r.n);
-        for (u32 j = 0; j < EACH; j++) {
-            const Key key = in >> j & 1 ? key_of(p.map, element(x, j)) : ~Key(0);
-            mine[0] += key < low;
-            mine[1] += key <= low && (in >> j & 1);
-            mine[2] += key < high;
-            mine[3] += key <= high && (in >> j & 1);
-        }
-    }
-#pragma unroll
-    for (u32 i = 0; i < 4; i++) scan(mine[i], upto[i], s);
-    const auto find = [&](u32 rank, RankKey& found) {
-        const u32 of = rank < upto[1] ? 0 : 2;
-        found = {of == 0 ? low : high, upto[of]};
-        return rank >= upto[of] && rank < upto[of + 1];
-    };
-    RankKey first, last;
-    if (!find(r.first, first) || !find(r.end - 1, last)) return false;
-    barrier();
-    if (thread() == 0) s.count = 0;
-    barrier();
-    gather_equal(p, r, first, last, b);
-    return true;
-}
-
-// Fills the list with what may be wanted of ranks in the middle of a row, and gives how many come before it.
-DEVICE u32 between(const Params& p, const Row& r, const Bench& b) {
-    Small& s = *b.s;
-    // Ranks of a sample are those of the longest rows.
-    if (r.n == p.p.cols) {
-        constexpr u32 MANY = SAMPLE * EACH * THREADS;
-        const Sampled sample = draw(r);
-#pragma unroll
-        for (u32 j = 0; j < SAMPLE; j++) {
-#pragma unroll
-            for (u32 i = 0; i < EACH; i++) {
-                const u32 at = (j * EACH + i) * THREADS + thread();
-                put(b, at, sample.in[j] >> i & 1 ? key_of(p.p.map, element(sample.x[j], i)) : ~Key(0), at);
-            }
-        }
-        const u32 low = p.first_rank, high = p.sample_rank;
-        // s.keys is nobody's while a list is ordered.
-        order(b, MANY, MANY, low == NO_RANK ? high : low, high == NO_RANK ? low + 1 : high + 1, [&](u32 rank, Key key, u32) {
-            if (rank == low) s.keys[0] = key;
-            if (rank == high) s.keys[1] = key;
-        });
-        const Key floor = low == NO_RANK ? 0 : s.keys[0], limit = high == NO_RANK ? ~Key(0) : reach(p.p.map, s.keys[1]);
-        const Key last = s.keys[1];
-        const bool bounded = low != NO_RANK && high != NO_RANK;
-        barrier();
-        if (bounded && floor == last && ties_between(p.p, r, floor, last, b)) return r.first;
-        if (thread() == 0) s.count = 0;
-        barrier();
-        Vector next[FLIGHT];
-        const u32 start = first_vector(r, 0);
-        const u32 mine = floor == 0 ? sweep<false>(p.p, r, 0, r.n, start, limit, 0, b, next, false)
-                                    : sweep<true>(p.p, r, 0, r.n, start, limit, floor, b, next, false);
-        u32 before;
-        scan(mine, before, s);
-        const u32 count = s.count;
-        barrier();
-        if (count <= CAPACITY && before <= r.first && before + count >= r.end) return before;
-        // Many share either key, as a rule.
-        if (count > CAPACITY && bounded && ties_between(p.p, r, floor, last, b)) return r.first;
-    }
-    exact_between(p.p, r, b);
-    return r.first;
 }
 #endif
 
@@ -470,7 +241,7 @@ KERNEL(select_block, Params) {
         barrier();
     } else {
 #if MODE == 4
-        skipped = between(p, r, b);
+        skipped = between(p.p, r, p.first_rank, p.sample_rank, b);
 #else
         u32 rank = p.sample_rank;
         if (r.n < p.p.cols) {

@@ -38,6 +38,7 @@ pub use crate::gpu::{is_aligned, part_columns, parts, vector_elements};
 
 /// Kernels' files, by name: those to be compiled, and what they include.
 pub const SOURCES: &[(&str, &str)] = &[
+    ("between.cuh", include_str!("../../cuda/between.cuh")),
     ("block.cu", include_str!("../../cuda/block.cu")),
     ("block.cuh", include_str!("../../cuda/block.cuh")),
     ("compact.cu", include_str!("../../cuda/compact.cu")),
@@ -53,6 +54,7 @@ pub const SOURCES: &[(&str, &str)] = &[
     ("ranks.cu", include_str!("../../cuda/ranks.cu")),
     ("ranks.cuh", include_str!("../../cuda/ranks.cuh")),
     ("sort.cu", include_str!("../../cuda/sort.cu")),
+    ("sweep.cuh", include_str!("../../cuda/sweep.cuh")),
     ("test.cuh", include_str!("../../cuda/test.cuh")),
 ];
 

@@ -1,0 +1,154 @@
+// Reading a row or a part of it once, against a threshold or two, and drawing a sample of it. See block.cu.
+#pragma once
+#include "exact.cuh"
+#include "test.cuh"
+
+// Vectors of a thread in flight; of its sample. AHEAD: there are registers to load the next vectors before the last
+// are looked at, the first of all while the sample is.
+#ifndef FLIGHT
+#define FLIGHT 1
+#endif
+#ifndef SAMPLE
+#define SAMPLE 1
+#endif
+#ifndef AHEAD
+#define AHEAD 0
+#endif
+
+// A thread's share of the sample.
+struct Sampled {
+    Vector x[SAMPLE];
+    u32 in[SAMPLE];
+};
+DEVICE Sampled draw(const Row& r) {
+    Sampled s;
+    const u32 all = end_vector(r, r.n);
+#pragma unroll
+    for (u32 j = 0; j < SAMPLE; j++) {
+        // Neighbours go to different waves, so that rows in order load none of them more than others.
+        const u32 at = j * THREADS + lane() * WAVES + wave();
+        const u32 v = u32(u64(at) * all / (SAMPLE * THREADS));
+        const bool whole = v > 0 && v + 1 < all;
+        s.x[j] = whole ? load_stream(r.vectors + v) : load_part(r, v, 0, r.n);
+        s.in[j] = whole ? ~0u : inside(r, v, 0, r.n);
+    }
+    return s;
+}
+
+// Adds a thread's hits to the list, with what of(vector, element) gives for a key: nothing of a wave for which there is
+// no room. Gives whether there was.
+template <u32 MANY, typename Of, typename Column>
+DEVICE bool add(const Bench& b, const Hits<MANY>& hits, Of of, Column column) {
+    const Room room = reserve(count_hits(hits), &b.s->count);
+    if (room.end > CAPACITY) return false;
+    u32 at = room.at;
+#pragma unroll
+    for (u32 u = 0; u < MANY; u++) {
+        if (!any(hits_of_vector(hits, u) != 0)) continue;
+#pragma unroll
+        for (u32 j = 0; j < EACH; j++) {
+            if (is_hit(hits, u, j)) put(b, at++, of(u, j), column(u, j));
+        }
+    }
+    return true;
+}
+// The list's elements from `begin` on are bits: makes them keys.
+DEVICE void settle(const Problem& p, const Bench& b, u32 begin, u32 count) {
+#pragma unroll 4
+    for (u32 i = begin + thread(); i < count; i += THREADS) b.keys[i] = key_of(p.map, Bits(b.keys[i]));
+}
+
+// Vectors that lie wholly in a part, from `start` on: at most two more do not.
+struct Span {
+    u32 from, to;
+};
+DEVICE Span whole_vectors(const Row& r, u32 from, u32 to, u32 start) {
+    const u32 first = most(start, u32((u64(r.off) + from + EACH - 1) / EACH));
+    return {first, most(first, u32((u64(r.off) + to) / EACH))};
+}
+// The vectors of one step; beyond the span the last again.
+DEVICE void load_step(const Row& r, const Span& span, u32 base, Vector (&x)[FLIGHT]) {
+    if (base + THREADS * FLIGHT <= span.to) {
+#pragma unroll
+        for (u32 u = 0; u < FLIGHT; u++) x[u] = load_stream(r.vectors + base + u * THREADS + thread());
+    } else {
+#pragma unroll
+        for (u32 u = 0; u < FLIGHT; u++) {
+            const u32 v = base + u * THREADS + thread();
+            x[u] = load_stream(r.vectors + (v < span.to ? v : span.to - 1));
+        }
+    }
+}
+
+// Adds the elements of [from, to), from the vector `start` on, whose raw key is `limit` at most, and `floor` at least, to
+// the list; ends soon after it is full. All threads' earlier additions are done, and all are done afterwards. `next` has
+// the first step where there is one and `loaded` says so. Gives how many of this thread's elements come before the floor.
+template <bool FLOORED>
+DEVICE u32 sweep(const Problem& p, const Row& r, u32 from, u32 to, u32 start, Key limit, Key floor, const Bench& b,
+                 Vector (&next)[FLIGHT], bool loaded) {
+    Small& s = *b.s;
+    u32 before = 0;
+    const Test test = test_of(p, limit), below = FLOORED ? test_of(p, floor - 1) : test;
+    const u32 stop = end_vector(r, to);
+    const Span span = whole_vectors(r, from, to, start);
+    if (wave() == 0) {
+        const u32 ends[2] = {start, stop - 1};
+        u32 hits = 0, v = 0;
+        if (lane() < 2 && start < stop) {
+            v = ends[lane()];
+            const bool twice = lane() == 1 && stop - 1 == start;
+            if ((v < span.from || v >= span.to) && !twice) {
+                const Vector x = load_part(r, v, from, to);
+                const u32 in = inside(r, v, from, to);
+                for (u32 j = 0; j < EACH; j++) {
+                    const Key key = raw_key(p.map, element(x, j));
+                    if (!(in >> j & 1) || key > limit) continue;
+                    if (FLOORED && key < floor) {
+                        before++;
+                    } else {
+                        hits |= 1u << j;
+                    }
+                }
+            }
+        }
+        append(p, r, b, hits, [&](u32 j) { return column_of(r, v, j); });
+    }
+    barrier();
+    const u32 begin = s.count;
+    barrier();
+    constexpr u32 STEP = THREADS * FLIGHT;
+    if (AHEAD && !loaded && span.from < span.to) load_step(r, span, span.from, next);
+    for (u32 base = span.from; base < span.to; base += STEP) {
+        Vector x[FLIGHT];
+        if (AHEAD) {
+#pragma unroll
+            for (u32 u = 0; u < FLIGHT; u++) x[u] = next[u];
+            if (base + STEP < span.to) load_step(r, span, base + STEP, next);
+        } else {
+            load_step(r, span, base, x);
+        }
+        Hits<FLIGHT> hits = hits_of(p, x, test);
+        if (base + STEP > span.to) {
+#pragma unroll
+            for (u32 u = 0; u < FLIGHT; u++) {
+                if (base + u * THREADS + thread() >= span.to) drop_vector(hits, u);
+            }
+        }
+        if (FLOORED) {
+            // What comes before the floor passes the other test, too.
+            const Hits<FLIGHT> early = hits_of(p, x, below);
+            const u32 both = count_hits(hits);
+            hits = hits_but(hits, early);
+            before += both - count_hits(hits);
+        }
+        if (!any(has_hits(hits))) continue;
+        const u32 first = column_of(r, base + thread(), 0);
+        const bool room = add(b, hits, [&](u32 u, u32 j) { return Key(element(x[u], j)); },
+                              [&](u32 u, u32 j) { return first + (u * THREADS * EACH + j); });
+        if (!room) break;
+    }
+    barrier();
+    settle(p, b, begin, least(s.count, u32(CAPACITY)));
+    barrier();
+    return before;
+}
