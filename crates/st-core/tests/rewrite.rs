@@ -95,7 +95,8 @@ fn choices_that_are_alike_change_nothing() {
         rewriter.settle().expect("settled");
         assert!(!files.rules.exists(), "{:?}", fs::read_to_string(&files.rules));
     }
-    let document = settle::load(&files, &exec.caps().fingerprint(), &config).expect("evidence");
+    let device = st_core::hints::identity(&exec.caps());
+    let document = settle::load(&files, &device, &config).expect("evidence");
     let pairs: u64 = document.comparisons.iter().map(|c| c.pairs.trials()).sum();
     println!("{pairs} pairs in {} comparisons, {calls} calls, none called faster", document.begun);
     assert!(pairs > 500 && runs.get() > calls, "{pairs} pairs");
