@@ -15,22 +15,9 @@ use st_core::ops::rank_entry::Problem;
 
 use crate::error::{count, raised};
 use crate::host::rows;
+use crate::launch::Launch;
 use crate::select::{Ask, Rows};
 use crate::state::{Space, state};
-
-/// A selection to be launched. The facade vouches for addresses and stream: it has the arrays.
-#[derive(Clone, Copy)]
-pub(crate) struct Launch {
-    pub(crate) ordinal: u32,
-    /// None: one of our own, which is waited for.
-    pub(crate) stream: Option<usize>,
-    pub(crate) problem: Problem,
-    /// Indices of 64 bits.
-    pub(crate) is_wide: bool,
-    pub(crate) input: u64,
-    pub(crate) values: u64,
-    pub(crate) indices: u64,
-}
 
 /// Launches a selection on a stream, in a workspace that is kept for the stream, unless `keep` is false or the launch goes
 /// into a graph. Where there is none that is large enough, `workspace(ordinal, zeroed, scratch)` makes one of so many

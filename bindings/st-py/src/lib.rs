@@ -22,6 +22,7 @@ mod error;
 mod host;
 mod hypergrad;
 mod index;
+mod launch;
 mod report;
 mod result;
 mod select;

@@ -13,9 +13,10 @@ use st_core::DType;
 use st_core::ops::rank_entry::Problem;
 
 use crate::array::{overlap, row_stride};
-use crate::cuda::{self, Launch};
+use crate::cuda;
 use crate::device::Device;
 use crate::dlpack::{CUDA, Exchange, HOST, Lie, MOST_AXES};
+use crate::launch::Launch;
 use crate::result::pair;
 use crate::select::{Ask, Places, Rows, run};
 use crate::state::state;

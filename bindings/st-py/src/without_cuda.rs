@@ -2,26 +2,13 @@
 
 use pyo3::prelude::*;
 use st_core::backend::device_caps::Backend;
-use st_core::ops::rank_entry::Problem;
 
 use crate::error::raised;
+use crate::launch::Launch;
 use crate::state::not_in_this_build;
 
 fn refused() -> PyErr {
     raised(&not_in_this_build(Backend::Cuda))
-}
-
-/// See `cuda.rs`.
-#[derive(Clone, Copy)]
-#[expect(dead_code, reason = "nothing is launched")]
-pub(crate) struct Launch {
-    pub(crate) ordinal: u32,
-    pub(crate) stream: Option<usize>,
-    pub(crate) problem: Problem,
-    pub(crate) is_wide: bool,
-    pub(crate) input: u64,
-    pub(crate) values: u64,
-    pub(crate) indices: u64,
 }
 
 /// Refused: see `cuda.rs`.

@@ -3,19 +3,17 @@
 
 mod common;
 
-use common::executor;
+use common::{ask_by_hand, executor};
 use st_conformance::pattern::Pattern;
 use st_conformance::rng::Rng;
-use st_conformance::{Value, oracle, verdict};
+use st_conformance::{Value, oracle};
 use st_rank::{
-    Choice, DType, Input, Lengths, MergeDetail, MergeKind, NanOrder, Problem, RankKExecutor,
-    RankKind, RankPlan, f16,
+    Choice, DType, Input, Lengths, MergeDetail, MergeKind, NanOrder, Problem, RankKind, f16,
 };
 
 /// Asks with a list of `kl` candidates for each of `wg` threads: whether that could be asked.
 fn ask<T: Value>(problem: Problem, (wg, kl): (u32, u32), pattern: Pattern, rng: &mut Rng) -> bool {
-    let exec = executor();
-    let caps = exec.caps().expect("a device");
+    let caps = executor().caps().expect("a device");
     let step = wg * st_kernels::cuda::vector_elements(problem.dtype);
     let (mk, mkd, ctile) = (MergeKind::Filter, MergeDetail::Auto, 256);
     let choice = Choice { mk, mkd, tile: 2 * step, ctile, use_2ce: false, wg, kl, ch: 0 };
@@ -30,10 +28,7 @@ fn ask<T: Value>(problem: Problem, (wg, kl): (u32, u32), pattern: Pattern, rng: 
     let lengths = &lengths[..problem.rows];
     let input = if ragged { Input::ragged(&x, lengths) } else { Input::new(&x) };
     let want = oracle::rank(input, &problem);
-    let plan = RankPlan::by_hand(problem, caps, choice);
-    let got = exec.on(&input).execute(&plan).expect("it runs");
-    verdict::rank(problem.k, &want, &got)
-        .unwrap_or_else(|why| panic!("{pattern:?}, {problem}, {choice}: {why}"));
+    ask_by_hand(input, problem, choice, &want, &format!("{pattern:?}"));
     between
 }
 

@@ -3,13 +3,12 @@
 
 mod common;
 
-use common::executor;
+use common::{ask_by_hand, executor};
 use st_conformance::pattern::Pattern;
 use st_conformance::rng::Rng;
-use st_conformance::{Value, oracle, verdict};
+use st_conformance::{Value, oracle};
 use st_rank::{
-    Choice, DType, Input, Lengths, MergeDetail, MergeKind, NanOrder, Problem, RankKExecutor,
-    RankKind, RankPlan, bf16,
+    Choice, DType, Input, Lengths, MergeDetail, MergeKind, NanOrder, Problem, RankKind, bf16,
 };
 
 const ROWS: usize = 33;
@@ -34,8 +33,7 @@ fn row(cols: usize, pair: usize, rng: &mut Rng) -> Vec<f32> {
 
 /// Asks both kernels, each with every list that it can have; how many could be asked.
 fn ask(cols: usize, k: usize, pair: usize, rng: &mut Rng) -> usize {
-    let exec = executor();
-    let caps = exec.caps().expect("a device");
+    let caps = executor().caps().expect("a device");
     let problem = Problem::new(RankKind::TopK, ROWS, cols, k);
     let x: Vec<f32> = (0..ROWS).flat_map(|_| row(cols, pair, rng)).collect();
     let want = oracle::rank(Input::new(&x), &problem);
@@ -56,10 +54,7 @@ fn ask(cols: usize, k: usize, pair: usize, rng: &mut Rng) -> usize {
                 continue;
             }
             asked += 1;
-            let plan = RankPlan::by_hand(problem, caps, choice);
-            let got = exec.on(&x).execute(&plan).expect("it runs");
-            verdict::rank(k, &want, &got)
-                .unwrap_or_else(|why| panic!("pair at {pair}, {problem}, {choice}: {why}"));
+            ask_by_hand(Input::new(&x), problem, choice, &want, &format!("pair at {pair}"));
         }
     }
     asked
@@ -79,8 +74,7 @@ fn ranks_at_the_ends_of_lists() {
 
 /// Asks the network between lanes, with each list that it can have, for these ranks of rows of that pattern.
 fn ask_lanes<T: Value>(problem: Problem, pattern: Pattern, rng: &mut Rng) -> usize {
-    let exec = executor();
-    let caps = exec.caps().expect("a device");
+    let caps = executor().caps().expect("a device");
     let x: Vec<T> = pattern.matrix(problem.rows, problem.cols, rng);
     let lengths: Vec<u32> = (0..problem.rows).map(|_| rng.below(problem.cols + 1) as u32).collect();
     let ragged = problem.lengths.is_ragged();
@@ -95,10 +89,7 @@ fn ask_lanes<T: Value>(problem: Problem, pattern: Pattern, rng: &mut Rng) -> usi
             continue;
         }
         asked += 1;
-        let plan = RankPlan::by_hand(problem, caps, choice);
-        let got = exec.on(&input).execute(&plan).expect("it runs");
-        verdict::rank(problem.k, &want, &got)
-            .unwrap_or_else(|why| panic!("{pattern:?}, {problem}, {choice}: {why}"));
+        ask_by_hand(input, problem, choice, &want, &format!("{pattern:?}"));
     }
     asked
 }

@@ -1,9 +1,8 @@
 //! A planner that keeps its plans.
 
-use std::collections::HashMap;
-use std::hash::{BuildHasherDefault, Hasher};
 use std::sync::{Mutex, PoisonError, RwLock};
 
+use rustc_hash::FxHashMap;
 use st_rank::{DeviceCaps, Problem, RankPlan};
 
 use crate::knowledge::Knowledge;
@@ -12,39 +11,9 @@ use crate::knowledge::Knowledge;
 /// shapes; one with ever new ones pays for planning in any case.
 const MOST_PLANS: usize = 4096;
 
-type Plans = HashMap<(Problem, DeviceCaps), RankPlan, BuildHasherDefault<Mix>>;
-
-/// A hash of a few words in as many multiplications. (The standard library's is made for keys that an adversary chooses, and
-/// takes half of a look-up; here are a program's shapes, and plans are dropped when there are many.)
-#[derive(Default)]
-struct Mix(u64);
-
-impl Hasher for Mix {
-    fn write(&mut self, bytes: &[u8]) {
-        for part in bytes.chunks(8) {
-            let mut word = [0; 8];
-            word[..part.len()].copy_from_slice(part);
-            self.write_u64(u64::from_le_bytes(word));
-        }
-    }
-    fn write_u8(&mut self, n: u8) {
-        self.write_u64(n.into());
-    }
-    fn write_u32(&mut self, n: u32) {
-        self.write_u64(n.into());
-    }
-    fn write_u64(&mut self, n: u64) {
-        // An odd constant, the golden ratio's; the rotation brings high bits, which are the best, to where more come.
-        self.0 = (self.0.rotate_left(26) ^ n).wrapping_mul(0x9E37_79B9_7F4A_7C15);
-    }
-    fn write_usize(&mut self, n: usize) {
-        self.write_u64(n as u64);
-    }
-    fn finish(&self) -> u64 {
-        // Tables look at the highest and the lowest bits.
-        self.0 ^ (self.0 >> 32)
-    }
-}
+// The standard library's hash is made for keys that an adversary chooses, and takes half of a look-up; here are a program's
+// shapes, and plans are dropped when there are many.
+type Plans = FxHashMap<(Problem, DeviceCaps), RankPlan>;
 
 /// Plans with some knowledge, and remembers each plan under its exact problem and device until the
 /// knowledge changes. What it answers is what [`crate::plan`] does.

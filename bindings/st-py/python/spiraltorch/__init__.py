@@ -266,7 +266,7 @@ def tune(
     the shape at hand.
 
     device: "auto" is the processor; else "cpu", "wgpu", "cuda", "cuda:1", "mps".
-    budget: about how many seconds it may take. What is begun is finished.
+    budget: how many seconds it may take. Nothing begins that is not expected to end in time.
     shapes: a list of (rows, cols, k), (rows, cols, k, dtype) or {"kind": "midk", "rows": .., "cols": .., "k": .., "dtype": "f32"};
         the device's usual ones if not given.
     home: the folder whose ``tables`` has the table; ``SPIRAL_HOME``, else ``~/.spiraltorch``, where later processes look.

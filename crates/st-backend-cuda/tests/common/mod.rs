@@ -7,7 +7,7 @@ use std::sync::LazyLock;
 
 use st_backend_cuda::{CudaExecutor, Libraries};
 use st_conformance::rng::Rng;
-use st_conformance::{Executor, Level, choices};
+use st_conformance::{Executor, Level, Value, choices, verdict};
 use st_rank::{
     Choice, CompactExecutor, CompactOutput, CompactPlan, CompactProblem, DType, DeviceCaps,
     Element, ExecuteInto, HostOutput, Input, MergeKind, Problem, RankKExecutor, RankOutput,
@@ -60,6 +60,21 @@ pub(crate) fn cuda() -> &'static Cuda {
         Cuda { executors: vec![Executor { group, name: String::new(), exec }] }
     });
     &CUDA
+}
+
+/// Asks the executor that tests share for a problem by a choice of theirs, and compares the result with what is right.
+pub(crate) fn ask_by_hand<T: Value>(
+    input: Input<'_, T>,
+    problem: Problem,
+    choice: Choice,
+    want: &RankOutput<T>,
+    what: &str,
+) {
+    let exec = executor();
+    let plan = RankPlan::by_hand(problem, caps_of(exec), choice);
+    let got = exec.on(&input).execute(&plan).expect("it runs");
+    verdict::rank(problem.k, want, &got)
+        .unwrap_or_else(|why| panic!("{what}, {problem}, {choice}: {why}"));
 }
 
 fn caps_of(exec: &CudaExecutor) -> DeviceCaps {

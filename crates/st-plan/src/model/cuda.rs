@@ -252,28 +252,29 @@ impl<'a> Model<'a> {
         let (list, b) = (f64::from(GROUP * choice.kl), wanted(p) as f64);
         // Where a list is hardly longer than what is wanted, rows must be done exactly.
         let tight = if list < n && list < 1.9 * b { GROUP_EXACT_OPS } else { 0.0 };
-        let ordered = match Order::of(choice) {
+        let (order, lanes) = (Order::of(choice), f64::from(group_lanes(p)));
+        let ordered = match order {
             Order::Counted => RANK_OPS * list * list / 2.0,
             Order::Lane => {
                 NETWORK_OPS * (1.0 + NETWORK_WIDE * (f64::from(choice.wg) / 32.0).log2())
             }
             Order::Lanes => {
-                let (own, lanes) = (list / f64::from(group_lanes(p)), f64::from(group_lanes(p)));
-                let (own, lanes) = (own.log2(), lanes.log2());
-                let steps = own * (own + 1.0) / 2.0 + lanes * own;
-                let between = lanes * (lanes + 1.0) / 2.0;
+                // Of what a lane has, and of the lanes, by their logarithms.
+                let (own, all) = ((list / lanes).log2(), lanes.log2());
+                let steps = own * (own + 1.0) / 2.0 + all * own;
+                let between = all * (all + 1.0) / 2.0;
                 list * (OWN_STEP_OPS * steps + LANES_STEP_OPS * between + LANES_OPS)
             }
         };
-        let read = match Order::of(choice) {
+        let read = match order {
             Order::Lanes if is_whole(choice, p) => 0.0,
             Order::Lanes => LANES_FIND * GROUP_OPS * n,
             Order::Counted | Order::Lane => GROUP_OPS * n,
         };
         let ops = read + ordered + tight;
         // A lane of the network in registers has a row of its own.
-        let lanes = if Order::of(choice) == Order::Lane { 1 } else { group_lanes(p) };
-        let busy = (rows * f64::from(lanes) / (cores * THREADS)).clamp(0.02, 1.0);
+        let lanes = if order == Order::Lane { 1.0 } else { lanes };
+        let busy = (rows * lanes / (cores * THREADS)).clamp(0.02, 1.0);
         LAUNCH_NS + GROUP_NS + memory.max(rows * ops / (cores * CORE_OPS * busy.sqrt()))
     }
 
@@ -315,8 +316,13 @@ impl<'a> Model<'a> {
     /// Offers a choice with each part, tile and list.
     fn settings(&self, choice: Choice, want: &Wanted, offer: &mut dyn FnMut(Choice)) {
         if choice.mk == MergeKind::Warp {
+            // What a list that is counted may be, and one that a network orders.
+            let kls: &[u32] = match choice.mkd {
+                MergeDetail::GroupNetwork => &[8, 16, 32, 64, 128],
+                _ => &[1, 2, 4, 8],
+            };
             for wg in want.values(Field::Wg, &[choice.wg, 32, 64, 128]) {
-                for &kl in want.values(Field::Kl, &[1, 2, 4, 8, 16, 32, 64, 128]).as_slice() {
+                for &kl in want.values(Field::Kl, kls).as_slice() {
                     offer(Choice { wg, kl, ch: want.fixed(Field::Ch).unwrap_or(0), ..choice });
                 }
             }
