@@ -41,11 +41,16 @@ pub(crate) struct Matrix {
 
 impl Matrix {
     pub(crate) fn new(cell: &Cell) -> Result<Self> {
+        Self::copy(cell, 0)
+    }
+
+    /// Another input of the same kind, of its own numbers if any are drawn.
+    pub(crate) fn copy(cell: &Cell, copy: u64) -> Result<Self> {
         let map = MmapMut::map_anon(cell.rows * cell.cols * size_of::<f32>())?;
         #[cfg(target_os = "linux")]
         let _ = map.advise(memmap2::Advice::HugePage);
         let mut matrix = Self { map };
-        fill(bytemuck::cast_slice_mut(&mut matrix.map), cell);
+        fill(bytemuck::cast_slice_mut(&mut matrix.map), cell, copy);
         Ok(matrix)
     }
 
@@ -75,8 +80,9 @@ impl Matrix {
     }
 }
 
-fn fill(values: &mut [f32], cell: &Cell) {
-    let mut random = SplitMix64(0x5350_4952_414C ^ (cell.rows as u64) << 40 ^ cell.cols as u64);
+fn fill(values: &mut [f32], cell: &Cell, copy: u64) {
+    let shape = (cell.rows as u64) << 40 ^ cell.cols as u64;
+    let mut random = SplitMix64(0x5350_4952_414C ^ shape ^ copy << 20);
     match cell.input {
         Pattern::Normal => {
             for pair in values.chunks_mut(2) {
@@ -131,6 +137,8 @@ mod tests {
         let square = normal.values().iter().map(|&x| f64::from(x).powi(2)).sum::<f64>() / n;
         assert!(mean.abs() < 0.02 && (square - 1.0).abs() < 0.03, "{mean} {square}");
         assert_eq!(normal.values(), matrix(3, 33_333, Pattern::Normal).values(), "the same again");
+        let other = Matrix::copy(&Cell::new(3, 33_333, 1, Pattern::Normal), 1).unwrap();
+        assert_ne!(normal.values()[..9], other.values()[..9]);
 
         let mut ties = matrix(2, 999, Pattern::Ties).values().to_vec();
         ties.sort_by(f32::total_cmp);

@@ -1,5 +1,5 @@
 //! `st-bench cpu-sweep`: every feasible choice of a list, to see how far the planner's is from the
-//! best one.
+//! best one. Calls go through several inputs by turns, as the tuner's do: processors learn the branches that one takes.
 
 use std::path::PathBuf;
 use std::time::Instant;
@@ -14,7 +14,7 @@ use crate::data::Matrix;
 use crate::ours::{Ours, plan};
 use crate::untuned::{of_untuned, untuned_ratio, with_untuned};
 use crate::{Result, answer, note, system};
-use st_tune::stats::geometric_mean;
+use st_tune::stats::{geometric_mean, steady_turn};
 use st_tune::tournament::{Arena, Entrant, Outcome, Task, tournament};
 
 /// Options of `st-bench cpu-sweep`.
@@ -80,16 +80,14 @@ pub(crate) fn run(args: &Args) -> Result<bool> {
         failures: Vec::new(),
     };
     for cell in &cells {
-        let matrix = Matrix::new(cell)?;
-        let x = matrix.values();
-        let want = check::answer(&check::ranking(x, cell), x, cell);
+        let inputs = inputs(cell)?;
         for (threads, ours) in &mut sides {
             let caps = if args.probe { ours.probe() } else { ours.caps() };
             let plan = plan(cell, caps);
             let (all, untuned) = with_untuned(&plan);
             let mut failures = Vec::new();
             let task = Task { candidates: &all, others: &untuned, ..Task::default() };
-            let mut place = Place { ours, x, plan: &plan, want: &want };
+            let mut place = Place { ours, inputs: &inputs, next: 0, plan: &plan };
             let outcome = tournament(&mut place, &task, |choice, error| {
                 failures.push(format!("{cell}, {choice}: {error}"));
             });
@@ -116,12 +114,33 @@ pub(crate) fn run(args: &Args) -> Result<bool> {
     Ok(report.failures.is_empty())
 }
 
+/// An input, and what is right for it.
+struct Asked {
+    matrix: Matrix,
+    want: RankOutput<f32>,
+}
+
+/// Inputs of a cell, at most, and their bytes together.
+const INPUTS: usize = 3;
+const MOST_BYTES: usize = 1 << 28;
+
+fn inputs(cell: &Cell) -> Result<Vec<Asked>> {
+    let n = (MOST_BYTES / (cell.rows * cell.cols * size_of::<f32>()).max(1)).clamp(1, INPUTS);
+    let input = |copy| {
+        let matrix = Matrix::copy(cell, copy)?;
+        let x = matrix.values();
+        let want = check::answer(&check::ranking(x, cell), x, cell);
+        Ok(Asked { matrix, want })
+    };
+    (0..n as u64).map(input).collect()
+}
+
 /// One cell with one number of threads.
 struct Place<'a> {
     ours: &'a mut Ours,
-    x: &'a [f32],
+    inputs: &'a [Asked],
+    next: usize,
     plan: &'a RankPlan,
-    want: &'a RankOutput<f32>,
 }
 
 impl Place<'_> {
@@ -136,14 +155,19 @@ impl Arena for Place<'_> {
     fn admit(&mut self, choice: Choice) -> Result<Option<f64>> {
         let plan = self.plan_of(choice);
         let begun = Instant::now();
-        self.ours.check(self.x, &plan, self.want)?;
-        Ok(Some(begun.elapsed().as_secs_f64() * 1e6))
+        for Asked { matrix, want } in self.inputs {
+            self.ours.check(matrix.values(), &plan, want)?;
+        }
+        Ok(Some(begun.elapsed().as_secs_f64() * 1e6 / self.inputs.len() as f64))
     }
 
     fn turns(&mut self, entrants: &mut [Entrant]) -> Result<()> {
         for Entrant { choice, samples, .. } in entrants {
             let plan = self.plan_of(*choice);
-            let times = self.ours.turn(self.x, &plan, samples.warm_calls())?;
+            let times = steady_turn(samples.warm_calls(), || {
+                self.next = (self.next + 1) % self.inputs.len();
+                self.ours.run(self.inputs[self.next].matrix.values(), &plan)
+            })?;
             samples.push_turn(times);
         }
         Ok(())

@@ -4,7 +4,8 @@
 //! longer the model expects this problem to take. Other choices of a merge kind are corrected by the ratio of
 //! measured to predicted time of that kind's fastest record, those of kinds without records by the mean of the kinds'
 //! ratios; but only upwards: that one choice was faster than predicted speaks for that choice, and must not lend its
-//! speed to others that nobody measured.
+//! speed to others that nobody measured. Those of which the bucket has records without a time are not believed to be faster
+//! than the fastest that was measured, whatever the model thinks: a tuner found them to be far too slow.
 //!
 //! **Elsewhere** a kind's ratio is what the buckets measured nearest say together, weighted by their distance and drawn
 //! towards that of all kinds, so that a far bucket says little. The ratios are then scaled so that the least is 1: as
@@ -37,6 +38,9 @@ const SHARES: [f64; 3] = [0.0, 0.5, 1.0];
 /// By how much neighbours must have done better than the model alone, as the mean logarithm of times, to be heard.
 const LEAST_GAIN: f64 = 0.01;
 
+/// What a choice that was found to be too slow is expected to take, at least, for each nanosecond of the fastest measured.
+const TOO_SLOW: f64 = 1.001;
+
 /// Buckets of a table that are chosen for with the others, at most.
 const MOST_JUDGED: usize = 64;
 
@@ -47,6 +51,10 @@ pub(crate) struct Calibration {
     backend: Backend,
     /// Measured time / predicted time, by merge kind; at least 1.
     factors: [f64; KINDS],
+    /// What the fastest measured choice is expected to take here, in nanoseconds; 0 if none was.
+    least_ns: f64,
+    /// Whole choices that were found to be too slow to be timed, as those below; in order.
+    too_slow: Vec<[u32; 8]>,
     /// Whole choices, without the fields that their kernels do not use, with the time expected here for each
     /// nanosecond that the model predicts; in order.
     whole: Vec<([u32; 8], f64)>,
@@ -64,6 +72,8 @@ impl Calibration {
         let mut this = Self {
             backend: caps.backend,
             factors: [1.0; KINDS],
+            least_ns: 0.0,
+            too_slow: Vec::new(),
             whole: Vec::new(),
             partial: Vec::new(),
             choices: Vec::new(),
@@ -89,18 +99,27 @@ impl Calibration {
     fn of_bucket(&mut self, table: &Table, bucket: &Bucket, problem: &Problem, caps: &DeviceCaps) {
         let there = bucket.about.problem();
         let model = Model::new(&there, caps);
+        let here = Model::new(problem, caps);
+        let mut times = Vec::new();
         for record in table.of(bucket) {
-            let Some(us) = record.median_us else { continue };
+            let Some(us) = record.median_us else {
+                let choice = whole(record, problem, caps);
+                self.too_slow.extend(choice.map(|c| st_kernels::launched(&c, self.backend)));
+                continue;
+            };
             let Some(choice) = completed(record, &there, caps, &model) else { continue };
             let ratio = us * 1e3 / model.ns(&choice);
             match whole(record, problem, caps) {
                 Some(choice) => {
+                    times.push(here.ns(&choice) * ratio);
                     self.whole.push((st_kernels::launched(&choice, self.backend), ratio));
                     self.choices.push(choice);
                 }
                 None => self.partial.push((*record, ratio)),
             }
         }
+        self.too_slow.sort_unstable();
+        self.least_ns = times.into_iter().reduce(f64::min).unwrap_or(0.0);
         self.whole.sort_by(|a, b| a.0.cmp(&b.0).then(a.1.total_cmp(&b.1)));
         let logs = ratios(&kinds(table, bucket, caps));
         let all = mean(logs.iter().flatten().map(|&log| (log, 1.0)), 0.0, 0.0);
@@ -131,8 +150,8 @@ impl Calibration {
     /// Nanoseconds expected of a choice for which the model predicts `ns`, and whether it was
     /// measured.
     pub(crate) fn ns(&self, choice: &Choice, ns: f64) -> (f64, bool) {
-        if !self.whole.is_empty() {
-            let wanted = st_kernels::launched(choice, self.backend);
+        let own = (!self.whole.is_empty()).then(|| st_kernels::launched(choice, self.backend));
+        if let Some(wanted) = own {
             // Of equal ones the first is the fastest.
             let at = self.whole.partition_point(|(known, _)| *known < wanted);
             if let Some((known, ratio)) = self.whole.get(at)
@@ -144,7 +163,11 @@ impl Calibration {
         let partial = self.partial.iter().filter(|(record, _)| record.choice.is_of(choice));
         match partial.map(|&(_, ratio)| ratio).min_by(f64::total_cmp) {
             Some(ratio) => (ns * ratio, true),
-            None => (ns * self.factors[choice.mk as usize], false),
+            None => {
+                let expected = ns * self.factors[choice.mk as usize];
+                let slow = own.is_some_and(|wanted| self.too_slow.binary_search(&wanted).is_ok());
+                (if slow { expected.max(self.least_ns * TOO_SLOW) } else { expected }, false)
+            }
         }
     }
 }

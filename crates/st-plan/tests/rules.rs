@@ -232,6 +232,22 @@ fn a_measured_record_wins_where_it_is_faster() {
 }
 
 #[test]
+fn what_a_tuner_found_to_be_too_slow_is_not_planned_because_the_model_likes_it() {
+    let (choice, _, best_us) = slow();
+    let best = plan(&problem(), &CAPS, &Knowledge::default()).choice;
+    let Problem { cols, k, .. } = problem();
+    let timed = record(whole(choice)).with_time(best_us * 4.0, cols as u32, k as u32);
+    let untimed = Record { median_us: None, ..timed.with_choice(whole(best)) };
+    let with = |records: &[Record]| {
+        let mut knowledge = Knowledge::default();
+        knowledge.add_table(Table::measured("own", CAPS, records));
+        plan(&problem(), &CAPS, &knowledge).choice
+    };
+    assert_eq!(with(&[timed]), best, "nothing is known of it");
+    assert_ne!(with(&[timed, untimed]), best, "it was tried");
+}
+
+#[test]
 fn the_prior_decides_over_an_unmeasured_record() {
     let (choice, ..) = slow();
     let at = |weight| plan(&problem(), &CAPS, &with_record(record(whole(choice)), weight, ""));

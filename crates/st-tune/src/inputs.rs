@@ -64,6 +64,63 @@ fn draw<T: Element>(part: &mut [T], seed: u64) {
     part.fill_with(|| T::from_lane(T::Lane::from_i64(bits().cast_signed())));
 }
 
+/// Inputs on which choices that are fastest on random ones may take long.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Hard {
+    /// Elements that are all the same.
+    Equal,
+    /// Eight values, drawn evenly.
+    FewValues,
+    /// In each row every element comes before all those of lower columns.
+    Improving,
+}
+
+impl Hard {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Equal, Self::FewValues, Self::Improving];
+
+    /// The input of a problem, rows one after another.
+    #[must_use]
+    pub fn input<T: Element>(self, problem: &Problem) -> Vec<T> {
+        let Problem { rows, cols, .. } = *problem;
+        // Bits of positive numbers are in their order, floats' and integers' alike.
+        let of = |share: f64| T::from_lane(T::Lane::from_i64((share * greatest(T::DTYPE)) as i64));
+        match self {
+            Self::Equal => vec![of(0.5); rows * cols],
+            Self::FewValues => {
+                let values: [T; 8] = std::array::from_fn(|i| of((i + 1) as f64 / 8.0));
+                let mut rng = fastrand::Rng::with_seed(8);
+                (0..rows * cols).map(|_| values[rng.usize(..8)]).collect()
+            }
+            Self::Improving => {
+                let row: Vec<T> = (0..cols)
+                    .map(|column| match problem.kind.direction() {
+                        Direction::Descending => column,
+                        Direction::Ascending => cols - 1 - column,
+                    })
+                    .map(|place| of(place as f64 / cols as f64))
+                    .collect();
+                row.repeat(rows)
+            }
+        }
+    }
+}
+
+/// The bits of a type's greatest finite number, or of one that is as great as signed ones are.
+fn greatest(dtype: DType) -> f64 {
+    let bits = match dtype {
+        DType::F64 => f64::MAX.to_bits() as i64,
+        DType::F32 => f32::MAX.to_bits().into(),
+        DType::F16 => f16::MAX.to_bits().into(),
+        DType::Bf16 => bf16::MAX.to_bits().into(),
+        DType::I64 | DType::U64 => i64::MAX,
+        DType::I32 | DType::U32 => i32::MAX.into(),
+        DType::I16 | DType::U16 => i16::MAX.into(),
+        DType::I8 | DType::U8 => i8::MAX.into(),
+    };
+    bits as f64
+}
+
 /// Elements that are checked, at most: rows spread from the first to the last.
 const MOST_CHECKED: usize = 1 << 24;
 
@@ -155,6 +212,38 @@ mod tests {
             agrees::<bf16>(kind, true);
             agrees::<i64>(kind, true);
         }
+    }
+
+    #[test]
+    fn hard_inputs_are_what_they_say() {
+        fn holds<T: Element>() {
+            for kind in [RankKind::TopK, RankKind::BottomK] {
+                let problem = Problem::new(kind, 2, 100, 9).with_dtype(T::DTYPE);
+                let lanes = |hard: Hard| {
+                    let all: Vec<T> = hard.input(&problem);
+                    assert_eq!(all.len(), 200);
+                    let keys = all.iter().map(|&x| key(x, kind.direction(), problem.nan));
+                    keys.collect::<Vec<u64>>()
+                };
+                let distinct =
+                    |keys: &[u64]| std::collections::HashSet::<&u64>::from_iter(keys).len();
+                assert_eq!(distinct(&lanes(Hard::Equal)), 1);
+                assert_eq!(distinct(&lanes(Hard::FewValues)), 8);
+                let improving = lanes(Hard::Improving);
+                let better = |pair: &[u64]| match kind.direction() {
+                    Direction::Descending => pair[0] < pair[1],
+                    Direction::Ascending => pair[0] > pair[1],
+                };
+                assert!(improving.chunks(100).all(|row| row.windows(2).all(better)), "{kind:?}");
+            }
+        }
+        holds::<f32>();
+        holds::<f64>();
+        holds::<f16>();
+        holds::<bf16>();
+        holds::<i64>();
+        holds::<u16>();
+        holds::<i8>();
     }
 
     #[test]

@@ -420,8 +420,8 @@ fn replaced(table: st_plan::Table, bucket: &Record, records: &[Record]) -> st_pl
     table.without(|r| bucket.shares_bucket(r)).merged(records)
 }
 
-/// Records of what was found: those that are far too slow, or are expected to be, without a time, so that they are not tried
-/// again.
+/// Records of what was found: those that are far too slow, on hard inputs or all, or are expected to be, without a time, so
+/// that they are neither planned nor tried again.
 fn records(outcome: &Outcome, bucket: &Record, reference_us: Option<f64>) -> Vec<Record> {
     // Of a reference whose result is wrong by now nothing is known.
     let scale = reference_us.map(|us| us / outcome.planned_us).filter(|scale| scale.is_finite());
@@ -436,6 +436,11 @@ fn records(outcome: &Outcome, bucket: &Record, reference_us: Option<f64>) -> Vec
             ..record
         }
     });
-    let untimed = outcome.hopeless.iter().chain(&outcome.unpromising);
-    timed.chain(untimed.map(of)).collect()
+    let untimed = outcome.hopeless.iter().chain(&outcome.unpromising).map(of);
+    // As many samples as it has: what a table had of it before goes.
+    let given_way = outcome
+        .given_way
+        .iter()
+        .map(|timed| Record { samples: timed.samples as u32, ..of(&timed.choice) });
+    timed.chain(untimed).chain(given_way).collect()
 }

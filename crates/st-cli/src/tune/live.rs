@@ -58,7 +58,7 @@ impl Live {
                 self.say(&format!(
                     "{} {cell}: best of {} {:.1} us, the planner's {:.1} us",
                     of(*at),
-                    outcome.candidates.len() + outcome.hopeless.len(),
+                    outcome.tried(),
                     outcome.best_us,
                     outcome.planned_us
                 ));

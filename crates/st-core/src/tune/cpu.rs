@@ -5,6 +5,7 @@ use std::time::Instant;
 use st_backend_cpu::CpuExecutor;
 use st_plan::table::Versions;
 use st_rank::{Choice, DeviceCaps, Element, RankOutput, RankPlan, for_dtype};
+use st_tune::inputs::Hard;
 use st_tune::session::{Body, Device};
 use st_tune::stats::steady_turn;
 use st_tune::tournament::{Arena, Entrant};
@@ -54,6 +55,7 @@ impl Device for CpuDevice<'_> {
                 plan: planned,
                 inputs: inputs(planned),
                 next: 0,
+                hard: None,
                 out: RankOutput::default(),
                 right: None,
                 least_us: f64::INFINITY,
@@ -69,6 +71,8 @@ struct Place<'a, T> {
     plan: &'a RankPlan,
     inputs: Vec<Vec<T>>,
     next: usize,
+    /// The hard one that was asked for last.
+    hard: Option<(usize, Vec<T>)>,
     out: RankOutput<T>,
     right: Option<RankOutput<T>>,
     least_us: f64,
@@ -116,6 +120,24 @@ impl<T: Element> Arena for Place<'_, T> {
             })?;
             samples.push_turn(times);
         }
+        Ok(())
+    }
+    fn hard_inputs(&self) -> usize {
+        Hard::ALL.len()
+    }
+
+    fn hard_turns(&mut self, input: usize, entrants: &mut [Entrant]) -> Result<(), TuneError> {
+        let hard = match self.hard.take() {
+            Some((known, hard)) if known == input => hard,
+            _ => Hard::ALL[input].input(&self.plan.problem),
+        };
+        let on = self.exec.on(&hard);
+        for Entrant { choice, samples, .. } in entrants {
+            let plan = with(self.plan, *choice);
+            let call = || execute_rank_into(&on, &plan, &mut self.out).map(drop);
+            samples.push_turn(steady_turn(samples.warm_calls(), call)?);
+        }
+        self.hard = Some((input, hard));
         Ok(())
     }
 }

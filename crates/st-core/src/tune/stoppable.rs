@@ -87,6 +87,15 @@ impl Arena for Watched<'_, '_> {
         self.arena.turns(entrants)
     }
 
+    fn hard_inputs(&self) -> usize {
+        self.arena.hard_inputs()
+    }
+
+    fn hard_turns(&mut self, input: usize, entrants: &mut [Entrant]) -> Result<(), TuneError> {
+        self.of.go_on()?;
+        self.arena.hard_turns(input, entrants)
+    }
+
     fn now(&self) -> std::time::Duration {
         self.arena.now()
     }

@@ -82,7 +82,7 @@ impl Found {
             cols: cell.cols,
             k: cell.k,
             dtype: cell.dtype.name(),
-            candidates: outcome.candidates.len() + outcome.hopeless.len(),
+            candidates: outcome.tried(),
             unpromising: outcome.unpromising.len(),
             untried: outcome.untried,
             planned_us: outcome.planned_us,
@@ -99,7 +99,7 @@ impl Found {
             self.planned_us = outcome.planned_us;
         } else {
             self.planned_us *= outcome.planned_us / self.best_us;
-            self.candidates += outcome.candidates.len() + outcome.hopeless.len() - 1;
+            self.candidates += outcome.tried() - 1;
             self.untried = outcome.untried;
         }
         (self.best, self.best_us) = (outcome.best, outcome.best_us);

@@ -4,10 +4,13 @@
 //! ([`MODEL_ERROR`]). Then they are timed by turns, and thinned out until it is known which is the best, or the time is
 //! up; what is left in doubt is told, and the contest can be gone on with later, on an arena opened anew. At last the
 //! best, the first and others asked for are timed afresh, in turns, because the least of many noisy medians is too good
-//! to be true. A candidate's time is reported as its ratio to the best in the turns that both had, times the best's time:
+//! to be true. The best must not be much slower than the first on hard inputs either ([`Arena::hard_inputs`]), or it gives
+//! way to the next. A candidate's time is reported as its ratio to the best in the turns that both had, times the best's time:
 //! what disturbed the device in some turns disturbed both.
 
 mod admission;
+mod hold;
+mod outcome;
 mod race;
 #[cfg(test)]
 mod tests;
@@ -16,15 +19,13 @@ use std::fmt::Display;
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
-use serde::Serialize;
 use st_rank::Choice;
 
 pub use self::admission::{MODEL_ERROR, Waves};
+pub use self::outcome::{Outcome, Timed};
+use self::outcome::{beside, of_final, us};
 use self::race::{DECIDED, log_ratios, surely_faster};
-use crate::stats::{LEAST_TURNS, Samples, median, spread};
-
-/// With fewer turns a candidate is said to stand where its best one does.
-const FEW_TURNS: usize = 5;
+use crate::stats::{LEAST_TURNS, Samples};
 
 /// Turns in the end.
 const FINAL_TURNS: usize = 15;
@@ -65,6 +66,21 @@ pub trait Arena {
     /// The device fails.
     fn turns(&mut self, entrants: &mut [Entrant]) -> Result<(), Self::Error>;
 
+    /// Inputs on which some choices are known to take long, like rows of ties: on each the winner is held against the
+    /// first choice. None, if not said otherwise.
+    fn hard_inputs(&self) -> usize {
+        0
+    }
+
+    /// A turn of each on one of those.
+    ///
+    /// # Errors
+    /// The device fails.
+    fn hard_turns(&mut self, input: usize, entrants: &mut [Entrant]) -> Result<(), Self::Error> {
+        let _ = (input, entrants);
+        Ok(())
+    }
+
     /// A clock for the limit; a simulated device has its own.
     fn now(&self) -> Duration {
         static BEGUN: OnceLock<Instant> = OnceLock::new();
@@ -88,52 +104,6 @@ pub struct Entrant {
     pub about_us: f64,
     /// Its times: a sample a turn.
     pub samples: Samples,
-}
-
-/// How it went.
-#[derive(Clone, Debug, Serialize)]
-pub struct Outcome {
-    /// The first candidate, which is the planner's.
-    pub planned: Choice,
-    /// Its time, in microseconds; not a number if its result was wrong.
-    pub planned_us: f64,
-    /// What the planner expected.
-    pub predicted_us: Option<f64>,
-    /// Times of the other choices that were asked for in the end, in microseconds.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub others_us: Vec<f64>,
-    /// The best candidate.
-    pub best: Choice,
-    /// Its time, in microseconds.
-    pub best_us: f64,
-    /// Planner's / best: 1 at best.
-    pub ratio: f64,
-    /// Candidates that were far too slow to be timed.
-    pub hopeless: Vec<Choice>,
-    /// Candidates that the model expects to be far too slow: they were not made ready.
-    pub unpromising: Vec<Choice>,
-    /// Candidates for which no time was left.
-    pub untried: usize,
-    /// How much faster than the best another may be, as a natural logarithm: what noise leaves in doubt. At most ln 2, which
-    /// says that there was next to no time.
-    pub doubt: f64,
-    /// Every candidate, fastest first. Those thinned out early have few samples.
-    pub candidates: Vec<Timed>,
-}
-
-/// A candidate's times.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
-pub struct Timed {
-    /// The choice.
-    pub choice: Choice,
-    /// Median, in microseconds: its ratio to the best in common turns, times the best's time.
-    pub median_us: f64,
-    /// The shortest call, in microseconds.
-    pub min_us: f64,
-    /// Distance between the quartiles of the turns, as a share of the median.
-    pub spread: f64,
-    /// Turns.
-    pub samples: usize,
 }
 
 /// What is tried.
@@ -181,6 +151,9 @@ pub struct Contest {
     unpromising: Vec<Choice>,
     untried: usize,
     doubt: f64,
+    /// Leaders that were held against the first choice on hard inputs and stood, and those that fell.
+    held: Vec<Choice>,
+    given_way: Vec<Timed>,
     /// The leader, the planner's and others, timed afresh.
     finals: Vec<Entrant>,
     /// What opening the arena took: the first candidate's admission.
@@ -223,6 +196,8 @@ impl Contest {
             unpromising: admission.unpromising,
             untried: admission.untried,
             doubt: 0.0,
+            held: Vec::new(),
+            given_way: Vec::new(),
             finals: Vec::new(),
             opening: admission.first,
         };
@@ -287,7 +262,7 @@ impl Contest {
         let finalists = once([vec![best], asked].concat());
         self.finals = finish(arena, &finalists, Deadline::new(begun, limit, 1.0))?;
         self.uphold(best);
-        Ok(())
+        self.hold(arena, Deadline::new(begun, limit, 1.0))
     }
 
     /// Another wins that is faster by all turns, those of the end as well: where there was little time for turns before, those
@@ -385,6 +360,7 @@ impl Contest {
             ratio: planned_us / best_us,
             hopeless: self.hopeless.clone(),
             unpromising: self.unpromising.clone(),
+            given_way: self.given_way.clone(),
             untried: self.untried,
             doubt: self.doubt,
             candidates,
@@ -421,68 +397,4 @@ fn finish<A: Arena + ?Sized>(
     // In the order in which they were given.
     sides.sort_by_key(|e| choices.iter().position(|choice| *choice == e.choice));
     Ok(sides)
-}
-
-fn us(entrant: &Entrant) -> f64 {
-    median(entrant.samples.turns().to_vec()).unwrap_or(f64::INFINITY) / 1e3
-}
-
-/// What the best is said to take: its time in the end, where it was timed afresh.
-fn of_final(last: &Entrant, earlier: &Entrant) -> Option<Timed> {
-    let (t, before) = (last.samples.timing()?, earlier.samples.timing()?);
-    Some(Timed {
-        choice: last.choice,
-        median_us: t.median_us,
-        min_us: t.min_us.min(before.min_us),
-        spread: spread(last.samples.turns()),
-        samples: t.samples + before.samples,
-    })
-}
-
-/// What another is said to take, at least, for each microsecond of the best, which outlasted it: the planner takes the least
-/// of a table, and must not find a tie there.
-const BEHIND: f64 = 1.001;
-
-/// What another is said to take.
-fn beside(entrant: &Entrant, best: &Entrant, best_us: f64) -> Option<Timed> {
-    let t = entrant.samples.timing()?;
-    let logs = log_ratios(entrant, best);
-    // Of few turns the median says little, and one that was disturbed would say too much.
-    let log = if logs.len() < FEW_TURNS {
-        let least = |e: &Entrant| {
-            e.samples.turns()[..logs.len()].iter().copied().fold(f64::INFINITY, f64::min)
-        };
-        (least(entrant) / least(best)).ln()
-    } else {
-        median(logs)?
-    };
-    Some(Timed {
-        choice: entrant.choice,
-        median_us: best_us * log.exp().max(BEHIND),
-        min_us: t.min_us,
-        spread: spread(entrant.samples.turns()),
-        samples: t.samples,
-    })
-}
-
-impl Outcome {
-    /// In three lines.
-    #[must_use]
-    pub fn lines(&self) -> String {
-        let predicted =
-            self.predicted_us.map_or_else(String::new, |us| format!(" (predicted {us:.1})"));
-        let untried = match (self.hopeless.len() + self.unpromising.len(), self.untried) {
-            (0, 0) => String::new(),
-            (h, n) => format!(" ({h} more far too slow, {n} not tried)"),
-        };
-        format!(
-            "planner {:.1} us{predicted}, best of {}{untried} {:.1} us, ratio {:.3}\n    planner {}\n    best    {}",
-            self.planned_us,
-            self.candidates.len(),
-            self.best_us,
-            self.ratio,
-            self.planned,
-            self.best
-        )
-    }
 }

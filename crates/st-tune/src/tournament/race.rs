@@ -130,6 +130,11 @@ pub(super) fn log_ratios(a: &Entrant, b: &Entrant) -> Vec<f64> {
     a.samples.turns().iter().zip(b.samples.turns()).map(|(a, b)| (a / b).ln()).collect()
 }
 
+/// The median of logarithms; 0 of none.
+pub(super) fn median_of(logs: &[f64]) -> f64 {
+    median(logs.to_vec()).unwrap_or(0.0)
+}
+
 /// The median of so many logarithms, and its standard error, if the deviation is at least that; the deviation of few is
 /// uncertain itself.
 fn middle(logs: &[f64], least: f64) -> Gap {
@@ -140,7 +145,7 @@ fn middle(logs: &[f64], least: f64) -> Gap {
 
 /// The median and the deviation.
 fn scatter(logs: &[f64]) -> (f64, f64) {
-    let middle = median(logs.to_vec()).unwrap_or(0.0);
+    let middle = median_of(logs);
     let apart = logs.iter().map(|log| (log - middle).abs()).collect();
     let n = logs.len().max(1) as f64;
     // Of few the median distance is too small, by this about.
