@@ -2,21 +2,23 @@
 
 use bytemuck::Pod;
 use st_kernels::cuda::{
-    BINS, DIGIT, Lists, MEMORY_STATE_BYTES, MEMORY_THREADS, Memory, SORT_DIGIT, Unit, bench_bytes,
+    BINS, DIGIT, Lists, MEMORY_THREADS, Memory, SORT_DIGIT, TABLE_BYTES, Unit, bench_bytes,
     between, capacity, entry_bytes, filter_bytes, flight, group_bytes, group_rows, in_memory,
-    is_cluster, is_held, is_memory, knots_bytes, loads_ahead, memory, memory_sample, part_columns,
-    parts, sample, small_bytes, wanted,
+    is_cluster, is_held, is_memory, loads_ahead, memory, memory_sample, memory_state_bytes,
+    order_blocks, order_bytes, part_columns, parts, runs, sample, small_bytes, wanted,
 };
 use st_rank::{Choice, MergeKind, Problem};
 
 use crate::params::{
-    BlockParams, GroupParams, MOST_PARAMS, Map, MemoryParams, OrderParams, ProblemParams,
-    RanksParams, SortParams, map_of, problem_params,
+    AgainParams, BlockParams, GroupParams, MOST_PARAMS, Map, MemoryParams, OrderParams,
+    ProblemParams, RanksParams, SortParams, map_of, problem_params,
 };
 
 /// Bytes of a row's state and of a part's tally.
 const STATE_BYTES: u64 = 24;
 const TALLY_BYTES: u64 = 16;
+/// Bytes for each row of what says which rows are done again: a number for each, and three more.
+const AGAIN_BYTES: u64 = 16;
 /// Candidates that one block sorts by a digit.
 const SORT_PART: usize = 1 << 14;
 /// Workspace that rows of one round may share: rounds follow one another and use it again.
@@ -116,10 +118,11 @@ struct Arrays {
     states: u64,
     tallies: u64,
     sort_counts: u64,
-    own_bins: u64,
-    starts: u64,
+    tables: u64,
+    totals: u64,
     own_states: u64,
     flags: u64,
+    again: u64,
 }
 
 impl Layout {
@@ -133,17 +136,20 @@ impl Layout {
         let ranks = choice.use_2ce;
         let memory = if is_memory(choice) { memory(problem) } else { None };
         let room = memory.map_or(0, |m| u64::from(m.room));
-        let (own_bins, state_bytes) =
-            memory.map_or((0, 0), |m| (4u64 << m.bins_log, MEMORY_STATE_BYTES + 4));
+        let runs = memory.map_or(0, |m| u64::from(runs(choice, problem, &m)));
+        let (total_bytes, state_bytes, again_bytes) = match memory {
+            Some(_) => (u64::from(BINS) * 4, memory_state_bytes(problem.dtype), AGAIN_BYTES),
+            None => (0, 0, 0),
+        };
         let sorts = ranks && in_memory(choice, problem) == Some(true);
         let bin_bytes = if ranks { 2 * u64::from(BINS) * 4 } else { 0 };
         let list_bytes = match (merged, ranks) {
             (true, _) => parts * u64::from(capacity(choice)) * entry,
-            // Lists of the one way are of no use any more when the other begins.
+            // Runs of the one way are of no use any more when the other begins.
             (_, true) if problem.sorted => k.max(room) * entry,
             _ => 0,
         };
-        let other_bytes = if sorts { k.max(room) * entry } else { room * entry };
+        let other_bytes = if sorts { k * entry } else { 0 };
         let sort_bytes =
             if sorts { sort_parts(problem.k) as u64 * (1 << SORT_DIGIT) * 4 } else { 0 };
         let (state, tally) = if ranks { (STATE_BYTES, parts * TALLY_BYTES) } else { (0, 0) };
@@ -154,8 +160,11 @@ impl Layout {
             + sort_bytes
             + state
             + tally
-            + 2 * own_bins
-            + state_bytes;
+            + runs * TABLE_BYTES
+            + total_bytes
+            + state_bytes
+            + 4
+            + again_bytes;
         let rows_each =
             (ROUND_BYTES / each).min(MOST_BLOCKS / parts.max(sort_parts(problem.k) as u64)).max(1);
         let rows_each = (rows_each.min(problem.rows as u64)).max(1);
@@ -176,10 +185,11 @@ impl Layout {
             states: take(&mut scratch, state),
             tallies: take(&mut scratch, tally),
             sort_counts: take(&mut scratch, sort_bytes),
-            own_bins: take(&mut zeroed, own_bins),
-            starts: take(&mut scratch, own_bins),
-            own_states: take(&mut scratch, state_bytes.saturating_sub(4)),
+            tables: take(&mut scratch, runs * TABLE_BYTES),
+            totals: take(&mut scratch, total_bytes),
+            own_states: take(&mut scratch, state_bytes),
             flags: take(&mut scratch, if memory.is_some() { 4 } else { 0 }),
+            again: take(&mut scratch, again_bytes),
         };
         let map = map_of(problem.dtype, problem.kind.direction(), problem.nan);
         Self {
@@ -281,14 +291,13 @@ impl Layout {
             steps.push(Step::new(unit, "select_block", blocks, listed, &params));
             return;
         }
-        let only = match memory(problem) {
+        match memory(problem) {
             Some(own) if is_memory(choice) => self.memory(p, rows, at, &own, steps),
-            _ => 0,
-        };
-        self.ranks(p, rows, at, only, steps);
+            _ => self.ranks(p, rows, at, steps),
+        }
     }
 
-    /// By lists in device memory; where the rows are flagged that must be done in another way.
+    /// By lists in device memory; and the launch that does rows in another way where those do not do.
     fn memory(
         &self,
         p: ProblemParams,
@@ -296,7 +305,7 @@ impl Layout {
         at: &Addresses,
         own: &Memory,
         steps: &mut Vec<Step>,
-    ) -> u64 {
+    ) {
         let Self { problem, choice, .. } = self;
         let (dtype, wg) = (problem.dtype, choice.wg);
         let parts = parts(choice, problem.cols) as u32;
@@ -304,62 +313,81 @@ impl Layout {
             p,
             states: at.scratch + self.at.own_states,
             list: at.scratch + self.at.lists,
-            binned: at.scratch + self.at.others,
-            bins: at.zeroed + self.at.own_bins,
-            starts: at.scratch + self.at.starts,
+            tables: at.scratch + self.at.tables,
+            totals: at.scratch + self.at.totals,
             flags: at.scratch + self.at.flags,
+            again: at.scratch + self.at.again,
             room: own.room,
-            bins_log: own.bins_log,
+            runs: runs(choice, problem, own),
             parts,
-            part_columns: part_columns(choice, problem.cols) as u32,
+            column_bits: usize::BITS - problem.cols.saturating_sub(1).leading_zeros(),
             first_rank: own.first_rank,
             last_rank: own.last_rank,
         };
         let unit = Unit {
-            flight: flight(choice, dtype),
+            threads: MEMORY_THREADS,
             sample: memory_sample(dtype),
-            ..Unit::listing("memory.cu", dtype, choice)
+            ..Unit::listing("memory_sample.cu", dtype, choice)
         };
-        let sampling = Unit { threads: MEMORY_THREADS, flight: 1, ..unit };
         let shared = bench_bytes(unit.capacity, MEMORY_THREADS, dtype);
-        steps.push(Step::new(sampling, "memory_sample", rows, shared, &params));
+        steps.push(Step::new(unit, "memory_sample", rows, shared, &params));
+        let plain = Unit::plain("memory_filter.cu", dtype, wg);
+        let unit = Unit { flight: flight(choice, dtype), ..plain };
         let blocks = rows * u64::from(parts);
         steps.push(Step::new(unit, "memory_filter", blocks, filter_bytes(choice, dtype), &params));
-        let scanned = (1u64 << own.bins_log).div_ceil(4 * u64::from(wg));
-        steps.push(Step::new(unit, "memory_scan", rows * scanned, small_bytes(wg), &params));
-        // A few candidates for each thread.
-        let ranking = u64::from(own.expected).div_ceil(2 * u64::from(wg)).clamp(1, 1024);
-        let knots = knots_bytes(dtype);
-        steps.push(Step::new(unit, "memory_scatter", rows * ranking, knots, &params));
-        steps.push(Step::new(unit, "memory_rank", rows * ranking, knots, &params));
-        params.flags
+        let unit = Unit::listing("memory_order.cu", dtype, choice);
+        let ordering = rows * order_blocks(choice, problem);
+        steps.push(Step::new(unit, "memory_order", ordering, order_bytes(choice, dtype), &params));
+
+        let sorts = in_memory(choice, problem) == Some(true);
+        let sort_parts = sort_parts(problem.k);
+        let again = AgainParams {
+            ranks: self.ranks_params(p, at),
+            others: at.scratch + self.at.others,
+            counts: at.scratch + self.at.sort_counts,
+            again: params.again,
+            sort_parts: sort_parts as u32,
+            part_entries: problem.k.div_ceil(sort_parts) as u32,
+            sorts: u32::from(sorts),
+            unused: 0,
+        };
+        let unit = Unit::listing("again.cu", dtype, choice);
+        let digits = small_bytes(wg) + 2 * u64::from(BINS) * 4;
+        let shared = digits.max(match sorts {
+            true => sort_bytes(wg),
+            false => bench_bytes(unit.capacity, wg, dtype),
+        });
+        // As many as run at a time.
+        let blocks = blocks.min(u64::from(self.device.cores) * u64::from((1024 / wg).max(1)));
+        steps.push(Step::new(unit, "select_again", blocks, shared, &again));
     }
 
-    /// By histograms in device memory: of all rows, or of those that are flagged.
-    fn ranks(&self, p: ProblemParams, rows: u64, at: &Addresses, only: u64, steps: &mut Vec<Step>) {
+    fn ranks_params(&self, p: ProblemParams, at: &Addresses) -> RanksParams {
         let Self { problem, choice, .. } = self;
-        let (cols, dtype, wg) = (problem.cols, problem.dtype, choice.wg);
-        let parts = parts(choice, cols) as u32;
-        let part_columns = part_columns(choice, cols) as u32;
-        let (zeroed, scratch) = (at.zeroed, at.scratch);
-        let listed = bench_bytes(capacity(choice), wg, dtype);
-        let unit = Unit::listing("ranks.cu", dtype, choice);
-        let unit = Unit { capacity: 0, ..unit };
-        let small = small_bytes(wg);
-        let blocks = rows * u64::from(parts);
-        let mut params = RanksParams {
+        let width = problem.dtype.size() as u32 * 8;
+        RanksParams {
             p,
-            states: scratch + self.at.states,
-            bins: zeroed + self.at.bins,
-            done: zeroed + self.at.done,
-            tallies: scratch + self.at.tallies,
-            lists: scratch + self.at.lists,
-            only,
-            parts,
-            part_columns,
-            shift: unit.width,
+            states: at.scratch + self.at.states,
+            bins: at.zeroed + self.at.bins,
+            done: at.zeroed + self.at.done,
+            tallies: at.scratch + self.at.tallies,
+            lists: at.scratch + self.at.lists,
+            parts: parts(choice, problem.cols) as u32,
+            part_columns: part_columns(choice, problem.cols) as u32,
+            shift: width,
             above: 0,
-        };
+        }
+    }
+
+    /// By histograms in device memory.
+    fn ranks(&self, p: ProblemParams, rows: u64, at: &Addresses, steps: &mut Vec<Step>) {
+        let Self { problem, choice, .. } = self;
+        let (dtype, wg) = (problem.dtype, choice.wg);
+        let listed = bench_bytes(capacity(choice), wg, dtype);
+        let unit = Unit { capacity: 0, ..Unit::listing("ranks.cu", dtype, choice) };
+        let small = small_bytes(wg);
+        let mut params = self.ranks_params(p, at);
+        let blocks = rows * u64::from(params.parts);
         while params.shift > 0 {
             params.above = params.shift;
             params.shift = params.shift.saturating_sub(DIGIT);
@@ -372,20 +400,19 @@ impl Layout {
             None => {}
             Some(false) => {
                 let unit = Unit::listing("order.cu", dtype, choice);
-                let params = OrderParams { p, lists: params.lists, only };
+                let params = OrderParams { p, lists: params.lists };
                 steps.push(Step::new(unit, "order_block", rows, listed, &params));
             }
-            Some(true) => self.sort(p, rows, at, only, steps),
+            Some(true) => self.sort(p, rows, at, steps),
         }
     }
 
     /// Sorts what was collected, digit by digit.
-    fn sort(&self, p: ProblemParams, rows: u64, at: &Addresses, only: u64, steps: &mut Vec<Step>) {
+    fn sort(&self, p: ProblemParams, rows: u64, at: &Addresses, steps: &mut Vec<Step>) {
         let unit = Unit::plain("sort.cu", self.problem.dtype, self.choice.wg);
         let parts = sort_parts(self.problem.k);
         let part_entries = self.problem.k.div_ceil(parts);
         let bins = 4u64 << SORT_DIGIT;
-        let waves = u64::from(unit.threads.div_ceil(32));
         let lists = [self.at.lists, self.at.others].map(|list| at.scratch + list);
         let digits = unit.width.div_ceil(SORT_DIGIT);
         for digit in 0..digits {
@@ -395,7 +422,6 @@ impl Layout {
                 from,
                 to,
                 counts: at.scratch + self.at.sort_counts,
-                only,
                 parts: parts as u32,
                 part_entries: part_entries as u32,
                 shift: digit * SORT_DIGIT,
@@ -404,7 +430,7 @@ impl Layout {
             let blocks = rows * parts as u64;
             steps.push(Step::new(unit, "sort_count", blocks, bins, &params));
             steps.push(Step::new(unit, "sort_scan", rows, small_bytes(unit.threads), &params));
-            steps.push(Step::new(unit, "sort_scatter", blocks, bins * (1 + waves), &params));
+            steps.push(Step::new(unit, "sort_scatter", blocks, sort_bytes(unit.threads), &params));
         }
     }
 
@@ -416,6 +442,11 @@ impl Layout {
         let workspace = (own.zeroed + own.scratch).max(ROUND_BYTES);
         (bytes.saturating_sub(workspace) / each).clamp(1, problem.rows.max(1) as u64) as usize
     }
+}
+
+/// Shared memory of the kernel that sorts by a digit.
+fn sort_bytes(threads: u32) -> u64 {
+    (4u64 << SORT_DIGIT) * (1 + u64::from(threads.div_ceil(32)))
 }
 
 const fn sort_parts(k: usize) -> usize {

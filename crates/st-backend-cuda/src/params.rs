@@ -77,7 +77,6 @@ pub(crate) struct RanksParams {
     pub(crate) done: u64,
     pub(crate) tallies: u64,
     pub(crate) lists: u64,
-    pub(crate) only: u64,
     pub(crate) parts: u32,
     pub(crate) part_columns: u32,
     pub(crate) shift: u32,
@@ -91,7 +90,6 @@ pub(crate) struct SortParams {
     pub(crate) from: u64,
     pub(crate) to: u64,
     pub(crate) counts: u64,
-    pub(crate) only: u64,
     pub(crate) parts: u32,
     pub(crate) part_entries: u32,
     pub(crate) shift: u32,
@@ -103,7 +101,6 @@ pub(crate) struct SortParams {
 pub(crate) struct OrderParams {
     pub(crate) p: ProblemParams,
     pub(crate) lists: u64,
-    pub(crate) only: u64,
 }
 
 #[derive(Clone, Copy, Debug, Pod, Zeroable)]
@@ -112,16 +109,29 @@ pub(crate) struct MemoryParams {
     pub(crate) p: ProblemParams,
     pub(crate) states: u64,
     pub(crate) list: u64,
-    pub(crate) binned: u64,
-    pub(crate) bins: u64,
-    pub(crate) starts: u64,
+    pub(crate) tables: u64,
+    pub(crate) totals: u64,
     pub(crate) flags: u64,
+    pub(crate) again: u64,
     pub(crate) room: u32,
-    pub(crate) bins_log: u32,
+    pub(crate) runs: u32,
     pub(crate) parts: u32,
-    pub(crate) part_columns: u32,
+    pub(crate) column_bits: u32,
     pub(crate) first_rank: u32,
     pub(crate) last_rank: u32,
+}
+
+#[derive(Clone, Copy, Debug, Pod, Zeroable)]
+#[repr(C)]
+pub(crate) struct AgainParams {
+    pub(crate) ranks: RanksParams,
+    pub(crate) others: u64,
+    pub(crate) counts: u64,
+    pub(crate) again: u64,
+    pub(crate) sort_parts: u32,
+    pub(crate) part_entries: u32,
+    pub(crate) sorts: u32,
+    pub(crate) unused: u32,
 }
 
 #[derive(Clone, Copy, Debug, Pod, Zeroable)]

@@ -355,3 +355,13 @@ DEVICE void finish(const Problem& p, const Row& r, u32 row, const Bench& b, u32 
         end = count;
     }
 }
+
+// Orders a row's candidates, which are all that are wanted and lie in the order of their columns.
+DEVICE void order_collected(const Problem& p, const Entry* list, u32 row) {
+    const Bench b = bench();
+    const Row r = row_of(p, row);
+    if (r.bad || r.first >= r.end) return;
+    const u32 count = r.end - r.first;
+    for (u32 i = thread(); i < count; i += THREADS) put(b, i, list[i]);
+    finish(p, r, row, b, count, r.first, r.first, r.end);
+}

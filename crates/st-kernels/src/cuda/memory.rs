@@ -1,27 +1,22 @@
-//! Many ranks of long rows by lists and bins in device memory (`memory.cu`).
+//! Many ranks of long rows by lists and bins in device memory (`memory.cuh`).
 
 use std::ops::Range;
 
 use st_rank::{Choice, DType, MergeKind, Problem};
 
-use super::{bench_bytes, capacity, entry_bytes, vector_elements};
+use super::{BINS, bench_bytes, capacity, entry_bytes, parts, small_bytes, vector_elements};
 use crate::gpu::sample::tail_rank;
 
 /// Threads of the block that takes a row's sample, and elements of each, in no more vectors than registers hold.
 pub const MEMORY_THREADS: u32 = 1024;
 const SAMPLED: u32 = 32;
 const MOST_VECTORS: u32 = 8;
-/// Bytes of a row's state.
-pub const MEMORY_STATE_BYTES: u64 = 544;
-/// Launches, before those of the other way.
-pub(super) const LAUNCHES: u32 = 5;
-/// Keys for which those kernels have room before all else.
-const KNOTS: u64 = 72;
-/// Candidates of a bin, as many as are expected.
-const OF_BIN: f64 = 4.0;
-/// Bins, by their logarithm: few enough to be counted in the second-level cache.
-const LEAST_BINS: u32 = 12;
-const MOST_BINS: u32 = 18;
+/// Launches, before the one for rows that are done in another way.
+pub(super) const LAUNCHES: u32 = 3;
+/// Elements between which bins have equal widths.
+const KNOTS: u64 = 128;
+/// Bytes of each thread's candidates in a run.
+const RUN_BYTES: u64 = 96;
 /// -ln of how often a sample may mislead: as for the filter.
 const MISLED: f64 = 16.118;
 
@@ -34,10 +29,8 @@ pub struct Memory {
     pub last_rank: u32,
     /// Candidates of a row's list, as expected, and hardly ever more.
     pub expected: u32,
-    /// See `expected`.
+    /// See `expected`; and what is lost where runs begin at whole vectors.
     pub room: u32,
-    /// Bins of a row, by their logarithm.
-    pub bins_log: u32,
 }
 
 /// Whether a choice works with lists in device memory.
@@ -69,13 +62,12 @@ pub fn memory(problem: &Problem) -> Option<Memory> {
     let between = (last - first).max(1.0);
     let expected = (between * n / sampled).min(n);
     let room = ((between + 6.0 * between.sqrt()) * n / sampled).min(n);
-    let bins = (expected / OF_BIN).max(1.0).log2().ceil() as u32;
     Some(Memory {
         first_rank: first as u32,
         last_rank: last as u32,
         expected: expected as u32,
-        room: room as u32,
-        bins_log: bins.clamp(LEAST_BINS, MOST_BINS),
+        // Rows begin at whole vectors, too.
+        room: (room * 65.0 / 64.0 + 64.0).min(f64::from(u32::MAX - 1)) as u32 / 2 * 2,
     })
 }
 
@@ -95,24 +87,55 @@ pub(super) fn ranks_around(
     (first, (last <= sampled).then_some(last - 1.0))
 }
 
+/// Bytes of a row's state.
+#[must_use]
+pub const fn memory_state_bytes(dtype: DType) -> u64 {
+    32 + (KNOTS + 3) * entry_bytes(dtype)
+}
+
+/// Bytes of a run's table of where bins begin.
+pub const TABLE_BYTES: u64 = (BINS as u64 + 8) * 2;
+
+/// Candidates of a run.
+const fn run(choice: &Choice, dtype: DType) -> u64 {
+    choice.wg as u64 * (RUN_BYTES / entry_bytes(dtype))
+}
+
+/// Runs of a row: enough for so many candidates, though runs be only a quarter full, and two more for each part.
+#[must_use]
+pub const fn runs(choice: &Choice, problem: &Problem, own: &Memory) -> u32 {
+    let quarter = run(choice, problem.dtype) as u32 / 4;
+    2 * parts(choice, problem.cols) as u32 + own.room.div_ceil(quarter)
+}
+
+/// Blocks of a row in the last kernel: each has half a list of the ranks wanted.
+#[must_use]
+pub const fn order_blocks(choice: &Choice, problem: &Problem) -> u64 {
+    const MOST: u64 = 1 << 14;
+    let share = (capacity(choice) / 2) as u64;
+    let blocks = (problem.k as u64).div_ceil(share);
+    if blocks < MOST { blocks } else { MOST }
+}
+
 /// The greatest shared memory of these kernels.
 pub(super) const fn shared_bytes(choice: &Choice, dtype: DType) -> u64 {
     let sample = bench_bytes(capacity(choice), MEMORY_THREADS, dtype);
     let kept = filter_bytes(choice, dtype);
-    if sample > kept { sample } else { kept }
+    let order = order_bytes(choice, dtype);
+    let most = if sample > kept { sample } else { kept };
+    if most > order { most } else { order }
 }
 
-/// Shared memory of the kernels that read knots.
-#[must_use]
-pub const fn knots_bytes(dtype: DType) -> u64 {
-    KNOTS * entry_bytes(dtype) / 2
-}
-
-/// Shared memory of the kernel that fills the lists.
+/// Shared memory of the kernel that makes runs.
 #[must_use]
 pub const fn filter_bytes(choice: &Choice, dtype: DType) -> u64 {
-    // What each wave keeps: two pieces of one vector of each lane, of two vectors where they have few elements.
-    let each = vector_elements(dtype) as u64;
-    let kept = 2 * 32 * each * if each <= 4 { 2 } else { 1 };
-    knots_bytes(dtype) + choice.wg as u64 / 32 * kept * entry_bytes(dtype)
+    let knots = (KNOTS + 2) * entry_bytes(dtype) + KNOTS * (entry_bytes(dtype) / 2 + 4);
+    knots + BINS as u64 * 4 + run(choice, dtype) * entry_bytes(dtype) + small_bytes(choice.wg)
+}
+
+/// Shared memory of the kernel that orders what is in them.
+#[must_use]
+pub const fn order_bytes(choice: &Choice, dtype: DType) -> u64 {
+    let starts = 2 * (BINS as u64 + 4) * 4;
+    bench_bytes(capacity(choice), choice.wg, dtype) + starts + (2 * choice.wg as u64 + 4) * 4
 }

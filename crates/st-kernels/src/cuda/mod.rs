@@ -5,7 +5,7 @@
 //! | `warp` | no | 8, 16 or 32 lanes for each short row; `mkd` 6: candidates are counted, 7: ordered by networks of one lane (`kl` 8) or of all (16 and more) | `mkd`, `wg`, `kl` |
 //! | `shared` | no | a block orders a whole row in shared memory | `wg`, `kl` |
 //! | `filter` | no | a block reads a row, or a part of it, once against a sampled threshold, for ranks in the middle against two; the last block of a row merges its parts' lists | `tile`, `wg`, `kl`, `ch` |
-//! | `filter` | yes | blocks read parts once against two sampled keys, into lists in device memory, which are ordered there by bins: any ranks, many of them | `tile`, `wg`, `kl`, `ch` |
+//! | `filter` | yes | blocks read parts once against two sampled elements, into runs of a list in device memory, of which other blocks order a few bins each: any ranks, many of them; parts take turns step by step | `tile`, `wg`, `kl`, `ch` |
 //! | `radix` | no | the same as `filter` in one command with lists made exactly, digit by digit | `wg`, `kl`, `ch` |
 //! | `radix` | yes | histograms in device memory, a tally, a collection in the order of columns, then ordered: any ranks, any k | `wg`, `kl`, `ch` |
 //!
@@ -28,8 +28,8 @@ pub use group::{
     Order, group_bytes, group_lanes, group_rows, group_vectors, is_whole, most_grouped,
 };
 pub use memory::{
-    MEMORY_STATE_BYTES, MEMORY_THREADS, Memory, filter_bytes, is_memory, knots_bytes, memory,
-    memory_sample,
+    MEMORY_THREADS, Memory, TABLE_BYTES, filter_bytes, is_memory, memory, memory_sample,
+    memory_state_bytes, order_blocks, order_bytes, runs,
 };
 
 use crate::gpu::sample::tail_rank;
@@ -38,6 +38,7 @@ pub use crate::gpu::{is_aligned, part_columns, parts, vector_elements};
 
 /// Kernels' files, by name: those to be compiled, and what they include.
 pub const SOURCES: &[(&str, &str)] = &[
+    ("again.cu", include_str!("../../cuda/again.cu")),
     ("between.cuh", include_str!("../../cuda/between.cuh")),
     ("block.cu", include_str!("../../cuda/block.cu")),
     ("block.cuh", include_str!("../../cuda/block.cuh")),
@@ -48,12 +49,16 @@ pub const SOURCES: &[(&str, &str)] = &[
     ("group.cu", include_str!("../../cuda/group.cu")),
     ("group.cuh", include_str!("../../cuda/group.cuh")),
     ("lanes.cuh", include_str!("../../cuda/lanes.cuh")),
-    ("memory.cu", include_str!("../../cuda/memory.cu")),
+    ("memory.cuh", include_str!("../../cuda/memory.cuh")),
+    ("memory_filter.cu", include_str!("../../cuda/memory_filter.cu")),
+    ("memory_order.cu", include_str!("../../cuda/memory_order.cu")),
+    ("memory_sample.cu", include_str!("../../cuda/memory_sample.cu")),
     ("order.cu", include_str!("../../cuda/order.cu")),
     ("order.cuh", include_str!("../../cuda/order.cuh")),
     ("ranks.cu", include_str!("../../cuda/ranks.cu")),
     ("ranks.cuh", include_str!("../../cuda/ranks.cuh")),
     ("sort.cu", include_str!("../../cuda/sort.cu")),
+    ("sort.cuh", include_str!("../../cuda/sort.cuh")),
     ("sweep.cuh", include_str!("../../cuda/sweep.cuh")),
     ("test.cuh", include_str!("../../cuda/test.cuh")),
 ];
@@ -296,9 +301,11 @@ pub const fn bench_bytes(capacity: u32, threads: u32, dtype: DType) -> u64 {
 
 /// Vectors that each thread has in flight.
 #[must_use]
-pub fn flight(choice: &Choice, dtype: DType) -> u32 {
-    let step = choice.wg.saturating_mul(vector_elements(dtype));
-    choice.tile.checked_div(step).unwrap_or(1)
+pub const fn flight(choice: &Choice, dtype: DType) -> u32 {
+    match choice.tile.checked_div(choice.wg.saturating_mul(vector_elements(dtype))) {
+        Some(vectors) => vectors,
+        None => 1,
+    }
 }
 
 /// The last rank wanted of a full row, which a list must reach.
@@ -443,7 +450,7 @@ pub fn footprint(choice: &Choice, problem: &Problem) -> Footprint {
             if choice.mk == MergeKind::Filter {
                 // The kernels of radix follow, for rows that are flagged.
                 let most = most.max(memory::shared_bytes(choice, problem.dtype));
-                (most, memory::LAUNCHES + digits + 2 + ordered, 1)
+                (most, memory::LAUNCHES + 1, 1)
             } else {
                 (most, digits + 2 + ordered, digits + 2)
             }

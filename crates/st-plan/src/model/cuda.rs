@@ -4,9 +4,9 @@
 //! rows put the predictions right where there are any ([`crate::calibrate`]).
 
 use st_kernels::cuda::{
-    GROUP, MAX_BLOCK, MAX_LIST, MAX_PARTS, MOST_FLIGHT, Order, between, capacity, details,
-    footprint, group_lanes, in_memory, is_cluster, is_held, is_memory, is_whole, loads_ahead,
-    memory, part_columns, parts, sample, uses, vector_elements, wanted,
+    GROUP, MAX_BLOCK, MAX_LIST, MAX_PARTS, MEMORY_THREADS, MOST_FLIGHT, Order, between, capacity,
+    details, footprint, group_lanes, in_memory, is_cluster, is_held, is_memory, is_whole,
+    loads_ahead, memory, part_columns, parts, sample, uses, vector_elements, wanted,
 };
 use st_rank::{
     Backend, Choice, CompactProblem, DeviceCaps, Field, MergeDetail, MergeKind, Problem,
@@ -87,12 +87,13 @@ const LANES_OPS: f64 = 29.0;
 /// How much longer than others it takes for each element that is compared with a threshold.
 const LANES_FIND: f64 = 2.0;
 
-/// Lists in device memory: their launches, one of the other way that finds nothing to do, the sample of a row, and what
-/// each candidate takes.
-const MEMORY_LAUNCHES: u32 = 5;
+/// Lists in device memory: their launches, one of the other way that finds nothing to do, the sample of a row, of more
+/// or other ranks than its first few, and what each candidate takes.
+const MEMORY_LAUNCHES: u32 = 3;
 const IDLE_NS: f64 = 1_000.0;
-const MEMORY_SAMPLE_NS: f64 = 38_000.0;
-const MEMORY_EACH_NS: f64 = 0.07;
+const MEMORY_SAMPLE_NS: f64 = 17_000.0;
+const MEMORY_MIDDLE_NS: f64 = 49_000.0;
+const MEMORY_EACH_NS: f64 = 0.037;
 
 /// The least list between two sampled keys that is worth a try, beside the ranks wanted.
 const BETWEEN: u64 = 2_048;
@@ -160,7 +161,9 @@ impl<'a> Model<'a> {
         if let (true, Some(own)) = (is_memory(choice), memory(p)) {
             let candidates = rows * f64::from(own.expected);
             let idle = f64::from(needs.launches - MEMORY_LAUNCHES) * IDLE_NS;
-            let sampled = (rows / cores).ceil() * MEMORY_SAMPLE_NS;
+            let leading = own.first_rank == 0 && own.last_rank <= MEMORY_THREADS;
+            let sample = if leading { MEMORY_SAMPLE_NS } else { MEMORY_MIDDLE_NS };
+            let sampled = (rows / cores).ceil() * sample;
             return LAUNCH_NS
                 + f64::from(MEMORY_LAUNCHES - 1) * NEXT_NS
                 + idle
@@ -337,7 +340,7 @@ impl<'a> Model<'a> {
         let least = match (choice.mk, choice.use_2ce) {
             (MergeKind::Shared, _) => self.problem.cols as u64,
             // As many as its sample's knots are found with, or as it orders if it is done in the other way.
-            (MergeKind::Filter, true) => 2048,
+            (MergeKind::Filter, true) => 4096,
             // A list between two sampled keys, where the ranks before the first are too many for a list.
             (MergeKind::Filter, false) if self.is_far() => BETWEEN + self.problem.k as u64,
             (MergeKind::Radix, true) => self.problem.k as u64,
