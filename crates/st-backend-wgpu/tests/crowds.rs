@@ -55,16 +55,13 @@ fn neighbours(different: u32) -> Vec<f32> {
 #[test]
 fn lists_with_many_of_one_key() {
     let exec = executor();
-    for k in [100, 700] {
-        for sorted in [true, false] {
-            let problem = Problem::new(RankKind::TopK, 1, COLS, k).with_sorted(sorted);
-            for mk in [MergeKind::Filter, MergeKind::Radix] {
-                ask(&exec, problem, parted(mk), &neighbours(1));
-                ask(&exec, problem, parted(mk), &neighbours(4));
-                // The last ranks are ties that only the last parts have.
-                let late = |i| if i < COLS - 9000 { random(i, 1000) as f32 } else { 2000.0 };
-                ask(&exec, problem, parted(mk), &(0..COLS).map(late).collect::<Vec<f32>>());
-            }
+    for (k, sorted) in [(100, true), (700, false)] {
+        let problem = Problem::new(RankKind::TopK, 1, COLS, k).with_sorted(sorted);
+        for mk in [MergeKind::Filter, MergeKind::Radix] {
+            ask(&exec, problem, parted(mk), &neighbours(1));
+            // The last ranks are ties that only the last parts have.
+            let late = |i| if i < COLS - 9000 { random(i, 1000) as f32 } else { 2000.0 };
+            ask(&exec, problem, parted(mk), &(0..COLS).map(late).collect::<Vec<f32>>());
         }
     }
 }
@@ -72,12 +69,10 @@ fn lists_with_many_of_one_key() {
 #[test]
 fn lists_of_neighbouring_keys() {
     let exec = executor();
-    for k in [100, 700] {
-        for kind in [RankKind::TopK, RankKind::BottomK] {
-            let problem = Problem::new(kind, 1, COLS, k);
-            ask(&exec, problem, parted(MergeKind::Radix), &neighbours(4096));
-            ask(&exec, problem, parted(MergeKind::Filter), &neighbours(4096));
-        }
+    for (kind, k) in [(RankKind::TopK, 100), (RankKind::BottomK, 700)] {
+        let problem = Problem::new(kind, 1, COLS, k);
+        ask(&exec, problem, parted(MergeKind::Radix), &neighbours(4096));
+        ask(&exec, problem, parted(MergeKind::Radix), &neighbours(4));
     }
 }
 
@@ -89,16 +84,13 @@ fn short_rows_with_ties() {
         return;
     }
     for (mkd, kl) in [(MergeDetail::GroupRank, 2), (MergeDetail::GroupNetwork, 8)] {
-        for dtype in [DType::F32, DType::Bf16, DType::I32] {
-            for (cols, k) in [(256, 8), (200, 8), (128, 5)] {
-                for kind in [RankKind::TopK, RankKind::BottomK, RankKind::Range { start: 3 }] {
-                    let choice = Choice { mk: MergeKind::Warp, mkd, kl, wg: 64, ..ONE };
-                    let k = if kind == (RankKind::Range { start: 3 }) { k - 3 } else { k };
-                    let problem = Problem::new(kind, 41, cols, k).with_dtype(dtype);
-                    ask_all(&exec, choice, problem);
-                    ask_all(&exec, choice, problem.with_lengths(Lengths::Ragged));
-                }
-            }
+        for (dtype, cols, k) in [(DType::F32, 256, 8), (DType::Bf16, 200, 8), (DType::I32, 128, 5)]
+        {
+            let choice = Choice { mk: MergeKind::Warp, mkd, kl, wg: 64, ..ONE };
+            let problem = Problem::new(RankKind::TopK, 41, cols, k).with_dtype(dtype);
+            ask_all(&exec, choice, problem);
+            let problem = Problem::new(RankKind::BottomK, 41, cols, k).with_dtype(dtype);
+            ask_all(&exec, choice, problem.with_lengths(Lengths::Ragged));
         }
     }
 }
@@ -117,18 +109,17 @@ const ONE: Choice = Choice {
 #[test]
 fn keys_from_registers() {
     let exec = executor();
-    for dtype in [DType::F32, DType::Bf16, DType::I32] {
-        for (kind, k) in
-            [(RankKind::TopK, 100), (RankKind::BottomK, 100), (RankKind::Range { start: 40 }, 60)]
-        {
-            for sorted in [true, false] {
-                let problem = Problem::new(kind, 3, 4501, k).with_row_stride(4503);
-                let problem = problem.with_dtype(dtype).with_sorted(sorted);
-                ask_all(&exec, ONE, problem);
-                ask_all(&exec, ONE, problem.with_lengths(Lengths::Ragged));
-                let keyed = exec.launches().iter().all(|l| l.permutation.keyed);
-                assert!(keyed, "{problem:?}");
-            }
-        }
+    for (dtype, kind, k, sorted) in [
+        (DType::F32, RankKind::TopK, 100, true),
+        (DType::F32, RankKind::Range { start: 40 }, 60, false),
+        (DType::Bf16, RankKind::BottomK, 100, true),
+        (DType::I32, RankKind::TopK, 100, false),
+    ] {
+        let problem = Problem::new(kind, 3, 4501, k).with_row_stride(4503);
+        let problem = problem.with_dtype(dtype).with_sorted(sorted);
+        ask_all(&exec, ONE, problem);
+        ask_all(&exec, ONE, problem.with_lengths(Lengths::Ragged));
+        let keyed = exec.launches().iter().all(|l| l.permutation.keyed);
+        assert!(keyed, "{problem:?}");
     }
 }
