@@ -11,8 +11,9 @@ use std::sync::PoisonError;
 use crate::device::Gpu;
 use crate::exec::CudaExecutor;
 use crate::host::{HostMemory, TAKEN, rows_of};
-use crate::layout::{Addresses, Step};
+use crate::layout::Step;
 use crate::memory::host_room;
+use crate::params::Addresses;
 use crate::params::{CompactParams, key_of, map_of, problem_params};
 
 /// Parts of a row, at most.

@@ -179,7 +179,7 @@ impl CudaExecutor {
         let layout = self.laid_out(plan)?;
         let gpu = self.gpu()?;
         let _current = gpu.current()?;
-        for step in layout.steps(&crate::layout::Addresses::default()) {
+        for step in layout.steps(&crate::params::Addresses::default()) {
             gpu.function(&step.unit, step.kernel)?;
         }
         Ok(())
@@ -195,7 +195,7 @@ impl CudaExecutor {
         let mut units: Vec<Unit> = plans
             .iter()
             .filter_map(|plan| self.laid_out(plan).ok())
-            .flat_map(|layout| layout.steps(&crate::layout::Addresses::default()))
+            .flat_map(|layout| layout.steps(&crate::params::Addresses::default()))
             .map(|step| step.unit)
             .collect();
         units.sort_unstable();

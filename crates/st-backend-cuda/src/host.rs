@@ -9,8 +9,9 @@ use std::sync::PoisonError;
 use crate::compaction;
 use crate::device::Gpu;
 use crate::exec::CudaExecutor;
-use crate::layout::{Addresses, Layout};
+use crate::layout::Layout;
 use crate::memory::{Block, host_room};
+use crate::params::Addresses;
 use crate::resident::CudaInput;
 
 /// A [`CudaExecutor`] bound to host memory: rows are copied to the device and results back, in several batches

@@ -10,7 +10,7 @@ use st_kernels::cuda::{
 use st_rank::{Choice, MergeKind, Problem};
 
 use crate::params::{
-    AgainParams, BlockParams, GroupParams, MOST_PARAMS, Map, MemoryParams, OrderParams,
+    Addresses, AgainParams, BlockParams, GroupParams, MOST_PARAMS, Map, MemoryParams, OrderParams,
     ProblemParams, RanksParams, SortParams, map_of, problem_params,
 };
 
@@ -27,23 +27,6 @@ const ROUND_BYTES: u64 = 256 << 20;
 const MOST_BLOCKS: u64 = 1 << 30;
 /// Every array of a workspace begins at a multiple of this.
 const ALIGN: u64 = 256;
-
-/// Where a call's data lie.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Addresses {
-    pub(crate) input: u64,
-    /// 0: full rows.
-    pub(crate) lengths: u64,
-    pub(crate) values: u64,
-    pub(crate) indices: u64,
-    /// 0: nobody reads it.
-    pub(crate) status: u64,
-    /// The workspace: zeros, and what need not be.
-    pub(crate) zeroed: u64,
-    pub(crate) scratch: u64,
-    /// Whether indices are written with 64 bits.
-    pub(crate) wide: bool,
-}
 
 /// A launch.
 #[derive(Clone, Debug)]

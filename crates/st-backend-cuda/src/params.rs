@@ -4,7 +4,22 @@ use bytemuck::{Pod, Zeroable};
 use st_rank::order::{CodeMap, Lane};
 use st_rank::{DType, Direction, Element, Lengths, NanOrder, Problem, RankKind};
 
-use crate::layout::Addresses;
+/// Where a call's data lie.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Addresses {
+    pub(crate) input: u64,
+    /// 0: full rows.
+    pub(crate) lengths: u64,
+    pub(crate) values: u64,
+    pub(crate) indices: u64,
+    /// 0: nobody reads it.
+    pub(crate) status: u64,
+    /// The workspace: zeros, and what need not be.
+    pub(crate) zeroed: u64,
+    pub(crate) scratch: u64,
+    /// Whether indices are written with 64 bits.
+    pub(crate) wide: bool,
+}
 
 /// The layouts of the structs in the kernels' files, to which the names are those.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Pod, Zeroable)]

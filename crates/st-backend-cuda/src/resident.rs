@@ -7,7 +7,8 @@ use st_rank::{DType, Error, ExecuteInto, Problem, RankKExecutor, RankPlan, Resul
 use crate::device::Gpu;
 use crate::driver::Handle;
 use crate::exec::CudaExecutor;
-use crate::layout::{Addresses, Layout};
+use crate::layout::Layout;
+use crate::params::Addresses;
 
 /// What [`CudaExecutor::on`] takes: host memory, and addresses on the device.
 pub trait CudaInput {

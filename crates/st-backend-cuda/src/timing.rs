@@ -12,8 +12,9 @@ use st_rank::{Element, Error, RankPlan, Result};
 use crate::device::Gpu;
 use crate::driver::Handle;
 use crate::exec::CudaExecutor;
-use crate::layout::{Addresses, Layout};
+use crate::layout::Layout;
 use crate::memory::{Block, host_room};
+use crate::params::Addresses;
 use crate::params::MOST_PARAMS;
 
 /// What results are overwritten with before a run that is to be compared.
