@@ -361,10 +361,18 @@ impl Gpu {
         let missing: Vec<Unit> =
             units.iter().filter(|unit| !loaded.contains_key(unit)).copied().collect();
         drop(loaded);
+        if missing.is_empty() {
+            return;
+        }
         let next = AtomicUsize::new(0);
         let work = || {
             while let Some(unit) = missing.get(next.fetch_add(1, Ordering::Relaxed)) {
                 if let Ok(image) = self.image(unit) {
+                    // Another thread may have been faster.
+                    if self.units.lock().unwrap_or_else(PoisonError::into_inner).contains_key(unit)
+                    {
+                        continue;
+                    }
                     self.images.lock().unwrap_or_else(PoisonError::into_inner).insert(*unit, image);
                 }
             }

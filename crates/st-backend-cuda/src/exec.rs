@@ -178,6 +178,7 @@ impl CudaExecutor {
     pub fn prepare(&self, plan: &RankPlan) -> Result<()> {
         let layout = self.laid_out(plan)?;
         let gpu = self.gpu()?;
+        gpu.compile_ahead(&layout.units());
         let _current = gpu.current()?;
         for step in layout.steps(&crate::params::Addresses::default()) {
             gpu.function(&step.unit, step.kernel)?;
@@ -195,8 +196,7 @@ impl CudaExecutor {
         let mut units: Vec<Unit> = plans
             .iter()
             .filter_map(|plan| self.laid_out(plan).ok())
-            .flat_map(|layout| layout.steps(&crate::params::Addresses::default()))
-            .map(|step| step.unit)
+            .flat_map(|layout| layout.units())
             .collect();
         units.sort_unstable();
         units.dedup();

@@ -91,11 +91,13 @@ impl<T: Element> OnCuda<'_, T> {
         exec.refuse(&plan.caps, problem.dtype, T::DTYPE)?;
         problem.check()?;
         problem.check_input(T::DTYPE, input.values.len(), input.lengths)?;
-        exec.laid_out(plan)?;
+        let layout = exec.laid_out(plan)?;
         if problem.output_len() == 0 {
             out.slots(0)?;
             return Ok(());
         }
+        // Side by side, and before other threads wait for this one.
+        exec.gpu()?.compile_ahead(&layout.units());
         // Results are complete before the caller's memory is touched.
         let mut values = host_room::<T>("the values", problem.output_len())?;
         let mut indices = host_room::<u32>("the indices", problem.output_len())?;

@@ -187,6 +187,15 @@ impl Layout {
         }
     }
 
+    /// What is compiled for the launches, each once.
+    pub(crate) fn units(&self) -> Vec<Unit> {
+        let steps = self.steps(&Addresses::default());
+        let mut units: Vec<Unit> = steps.into_iter().map(|step| step.unit).collect();
+        units.sort_unstable();
+        units.dedup();
+        units
+    }
+
     /// The launches, in order.
     pub(crate) fn steps(&self, at: &Addresses) -> Vec<Step> {
         let &Problem { rows, cols, k, dtype, row_stride, .. } = &self.problem;
