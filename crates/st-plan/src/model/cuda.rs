@@ -90,6 +90,8 @@ const LANES_FIND: f64 = 2.0;
 /// Lists in device memory: their launches, one of the other way that finds nothing to do, the sample of a row, of more
 /// or other ranks than its first few, and what each candidate takes.
 const MEMORY_LAUNCHES: u32 = 3;
+/// Devices with less shared memory have no room for their lists of 4096 candidates.
+const LITTLE_SHARED: u32 = 96 << 10;
 const IDLE_NS: f64 = 1_000.0;
 const MEMORY_SAMPLE_NS: f64 = 17_000.0;
 const MEMORY_MIDDLE_NS: f64 = 49_000.0;
@@ -353,7 +355,12 @@ impl<'a> Model<'a> {
         };
         // Room for the least, and more for a threshold that lets more pass.
         // The other extreme of radix in two commands: what is collected is sorted in device memory.
-        let little = if choice.mk == MergeKind::Radix && choice.use_2ce { 1 } else { of(least) };
+        let little = match (choice.mk, choice.use_2ce) {
+            (MergeKind::Radix, true) => 1,
+            // Where shared memory has no room for the usual lists.
+            (MergeKind::Filter, true) if self.caps.shared_mem < LITTLE_SHARED => of(1024),
+            _ => of(least),
+        };
         let kls = [
             of(least),
             of(least.saturating_mul(2)),
