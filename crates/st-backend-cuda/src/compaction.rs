@@ -13,8 +13,7 @@ use crate::exec::CudaExecutor;
 use crate::host::{HostMemory, TAKEN, rows_of};
 use crate::layout::Step;
 use crate::memory::host_room;
-use crate::params::Addresses;
-use crate::params::{CompactParams, key_of, map_of, problem_params};
+use crate::params::{Addresses, CompactParams, key_of, map_of, problem_params};
 
 /// Parts of a row, at most.
 const MOST_PARTS: usize = 1 << 16;

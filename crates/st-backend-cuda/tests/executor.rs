@@ -5,7 +5,7 @@ mod common;
 use std::path::PathBuf;
 use std::thread;
 
-use common::{executor, libraries};
+use common::{executor, libraries, replayed};
 use st_backend_cuda::{CudaExecutor, Launch, Libraries, devices};
 use st_plan::{Knowledge, plan};
 use st_rank::{
@@ -75,32 +75,11 @@ fn graphs_give_the_same_bits_whenever_they_are_replayed() {
     {
         let problem = Problem::new(RankKind::TopK, rows, cols, k);
         let plan = planned(exec, &problem);
-        let mut place = exec.resident::<f32>(rows, cols, k, 1).expect("room");
-        place.fill(FILL, &[]).expect("a kernel that fills");
-        place.prepare(&plan).expect("it can be run");
-        place.run(&plan).expect("it runs");
-        let right = place.results(0..rows).expect("results");
-        let x = place.input(0, 0..rows).expect("input");
+        let (x, right) = replayed(exec, &plan, replays);
         let host = exec.on(&x).execute(&plan).expect("it runs from the host, too");
         assert_eq!((&host.values, &host.indices), (&right.0, &right.1));
-        let graph = place.graph(&plan, 2).expect("nothing allocates or waits");
-        for _ in 0..replays {
-            graph.replay_us().expect("a replay");
-            assert_eq!(place.results(0..rows).expect("results"), right);
-        }
     }
 }
-
-/// Elements that differ, none of them in order.
-const FILL: &str = r#"
-#include "compat.cuh"
-struct Params { float* at; u64 elements; u32 cols, copy; };
-KERNEL(fill, Params) {
-    for (u64 i = u64(group()) * THREADS + thread(); i < p.elements; i += u64(groups()) * THREADS) {
-        p.at[i] = float((i * 2654435761u) % 1000003u) - 500000.0f;
-    }
-}
-"#;
 
 #[test]
 fn threads_may_share_an_executor() {

@@ -4,7 +4,7 @@ mod common;
 
 use std::collections::HashSet;
 
-use common::{executor, libraries};
+use common::{executor, libraries, replayed};
 use st_backend_cuda::{CudaExecutor, Launch};
 use st_conformance::value::Value;
 use st_conformance::{oracle, verdict};
@@ -251,17 +251,6 @@ fn each_field_changes_what_is_launched() {
     }
 }
 
-/// Numbers in no order, of which few are the same.
-const FILL: &str = r#"
-#include "compat.cuh"
-struct Params { float* at; u64 elements; u32 cols, copy; };
-KERNEL(fill, Params) {
-    for (u64 i = u64(group()) * THREADS + thread(); i < p.elements; i += u64(groups()) * THREADS) {
-        p.at[i] = float((i * 2654435761u) % 1000003u) - 500000.0f;
-    }
-}
-"#;
-
 /// What a run leaves in the workspace does not change the next one.
 #[test]
 fn graphs_give_the_same_bits() {
@@ -269,17 +258,7 @@ fn graphs_give_the_same_bits() {
     let (rows, n, k) = (2, 140_000, 5000);
     let problem = Problem::new(RankKind::MidK, rows, n, k);
     let plan = RankPlan::by_hand(problem, exec.caps().expect("a device"), choice(&problem, 2, 8));
-    let mut place = exec.resident::<f32>(rows, n, k, 1).expect("room");
-    place.fill(FILL, &[]).expect("a kernel that fills");
-    place.prepare(&plan).expect("it can be run");
-    place.run(&plan).expect("it runs");
-    let right = place.results(0..rows).expect("results");
-    let x = place.input(0, 0..rows).expect("input");
+    let (x, right) = replayed(exec, &plan, 3);
     let want = oracle::rank(Input::new(&x), &problem);
     assert_eq!((&want.values, &want.indices), (&right.0, &right.1));
-    let graph = place.graph(&plan, 2).expect("nothing allocates or waits");
-    for _ in 0..3 {
-        graph.replay_us().expect("a replay");
-        assert_eq!(place.results(0..rows).expect("results"), right);
-    }
 }

@@ -164,3 +164,36 @@ impl st_conformance::Backend for Cuda {
         exec.on(&input).compact(plan, lo, hi)
     }
 }
+
+/// Elements that differ, none of them in order.
+const FILL: &str = r#"
+#include "compat.cuh"
+struct Params { float* at; u64 elements; u32 cols, copy; };
+KERNEL(fill, Params) {
+    for (u64 i = u64(group()) * THREADS + thread(); i < p.elements; i += u64(groups()) * THREADS) {
+        p.at[i] = float((i * 2654435761u) % 1000003u) - 500000.0f;
+    }
+}
+"#;
+
+/// Runs a plan on elements that lie on the device: those, and the result. Each of so many replays of a graph of it must give
+/// the same bits.
+pub(crate) fn replayed(
+    exec: &CudaExecutor,
+    plan: &RankPlan,
+    replays: usize,
+) -> (Vec<f32>, (Vec<f32>, Vec<u32>)) {
+    let Problem { rows, cols, k, .. } = plan.problem;
+    let mut place = exec.resident::<f32>(rows, cols, k, 1).expect("room");
+    place.fill(FILL, &[]).expect("a kernel that fills");
+    place.prepare(plan).expect("it can be run");
+    place.run(plan).expect("it runs");
+    let right = place.results(0..rows).expect("results");
+    let x = place.input(0, 0..rows).expect("input");
+    let graph = place.graph(plan, 2).expect("nothing allocates or waits");
+    for _ in 0..replays {
+        graph.replay_us().expect("a replay");
+        assert_eq!(place.results(0..rows).expect("results"), right);
+    }
+    (x, right)
+}
