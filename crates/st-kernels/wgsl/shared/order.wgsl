@@ -236,10 +236,13 @@ fn order_found(row: u32, candidates: u32, need: u32, first: u32, keyed: bool) {
     }
 #end
 #else
-    if (!keyed) {
-        for (var i = tid; i < c; i += WG) {
+    for (var i = tid; i < c; i += WG) {
+        if (!keyed) {
             list[i] = entry(row, list[i].y);
         }
+#ifdef KEYED
+        list[i].x = key_of_raw(list[i].x);
+#endif
     }
 #endif
     workgroupBarrier();
