@@ -50,6 +50,7 @@ pub(crate) fn test(quick: bool, all: bool) -> Result<()> {
     clippy(&mut report);
     // The tidiness and crate-graph tests are among these, and so are the documentation's examples.
     report.step("Rust tests", || cargo().words("test --workspace --no-fail-fast").run());
+    report.step("CUDA kernels by NVRTC", || nvrtc(all));
     report.step("generated files", || codegen::codegen(true));
     report.step("documentation", || {
         cargo().words("doc --workspace --no-deps").env("RUSTDOCFLAGS", "-D warnings").run()
@@ -69,10 +70,11 @@ pub(crate) fn test(quick: bool, all: bool) -> Result<()> {
             cargo().words("check --tests -p st-core --features").arg(device).run()
         })
     });
-    // One build for all three: each set of features has its own of everything below it.
+    // One build for all three: each set of features has its own of everything above them. The whole workspace is named,
+    // so that what lies below them is as it was built before.
     report.step_unless(left_out, "spiral on WGPU, CUDA's emulator and Redis", || {
         cargo()
-            .words("test -p st-cli -p st-core --test wgpu --test cuda --test hints --features")
+            .words("test --workspace --test wgpu --test cuda --test hints --features")
             .arg("st-cli/wgpu,st-cli/cuda,st-cli/kv-redis,st-core/kdsl")
             .run()
     });
@@ -105,6 +107,18 @@ pub(crate) fn test(quick: bool, all: bool) -> Result<()> {
     report.step_unless(left_out, "valgrind", memory::valgrind);
     report.step_unless(left_out, "fuzzing", || fuzz::fuzz(Some("all"), 120));
     report.finish()
+}
+
+/// The kernels by the real compiler, which the Python environment has. The whole workspace is named, so that nothing is built
+/// again for other features.
+fn nvrtc(all: bool) -> Result<()> {
+    let code = "import nvidia.cu13, pathlib; print(pathlib.Path(*nvidia.cu13.__path__) / 'lib/libnvrtc.so.13')";
+    let library = shell(".venv/bin/python").arg("-c").arg(code).read()?;
+    cargo()
+        .words("test --workspace --test nvrtc -- --ignored --nocapture")
+        .env("SPIRAL_NVRTC", library.trim())
+        .env("SPIRAL_PERMUTATIONS", if all { "full" } else { "pairs" })
+        .run()
 }
 
 /// The program that the Python tests run.

@@ -1,7 +1,9 @@
-"""CUDA without a device: the repository's emulator, a driver and a compiler as libraries, built once."""
+"""What several tests want: CUDA without a device (the repository's emulator, a driver and a compiler as libraries, built
+once), and interrupts."""
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -34,3 +36,11 @@ def emulated(tmp_path_factory):
         return done.stdout
 
     return run
+
+
+@pytest.fixture
+def interruptible():
+    """A shell's background jobs ignore the signal of an interrupt, and what they start does."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)

@@ -400,7 +400,7 @@ def test_the_module_is_loaded_when_it_is_asked_for():
 
 
 @pytest.mark.skipif(not hasattr(signal, "raise_signal") or sys.platform == "win32", reason="no such signals")
-def test_an_interrupt_ends_a_long_iteration():
+def test_an_interrupt_ends_a_long_iteration(interruptible):
     """Also where the function is none of Python's, which would look for signals itself."""
     import operator
     import os

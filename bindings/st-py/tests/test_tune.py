@@ -101,7 +101,7 @@ def test_refused_with_advice(call, error, part, tmp_path):
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="signals are sent otherwise")
-def test_the_lock_is_released_and_an_interrupt_ends_it(tmp_path):
+def test_the_lock_is_released_and_an_interrupt_ends_it(tmp_path, interruptible):
     counts = [0]
 
     def count_and_interrupt():

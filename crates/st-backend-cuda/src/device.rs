@@ -28,8 +28,6 @@ const CAPABILITY_MINOR: c_int = 76;
 const SHARED_BYTES: c_int = 97;
 /// What of the memory's nominal rate a kernel that only reads reaches: 4.3 of 4.9 TB/s on an H200.
 const REACHED: f64 = 0.88;
-/// The first compute capability (major) with clusters of blocks.
-const FIRST_WITH_CLUSTERS: i32 = 9;
 /// The attribute of a function by which it may have more shared memory than 48 KiB.
 const FUNCTION_SHARED: c_int = 8;
 /// A stream that waits for no other.
@@ -232,10 +230,7 @@ impl Gpu {
 
     /// What kernels are made for.
     pub(crate) fn shape(&self) -> Device {
-        Device {
-            cores: self.caps.cores_or_assumed(),
-            has_clusters: self.capability.0 >= FIRST_WITH_CLUSTERS,
-        }
+        Device::new(self.caps.cores_or_assumed(), self.capability)
     }
 
     pub(crate) fn report(&self) -> DeviceReport {

@@ -27,6 +27,8 @@ const ROUND_BYTES: u64 = 256 << 20;
 const MOST_BLOCKS: u64 = 1 << 30;
 /// Every array of a workspace begins at a multiple of this.
 const ALIGN: u64 = 256;
+/// The first compute capability (major) with clusters of blocks.
+const FIRST_WITH_CLUSTERS: i32 = 9;
 
 /// A launch.
 #[derive(Clone, Debug)]
@@ -73,6 +75,13 @@ pub(crate) struct Device {
     pub(crate) cores: u32,
     /// Whether blocks may read one another's shared memory.
     pub(crate) has_clusters: bool,
+}
+
+impl Device {
+    /// Of so many multiprocessors and that compute capability.
+    pub(crate) const fn new(cores: u32, (major, _): (i32, i32)) -> Self {
+        Self { cores, has_clusters: major >= FIRST_WITH_CLUSTERS }
+    }
 }
 
 /// A plan laid out.

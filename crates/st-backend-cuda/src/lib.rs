@@ -1,7 +1,8 @@
 //! Rank selection on NVIDIA GPUs. Builds without CUDA: the driver and the run-time compiler are
 //! loaded when an executor is first used.
 //!
-//! - `driver`, `nvrtc`: the functions that are called, as the libraries have them.
+//! - `driver`, `nvrtc`: the functions that are called, as the libraries have them; [`compiler`]: kernels compiled
+//!   without a device.
 //! - `device`: a device with its stream and compiled kernels; `cache`: those kept on disk.
 //! - `layout`: from a plan to its launches: sizes, workspace; `params`: what kernels are told. They touch
 //!   no device.
@@ -16,6 +17,7 @@
 
 mod cache;
 mod compaction;
+pub mod compiler;
 mod device;
 mod driver;
 pub mod exec;
@@ -27,6 +29,7 @@ mod params;
 mod resident;
 pub mod timing;
 
+pub use compiler::Compiler;
 pub use device::DeviceReport;
 pub use exec::{CudaExecutor, Launch, Libraries, devices};
 pub use host::OnCuda;

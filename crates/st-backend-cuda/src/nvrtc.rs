@@ -17,13 +17,14 @@ macro_rules! functions {
     ($($field:ident = $name:literal ($($arg:ty),*);)*) => {
         pub(crate) struct Nvrtc {
             _library: Library,
+            _builtins: Option<Library>,
             $($field: unsafe extern "C" fn($($arg),*) -> c_int,)*
             /// Its version.
             pub(crate) version: (i32, i32),
         }
 
         impl Nvrtc {
-            fn of(library: Library) -> Result<Self> {
+            fn of(library: Library, builtins: Option<Library>) -> Result<Self> {
                 $(
                     // SAFETY: the symbols have the types that NVRTC's documentation gives them, and the library
                     // lives as long as the copies of its pointers.
@@ -33,7 +34,12 @@ macro_rules! functions {
                             .map_err(|_| unavailable(concat!("NVRTC has no ", $name)))?
                     };
                 )*
-                let mut this = Self { _library: library, $($field,)* version: (0, 0) };
+                let mut this = Self {
+                    _library: library,
+                    _builtins: builtins,
+                    $($field,)*
+                    version: (0, 0),
+                };
                 let (mut major, mut minor) = (0, 0);
                 // SAFETY: it writes the two numbers.
                 if unsafe { (this.get_version)(&raw mut major, &raw mut minor) } == 0 {
@@ -47,6 +53,8 @@ macro_rules! functions {
 
 functions! {
     get_version = "nvrtcVersion" (*mut c_int, *mut c_int);
+    count_known = "nvrtcGetNumSupportedArchs" (*mut c_int);
+    get_known = "nvrtcGetSupportedArchs" (*mut c_int);
     create = "nvrtcCreateProgram" (
         *mut Program, *const c_char, *const c_char, c_int, *const *const c_char, *const *const c_char
     );
@@ -84,6 +92,23 @@ fn places(path: Option<&Path>) -> Vec<PathBuf> {
     joined.collect()
 }
 
+/// The library of built-in functions that stands beside an NVRTC. NVRTC asks the system for it by its name, which finds it
+/// where the system looks, or loaded already; it does not look beside itself, where Python's packages have it.
+fn builtins(nvrtc: &Path) -> Option<Library> {
+    let folder = nvrtc.parent().filter(|folder| !folder.as_os_str().is_empty())?;
+    let names = folder.read_dir().ok()?.flatten().map(|entry| entry.file_name());
+    let mut own = names.filter(|name| name.to_string_lossy().starts_with("libnvrtc-builtins.so."));
+    // SAFETY: the library is data and functions for NVRTC; its initialisers are run by every program that uses that.
+    own.find_map(|name| unsafe { Library::new(folder.join(name)) }.ok())
+}
+
+fn refused(device: &str, name: &str, defines: &[String], log: &str) -> Error {
+    Error::Refused {
+        device: device.to_owned(),
+        what: format!("to compile {name} ({defines:?}): {log}"),
+    }
+}
+
 impl Nvrtc {
     /// Loads it, from that file or from where the system has it.
     pub(crate) fn load(path: Option<&Path>) -> Result<Self> {
@@ -91,7 +116,7 @@ impl Nvrtc {
         for place in places(path) {
             // SAFETY: NVRTC's initialisers are run by every program that uses it.
             match unsafe { Library::new(&place) } {
-                Ok(library) => return Self::of(library),
+                Ok(library) => return Self::of(library, builtins(&place)),
                 Err(error) if why.is_empty() => why = error.to_string(),
                 Err(_) => {}
             }
@@ -102,6 +127,33 @@ impl Nvrtc {
     /// Machine code of a unit for that compute capability; PTX if this NVRTC does not know it.
     pub(crate) fn compile(&self, unit: &Unit, arch: (i32, i32), device: &str) -> Result<Vec<u8>> {
         self.compile_text(unit.file, unit.source(), &unit.defines(), arch, device)
+    }
+
+    /// The same for a compute capability that this NVRTC knows.
+    pub(crate) fn compile_for(&self, unit: &Unit, (major, minor): (i32, i32)) -> Result<Vec<u8>> {
+        let (defines, arch) = (unit.defines(), format!("sm_{major}{minor}"));
+        self.image(unit.file, unit.source(), &defines, &arch, true)
+            .map_err(|log| refused(&arch, unit.file, &defines, &log))
+    }
+
+    /// The compute capabilities that it knows, in ascending order.
+    pub(crate) fn capabilities(&self) -> Result<Vec<(i32, i32)>> {
+        let what = |code| Error::Refused {
+            device: "NVRTC".to_owned(),
+            what: format!("to say what devices it knows: its code {code}"),
+        };
+        let mut count = 0;
+        // SAFETY: it writes the number.
+        let code = unsafe { (self.count_known)(&raw mut count) };
+        let mut known = match usize::try_from(count) {
+            Ok(count) if code == 0 => vec![0; count],
+            _ => return Err(what(code)),
+        };
+        // SAFETY: there is room for as many as it said.
+        match unsafe { (self.get_known)(known.as_mut_ptr()) } {
+            0 => Ok(known.into_iter().map(|both| (both / 10, both % 10)).collect()),
+            code => Err(what(code)),
+        }
     }
 
     /// The same of any text, which may include our headers.
@@ -121,10 +173,7 @@ impl Nvrtc {
             }
             Err(log) => Err(log),
         }
-        .map_err(|log| Error::Refused {
-            device: device.to_owned(),
-            what: format!("to compile {name} ({defines:?}): {log}"),
-        })
+        .map_err(|log| refused(device, name, defines, &log))
     }
 
     fn image(
