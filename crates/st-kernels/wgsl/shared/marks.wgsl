@@ -6,10 +6,10 @@ var<workgroup> key_most: atomic<u32>;
 // The least and the greatest of all threads' values; `key_least` and `key_most` are reset, behind a
 // barrier.
 fn range_of(least: u32, most: u32) -> vec2<u32> {
-    if (least == group_min(least)) {
+    if (least < atomicLoad(&key_least)) {
         atomicMin(&key_least, least);
     }
-    if (most == group_max(most)) {
+    if (most > atomicLoad(&key_most)) {
         atomicMax(&key_most, most);
     }
     workgroupBarrier();

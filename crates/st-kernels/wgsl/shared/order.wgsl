@@ -177,7 +177,7 @@ fn order_found(row: u32, candidates: u32, need: u32, first: u32, keyed: bool) {
             largest = max(largest, max(both & 0xffffu, both >> 16u));
         }
     }
-    if (largest == group_max(largest)) {
+    if (largest > atomicLoad(&bin_most)) {
         atomicMax(&bin_most, largest);
     }
     // Its barriers are what the crowd needs too.

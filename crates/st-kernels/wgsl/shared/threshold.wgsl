@@ -114,7 +114,7 @@ fn least_sampled(s: Span, least: u32) -> u32 {
         atomicStore(&sample_least, 0xffffffffu);
     }
     workgroupBarrier();
-    if (lowest == group_min(lowest)) {
+    if (lowest < atomicLoad(&sample_least)) {
         atomicMin(&sample_least, lowest);
     }
     workgroupBarrier();
