@@ -1,5 +1,5 @@
-//! The kernels by the real compiler, which wants no GPU: every two constants that some feasible plan has together, or (by
-//! `SPIRAL_PERMUTATIONS=full`) every kernel of every plan asked about. `SPIRAL_NVRTC` names the library's file.
+//! The kernels by the real compiler, which wants no GPU: every two constants that some feasible plan has together, sizes by
+//! how many digits they have or (by `SPIRAL_PERMUTATIONS=full`) as they are. `SPIRAL_NVRTC` names the library's file.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
@@ -108,13 +108,15 @@ fn kernels(capability: Capability) -> BTreeSet<Unit> {
 
 const FACTORS: usize = 18;
 
-/// What a kernel is compiled with, but for the guess of short rows: two numbers of an expression.
-fn constants(unit: &Unit, (major, minor): Capability) -> [u32; FACTORS] {
+/// What a kernel is compiled with, but for the guess of short rows: two numbers of an expression. Sizes and counts of
+/// loops as they are, or by their binary digits.
+fn constants(unit: &Unit, (major, minor): Capability, exact: bool) -> [u32; FACTORS] {
+    let digits = |number: u32| if exact { number } else { u32::BITS - number.leading_zeros() };
     let file = unit.file.bytes().fold(0u32, |hash, b| hash.wrapping_mul(31) + u32::from(b));
     let group = unit.group.map_or([0; 7], |group| {
         [
             group.lanes,
-            group.vectors,
+            digits(group.vectors),
             group.order as u32,
             group.whole.into(),
             group.full.into(),
@@ -127,20 +129,21 @@ fn constants(unit: &Unit, (major, minor): Capability) -> [u32; FACTORS] {
         file,
         unit.width,
         unit.threads,
-        unit.capacity,
+        if exact { unit.capacity } else { digits(unit.capacity).div_ceil(3) },
         unit.lists as u32,
-        unit.flight,
-        unit.sample,
+        digits(unit.flight),
+        digits(unit.sample),
         unit.ahead.into(),
-        unit.cluster,
+        digits(unit.cluster),
         unit.wide.into(),
     ];
     std::array::from_fn(|f| if f < own.len() { own[f] } else { group[f - own.len()] })
 }
 
 /// Few of them, in which every two constants meet that do so in any; and each file for each device.
-fn covering(all: &[(Unit, Capability)]) -> Vec<(Unit, Capability)> {
-    let constants: Vec<_> = all.iter().map(|(unit, device)| constants(unit, *device)).collect();
+fn covering(all: &[(Unit, Capability)], exact: bool) -> Vec<(Unit, Capability)> {
+    let constants: Vec<_> =
+        all.iter().map(|(unit, device)| constants(unit, *device, exact)).collect();
     let numbers: [BTreeMap<u32, u8>; FACTORS] = std::array::from_fn(|f| {
         let levels: BTreeSet<u32> = constants.iter().map(|row| row[f]).collect();
         levels.into_iter().zip(0..).collect()
@@ -173,8 +176,8 @@ fn every_kernel_compiles() {
         .flat_map(|&device| kernels(device).into_iter().map(move |unit| (unit, device)))
         .collect();
     let asked = match std::env::var("SPIRAL_PERMUTATIONS").as_deref() {
-        Ok("full") => all.clone(),
-        Ok("pairs") | Err(_) => covering(&all),
+        Ok("full") => covering(&all, true),
+        Ok("pairs") | Err(_) => covering(&all, false),
         Ok(other) => panic!("SPIRAL_PERMUTATIONS={other}: use pairs or full"),
     };
 

@@ -5,7 +5,8 @@
 //! measured to predicted time of that kind's fastest record, those of kinds without records by the mean of the kinds'
 //! ratios; but only upwards: that one choice was faster than predicted speaks for that choice, and must not lend its
 //! speed to others that nobody measured. Those of which the bucket has records without a time are not believed to be faster
-//! than the fastest that was measured, whatever the model thinks: a tuner found them to be far too slow.
+//! than the fastest that was measured, whatever the model thinks: a tuner found them to be far too slow. Nor are those that
+//! nobody measured, if the model likes a measured one as much: what it likes was put to the test.
 //!
 //! **Elsewhere** a kind's ratio is what the buckets measured nearest say together, weighted by their distance and drawn
 //! towards that of all kinds, so that a far bucket says little. The ratios are then scaled so that the least is 1: as
@@ -38,7 +39,7 @@ const SHARES: [f64; 3] = [0.0, 0.5, 1.0];
 /// By how much neighbours must have done better than the model alone, as the mean logarithm of times, to be heard.
 const LEAST_GAIN: f64 = 0.01;
 
-/// What a choice that was found to be too slow is expected to take, at least, for each nanosecond of the fastest measured.
+/// What a choice that is not believed to be faster is expected to take, at least, for each nanosecond of the fastest measured.
 const TOO_SLOW: f64 = 1.001;
 
 /// Buckets of a table that are chosen for with the others, at most.
@@ -53,6 +54,8 @@ pub(crate) struct Calibration {
     factors: [f64; KINDS],
     /// What the fastest measured choice is expected to take here, in nanoseconds; 0 if none was.
     least_ns: f64,
+    /// What the model alone expects of the measured choice that it likes most.
+    liked_ns: f64,
     /// Whole choices that were found to be too slow to be timed, as those below; in order.
     too_slow: Vec<[u32; 8]>,
     /// Whole choices, without the fields that their kernels do not use, with the time expected here for each
@@ -73,6 +76,7 @@ impl Calibration {
             backend: caps.backend,
             factors: [1.0; KINDS],
             least_ns: 0.0,
+            liked_ns: f64::INFINITY,
             too_slow: Vec::new(),
             whole: Vec::new(),
             partial: Vec::new(),
@@ -111,7 +115,9 @@ impl Calibration {
             let ratio = us * 1e3 / model.ns(&choice);
             match whole(record, problem, caps) {
                 Some(choice) => {
-                    times.push(here.ns(&choice) * ratio);
+                    let ns = here.ns(&choice);
+                    times.push(ns * ratio);
+                    self.liked_ns = self.liked_ns.min(ns);
                     self.whole.push((st_kernels::launched(&choice, self.backend), ratio));
                     self.choices.push(choice);
                 }
@@ -165,7 +171,8 @@ impl Calibration {
             Some(ratio) => (ns * ratio, true),
             None => {
                 let expected = ns * self.factors[choice.mk as usize];
-                let slow = own.is_some_and(|wanted| self.too_slow.binary_search(&wanted).is_ok());
+                let slow = ns >= self.liked_ns
+                    || own.is_some_and(|wanted| self.too_slow.binary_search(&wanted).is_ok());
                 (if slow { expected.max(self.least_ns * TOO_SLOW) } else { expected }, false)
             }
         }

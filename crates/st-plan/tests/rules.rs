@@ -248,6 +248,18 @@ fn what_a_tuner_found_to_be_too_slow_is_not_planned_because_the_model_likes_it()
 }
 
 #[test]
+fn what_nobody_measured_is_not_planned_where_the_model_was_wrong_about_what_it_likes_more() {
+    let (choice, _, best_us) = slow();
+    let best = plan(&problem(), &CAPS, &Knowledge::default()).choice;
+    let Problem { cols, k, .. } = problem();
+    let at = |choice, us| record(whole(choice)).with_time(us, cols as u32, k as u32);
+    let mut knowledge = Knowledge::default();
+    let records = [at(best, best_us * 5000.0), at(choice, best_us * 1000.0)];
+    knowledge.add_table(Table::measured("own", CAPS, &records));
+    assert_eq!(plan(&problem(), &CAPS, &knowledge).choice, choice);
+}
+
+#[test]
 fn the_prior_decides_over_an_unmeasured_record() {
     let (choice, ..) = slow();
     let at = |weight| plan(&problem(), &CAPS, &with_record(record(whole(choice)), weight, ""));

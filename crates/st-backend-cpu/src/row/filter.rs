@@ -106,6 +106,26 @@ pub(crate) fn best<L: Packs, S: Vectors<L>>(
     true
 }
 
+/// Appends of a vector, whose first element is of column `base`, the codes that the mask chooses.
+///
+/// # Safety
+/// There is room for a vector behind the candidates.
+#[inline(always)]
+unsafe fn append<L: Packs, S: Vectors<L>>(
+    s: S,
+    ctx: &Context<L, S::V>,
+    (code, mask): (S::V, u64),
+    base: u32,
+    cands: &mut Vec<L::Packed>,
+) {
+    let len = cands.len();
+    // SAFETY: a vector's room is all that is written to, and what is chosen of it is written.
+    unsafe {
+        let out = cands.as_mut_ptr().add(len);
+        cands.set_len(len + s.append(mask, ctx.vmap.canon(s, code), base, out));
+    }
+}
+
 /// Appends what is above the threshold. Room for the tile and a vector must be reserved.
 #[inline(always)]
 fn append_hits<L: Packs, S: Vectors<L>>(
@@ -138,19 +158,31 @@ fn append_hits<L: Packs, S: Vectors<L>>(
     }
     let top = s.max(s.max(top[0], top[1]), s.max(top[2], top[3]));
     if s.gt(top, threshold) != 0 {
-        for i in 0..whole {
+        let mut i = 0;
+        while i + 4 <= whole {
             // SAFETY: as above.
-            let code = ctx.vmap.code(s, unsafe { s.load(p.add(i * lanes)) });
-            let mask = s.gt(code, threshold);
-            if mask != 0 {
-                let len = cands.len();
-                // SAFETY: the caller reserved room for the tile and a vector.
-                unsafe {
-                    let base = tile.base + (i * lanes) as u32;
-                    let out = cands.as_mut_ptr().add(len);
-                    cands.set_len(len + s.append(mask, ctx.vmap.canon(s, code), base, out));
+            let codes: [S::V; 4] = unsafe { load_codes(s, &ctx.vmap, p.add(i * lanes)) };
+            let mut masks = [0; 4];
+            for (mask, &code) in masks.iter_mut().zip(&codes) {
+                *mask = s.gt(code, threshold);
+            }
+            // One branch for four vectors: where hits are not rare it is seldom foreseen.
+            if masks[0] | masks[1] | masks[2] | masks[3] != 0 {
+                for (j, (&code, mask)) in codes.iter().zip(masks).enumerate() {
+                    let base = tile.base + ((i + j) * lanes) as u32;
+                    // SAFETY: the caller reserved room for the tile and a vector.
+                    unsafe { append(s, ctx, (code, mask), base, cands) };
                 }
             }
+            i += 4;
+        }
+        while i < whole {
+            // SAFETY: as above.
+            let code = ctx.vmap.code(s, unsafe { s.load(p.add(i * lanes)) });
+            let base = tile.base + (i * lanes) as u32;
+            // SAFETY: as above.
+            unsafe { append(s, ctx, (code, s.gt(code, threshold)), base, cands) };
+            i += 1;
         }
     }
     for (i, &bits) in tile.bits.iter().enumerate().skip(whole * lanes) {
@@ -198,12 +230,8 @@ pub(crate) fn between<L: Packs, S: Vectors<L>>(
         let mask = s.gt(code, low) & !beyond;
         skipped += beyond.count_ones() as usize;
         if mask != 0 {
-            let len = cands.len();
             // SAFETY: `most` + LANES were reserved, and more than `most` end the loop.
-            unsafe {
-                let out = cands.as_mut_ptr().add(len);
-                cands.set_len(len + s.append(mask, ctx.vmap.canon(s, code), base, out));
-            }
+            unsafe { append(s, ctx, (code, mask), base, cands) };
             if cands.len() > most {
                 return None;
             }

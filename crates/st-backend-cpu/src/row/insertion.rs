@@ -2,8 +2,8 @@
 //!
 //! Reads the row once. The threshold is always the tightest, so few elements are touched, but each
 //! costs a move of those behind it: for tiny b. Beyond a few dozen candidates a binary heap takes
-//! the place of the sorted list. A row that improves steadily would be inserted whole; when many
-//! more are inserted than a row in no particular order would, the filter takes over.
+//! the place of the sorted list. A row that improves steadily would be inserted whole; as soon as many
+//! more are inserted than of a row in no particular order, the filter takes over.
 
 use std::collections::BinaryHeap;
 
@@ -18,11 +18,18 @@ const MAX_SORTED: usize = 32;
 /// Vectors tested for hits at a time.
 const GROUP: usize = 4;
 
-/// Insertions after which the kernel gives up, for each of the b best: of a row in random order
-/// b (1 + ln(n / b)) are inserted, which stays below this for rows of a million columns.
-const INSERTIONS: usize = 16;
-/// The same for tiny b, whose counts scatter.
-const MORE_INSERTIONS: usize = 128;
+/// Of a row in random order b ln(n / b) elements are inserted among the first n beyond the first b. The kernel gives up
+/// beyond so many times that number and so many more, for those of tiny b scatter; it asks after as many again.
+const UNUSUAL: f64 = 1.5;
+const SCATTER: usize = 32;
+
+/// The insertions among the first `seen` columns beyond which a row is not taken for one in random order.
+fn usual(seen: usize, b: usize) -> usize {
+    // A logarithm in straight lines from one power of two to the next: less than it by a tenth at most.
+    let ratio = seen as f64 / b as f64;
+    let log2 = ratio.to_bits() as f64 / (1u64 << 52) as f64 - 1023.0;
+    (UNUSUAL * core::f64::consts::LN_2 * b as f64 * log2) as usize + SCATTER
+}
 
 #[inline(always)]
 pub(crate) fn collect<L: Packs, S: Vectors<L>>(
@@ -87,7 +94,7 @@ fn sweep<L: Packs, S: Vectors<L>, B: Best<L>>(
 ) -> bool {
     let lanes = S::LANES;
     let Some(mut worst) = best.worst() else { return true };
-    let mut left = INSERTIONS * b + MORE_INSERTIONS;
+    let (mut inserted, mut asked) = (0, SCATTER);
     let mut hits = [L::Packed::default(); 64];
     let mut at = b;
     // An equal key at a higher index does not beat the worst: greater than its code is exact.
@@ -105,12 +112,15 @@ fn sweep<L: Packs, S: Vectors<L>, B: Best<L>>(
                 for &new in &hits[..n] {
                     if new < worst {
                         worst = replace(best, new);
-                        left = left.saturating_sub(1);
+                        inserted += 1;
                     }
                 }
             }
-            if left == 0 {
-                return false;
+            if inserted >= asked {
+                if inserted > usual(at + step, b) {
+                    return false;
+                }
+                asked = inserted + SCATTER;
             }
         }
         at += step;
@@ -138,5 +148,23 @@ impl<L: Packs> Best<L> for Vec<L::Packed> {
 impl<L: Packs> Best<L> for BinaryHeap<L::Packed> {
     fn worst(&self) -> Option<L::Packed> {
         self.peek().copied()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rows_in_random_order_are_usual_and_those_that_improve_are_not() {
+        for b in [1, 8, 50, 2000] {
+            for n in [4 * b + 64, 1000 * b, 1 << 27] {
+                let expected = b as f64 * (n as f64 / b as f64).ln();
+                let most = usual(n, b) as f64;
+                assert!(most > expected + 6.0 * expected.sqrt(), "{b} of {n}: {most}, {expected}");
+            }
+            // Every element beyond the first b is inserted.
+            assert!(usual(4 * b + 64, b) < 3 * b + 64, "{b}: {}", usual(4 * b + 64, b));
+        }
     }
 }
