@@ -49,8 +49,8 @@ fn order_list(c: u32, need: u32) {
     order_found(0u, c, need, STAYS, true);
 }
 
-// The same; or writes them as results from rank `first` on. Where entries are not `keyed`, there are only columns of the row in them, in place of the
-// inverted index: their keys are looked up here, all of a thread's at once.
+// The same; or writes them as results from rank `first` on. Where entries are not `keyed`, there are only columns of
+// the row in them, in place of the inverted index: their keys are looked up here, all of a thread's at once.
 fn order_found(row: u32, candidates: u32, need: u32, first: u32, keyed: bool) {
     let c = uniform_of(candidates);
 #ifdef BINNED
