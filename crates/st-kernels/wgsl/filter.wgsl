@@ -26,13 +26,6 @@
 #import threshold
 #import main
 
-#ifdef KEYED
-const LISTS_KEYS: bool = true;
-#else
-const LISTS_KEYS: bool = false;
-#endif
-
-#ifndef KEYED
 // The hits of a tile of the span's whole vectors, as bits: of the thread's j-th vector from bit PER * j
 // on.
 fn tile_hits(s: Span, at: u32, least: u32) -> u32 {
@@ -79,10 +72,9 @@ fn tile_hits(s: Span, at: u32, least: u32) -> u32 {
 #endif
     return mask;
 }
-#endif
 
 // Appends what reaches `least` to list[0..room) or to lists[base..base + room), and says how much
-// there is, which may be more. The list in shared memory gets columns alone, or raw keys, too (KEYED).
+// there is, which may be more. The list in shared memory gets columns alone.
 fn sweep(s: Span, least: u32, room: u32, base: u32) -> u32 {
     if (tid == 0u) {
         atomicStore(&appended, 0u);
@@ -98,36 +90,16 @@ fn sweep(s: Span, least: u32, room: u32, base: u32) -> u32 {
         let is_tile = at < s.outer;
         var vector = at + tid;
         var mask = 0u;
-#ifdef KEYED
-        var place = 0u;
-#endif
         if (is_tile) {
-#ifdef KEYED
-#paste append_keyed
-#else
             mask = tile_hits(s, at, least);
-#endif
         } else {
             let has_last = s.count > max(s.outer, s.inner);
             vector = select(0u, s.count - min(s.count, 1u), tid != 0u);
             if ((tid == 0u && s.inner > 0u) || (tid == 1u && has_last)) {
                 mask = hits(words(s, vector), vec4<u32>(least)) & valid(s, vector);
             }
-#ifdef KEYED
-            place = own_places(countOneBits(mask));
-            while (mask != 0u) {
-                let q = firstTrailingBit(mask);
-                mask = mask & (mask - 1u);
-                if (place < room) {
-                    list[place] = entry(s.row, column_of(s, vector, of_bit(q)));
-                }
-                place += 1u;
-            }
-#endif
         }
-#ifndef KEYED
 #paste append
-#endif
         if (!is_tile || group_any(place > room)) {
             break;
         }
@@ -144,15 +116,7 @@ fn sweep(s: Span, least: u32, room: u32, base: u32) -> u32 {
 // before that key, and of those that have it the first, so that there are `need` of them, in order but
 // where they go to device memory. Or some number greater than `room`, if that cannot be.
 fn sweep_apart(s: Span, sampled: Span, least: u32, need: u32, room: u32, base: u32) -> u32 {
-#ifdef KNOWS
-    var lowest = sample_key[0];
-    if (is_uniform(sample_key[1] == 0u)) {
-        lowest = least_sampled(sampled, key_of_raw(least));
-    }
-    let key = uniform_of(lowest);
-#else
     let key = uniform_of(least_sampled(sampled, key_of_raw(least)));
-#endif
     var above = 0u;
     if (key != 0xffffffffu) {
         above = sweep(s, key + 1u, room, base);
@@ -161,7 +125,7 @@ fn sweep_apart(s: Span, sampled: Span, least: u32, need: u32, room: u32, base: u
         return above;
     }
 #ifndef TWO
-    order_found(s.row, above, min(above, need), STAYS, LISTS_KEYS);
+    order_found(s.row, above, min(above, need), false);
 #endif
     if (above >= need) {
         return above;
@@ -246,20 +210,9 @@ fn run(row: u32, part: u32) {
     hold(whole);
 #endif
     let least = threshold(whole, ranks.y);
-    var ordered = false;
-    var keyed = LISTS_KEYS;
-#ifndef KNOWS
     var count = sweep(whole, least, CAP, 0u);
-#else
-    // Where the sample knows that many share a key, nothing is read in vain. (A vote, so that compilers know
-    // that no lane goes another way.)
-    var count = CAP + 1u;
-    if (is_uniform(!group_any(is_crowded(whole, CAP)))) {
-        count = sweep(whole, least, CAP, 0u);
-    } else {
-        workgroupBarrier();
-    }
-#endif
+    var ordered = false;
+    var keyed = false;
 #ifndef RESIDENT
     if (count > CAP) {
         count = sweep_apart(whole, whole, least, ranks.y, CAP, 0u);
@@ -274,12 +227,8 @@ fn run(row: u32, part: u32) {
         keyed = true;
     }
     if (!ordered) {
-        order_found(row, count, ranks.y, results_from(ranks.x), keyed);
+        order_found(row, count, ranks.y, keyed);
     }
-    if (ordered || p.sorted == 0u) {
-        finish_list(row, ranks.x, ranks.y);
-    } else {
-        pad_rest(row, ranks.y - ranks.x);
-    }
+    finish_list(row, ranks.x, ranks.y);
 #endif
 }

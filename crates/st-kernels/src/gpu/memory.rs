@@ -8,8 +8,8 @@ use super::{GROUP, HISTOGRAM, MOST_BINNED, STRETCH, entry_bytes, is_grouped, kep
 /// Bytes of the histograms, with a word after every 32 bins.
 const BIN_BYTES: u64 = (HISTOGRAM + HISTOGRAM / 32) as u64 * 4;
 
-/// Counters, what is picked from histograms, how marks become bins.
-const SMALL_BYTES: u64 = 96;
+/// Counters, and what is picked from histograms.
+const SMALL_BYTES: u64 = 64;
 
 /// Shared memory of a sum over a workgroup.
 pub(super) const fn scan_bytes(wg: u32) -> u64 {

@@ -370,7 +370,7 @@ mod tests {
         let lists = 64 * 8 * (1024 + 1) * 8;
         assert_eq!(split.scratch_bytes, lists, "the parts' lists, and what each holds");
         let sum = ((32 + 4) * 9 + 4) * 4;
-        let radix = (2048 + 64) * 4 + sum + 96;
+        let radix = (2048 + 64) * 4 + sum + 64;
         assert_eq!(split.shared_bytes, radix + 257 * 4 + 1024 * 8, "to merge takes more");
         let whole = footprint(&choice(MergeKind::Filter), &p, caps);
         assert_eq!(whole.shared_bytes, 256 * 4 * 8 + radix, "a list and histograms");

@@ -274,6 +274,9 @@ fn finish_unordered(row: u32, found: u32) {
             list[i].x = 0u;
         }
     }
-    order_found(row, found, found, 0u, true);
+    order_list(found, found);
+    for (var i = tid; i < found; i += WG) {
+        emit_entry(row, i, list[i]);
+    }
     pad_rest(row, found);
 }
