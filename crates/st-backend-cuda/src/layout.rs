@@ -27,8 +27,6 @@ const ROUND_BYTES: u64 = 256 << 20;
 const MOST_BLOCKS: u64 = 1 << 30;
 /// Every array of a workspace begins at a multiple of this.
 const ALIGN: u64 = 256;
-/// The first compute capability (major) with clusters of blocks.
-const FIRST_WITH_CLUSTERS: i32 = 9;
 
 /// A launch.
 #[derive(Clone, Debug)]
@@ -78,9 +76,9 @@ pub(crate) struct Device {
 }
 
 impl Device {
-    /// Of so many multiprocessors and that compute capability.
+    /// Of so many multiprocessors and that compute capability; those from 9.0 on have clusters of blocks.
     pub(crate) const fn new(cores: u32, (major, _): (i32, i32)) -> Self {
-        Self { cores, has_clusters: major >= FIRST_WITH_CLUSTERS }
+        Self { cores, has_clusters: major >= 9 }
     }
 }
 
