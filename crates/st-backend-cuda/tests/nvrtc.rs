@@ -9,7 +9,7 @@ use std::time::Instant;
 
 use st_backend_cuda::{Compiler, Libraries, compiler};
 use st_conformance::cover;
-use st_kernels::cuda::{Unit, vector_elements};
+use st_kernels::cuda::{SOURCES, Unit, vector_elements};
 use st_rank::{
     Choice, DType, DeviceCaps, Lengths, MergeDetail, MergeKind, Problem, RankKind, RankPlan,
 };
@@ -19,6 +19,11 @@ type Capability = (i32, i32);
 /// One of each width.
 const TYPES: [DType; 4] = [DType::U8, DType::F16, DType::F32, DType::F64];
 const KINDS: [RankKind; 2] = [RankKind::TopK, RankKind::MidK];
+
+fn compiler() -> Compiler {
+    let nvrtc = std::env::var_os("SPIRAL_NVRTC").map(PathBuf::from);
+    Compiler::load(&Libraries { nvrtc, ..Libraries::default() }).expect("NVRTC")
+}
 
 /// Shared memory of a block, by the device's major number.
 fn caps(capability: Capability) -> DeviceCaps {
@@ -106,14 +111,14 @@ fn kernels(capability: Capability) -> BTreeSet<Unit> {
     all
 }
 
-const FACTORS: usize = 18;
+const FACTORS: usize = 17;
 
 /// What a kernel is compiled with, but for the guess of short rows: two numbers of an expression. Sizes and counts of
 /// loops as they are, or by their binary digits.
 fn constants(unit: &Unit, (major, minor): Capability, exact: bool) -> [u32; FACTORS] {
     let digits = |number: u32| if exact { number } else { u32::BITS - number.leading_zeros() };
-    let file = unit.file.bytes().fold(0u32, |hash, b| hash.wrapping_mul(31) + u32::from(b));
-    let group = unit.group.map_or([0; 7], |group| {
+    let file = SOURCES.iter().position(|(name, _)| *name == unit.file).expect("a file of ours");
+    let group = unit.group.map_or([0; 6], |group| {
         [
             group.lanes,
             digits(group.vectors),
@@ -121,12 +126,11 @@ fn constants(unit: &Unit, (major, minor): Capability, exact: bool) -> [u32; FACT
             group.whole.into(),
             group.full.into(),
             group.even.into(),
-            1,
         ]
     });
     let own = [
         (10 * major + minor) as u32,
-        file,
+        file as u32,
         unit.width,
         unit.threads,
         if exact { unit.capacity } else { digits(unit.capacity).div_ceil(3) },
@@ -162,8 +166,7 @@ fn covering(all: &[(Unit, Capability)], exact: bool) -> Vec<(Unit, Capability)> 
 #[ignore = "wants NVRTC (SPIRAL_NVRTC): cargo xtask test installs it and runs this"]
 #[allow(clippy::print_stdout, reason = "this is what `--nocapture` is for")]
 fn every_kernel_compiles() {
-    let nvrtc = std::env::var_os("SPIRAL_NVRTC").map(PathBuf::from);
-    let compiler = Compiler::load(&Libraries { nvrtc, ..Libraries::default() }).expect("NVRTC");
+    let compiler = compiler();
     let known = compiler.capabilities().expect("it says what it knows");
     let newest = *known.last().expect("it knows some");
     let mut devices = vec![(7, 5), (8, 0), (9, 0)];
@@ -212,8 +215,7 @@ fn every_kernel_compiles() {
 #[test]
 #[ignore = "wants NVRTC (SPIRAL_NVRTC): cargo xtask test installs it and runs this"]
 fn unknown_devices_are_refused() {
-    let nvrtc = std::env::var_os("SPIRAL_NVRTC").map(PathBuf::from);
-    let compiler = Compiler::load(&Libraries { nvrtc, ..Libraries::default() }).expect("NVRTC");
+    let compiler = compiler();
     let unit = Unit::plain("compact.cu", DType::F32, 256);
     let why = compiler.compile(&unit, (1, 0)).expect_err("too old").to_string();
     assert!(why.contains("sm_10") && why.contains("compact.cu"), "{why}");

@@ -13,7 +13,7 @@
 use core::ops::Range;
 
 use super::sample::Bracket;
-use super::{Context, Part, radix, whole};
+use super::{Context, Part, append, radix, whole};
 use crate::packed::Packs;
 use crate::scratch::Scratch;
 use crate::simd::{Vectors, load_codes};
@@ -104,26 +104,6 @@ pub(crate) fn best<L: Packs, S: Vectors<L>>(
         }
     }
     true
-}
-
-/// Appends of a vector, whose first element is of column `base`, the codes that the mask chooses.
-///
-/// # Safety
-/// There is room for a vector behind the candidates.
-#[inline(always)]
-unsafe fn append<L: Packs, S: Vectors<L>>(
-    s: S,
-    ctx: &Context<L, S::V>,
-    (code, mask): (S::V, u64),
-    base: u32,
-    cands: &mut Vec<L::Packed>,
-) {
-    let len = cands.len();
-    // SAFETY: a vector's room is all that is written to, and what is chosen of it is written.
-    unsafe {
-        let out = cands.as_mut_ptr().add(len);
-        cands.set_len(len + s.append(mask, ctx.vmap.canon(s, code), base, out));
-    }
 }
 
 /// Appends what is above the threshold. Room for the tile and a vector must be reserved.

@@ -7,7 +7,7 @@
 //! bound. Reads the row once and its codes, kept in cache, a second time: for rows that fit there.
 //! Among keys equal to the bound only the first b by index are taken.
 
-use super::{Context, Part};
+use super::{Context, Part, append};
 use crate::packed::Packs;
 use crate::scratch::Scratch;
 use crate::simd::Vectors;
@@ -65,14 +65,10 @@ pub(crate) fn collect<L: Packs, S: Vectors<L>>(
             for (i, (&code, mask)) in group.iter().zip(masks).enumerate() {
                 // The threshold may have risen since the masks were made.
                 let mask = if equals < b { mask } else { s.gt(code, s.splat(bound)) };
-                let len = cands.len();
+                let base = part.base + (at + i * lanes) as u32;
                 // SAFETY: padding has the least code and is never above the threshold, so at
                 // most n are appended, and n + LANES were reserved.
-                unsafe {
-                    let base = part.base + (at + i * lanes) as u32;
-                    let out = cands.as_mut_ptr().add(len);
-                    cands.set_len(len + s.append(mask, ctx.vmap.canon(s, code), base, out));
-                }
+                unsafe { append(s, ctx, (code, mask), base, cands) };
                 if above != bound {
                     equals += (mask & !s.gt(code, s.splat(bound))).count_ones() as usize;
                     if equals >= b {

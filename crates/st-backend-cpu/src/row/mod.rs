@@ -58,6 +58,26 @@ pub(crate) struct Part<'a, L> {
     pub(crate) base: u32,
 }
 
+/// Appends of a vector, whose first element is of column `base`, the codes that the mask chooses.
+///
+/// # Safety
+/// There is room for a vector behind the candidates.
+#[inline(always)]
+unsafe fn append<L: Packs, S: Vectors<L>>(
+    s: S,
+    ctx: &Context<L, S::V>,
+    (code, mask): (S::V, u64),
+    base: u32,
+    cands: &mut Vec<L::Packed>,
+) {
+    let len = cands.len();
+    // SAFETY: a vector's room is all that is written to, and what is chosen of it is written.
+    unsafe {
+        let out = cands.as_mut_ptr().add(len);
+        cands.set_len(len + s.append(mask, ctx.vmap.canon(s, code), base, out));
+    }
+}
+
 /// Puts candidates into `scratch.cands`, by ascending index, that contain the given ranks of the
 /// part; returns how many elements that are not among them come before those ranks. `seed` is a
 /// guess at where the ranks lie; it costs time and never exactness when it is wrong.

@@ -2,9 +2,9 @@
 //
 // After a loop that lanes leave one by one, a driver may let them go on in several groups, although all
 // are to take part in what follows: seen on an H200, even behind a barrier. Hence what is here is right
-// for any such group as long as the driver takes no other lanes' values for theirs: docs/kernels.md has a case. Ranges of
-// lists are made by each thread alone (marks.wgsl). Loops before a sum (scan.wgsl) go on for all lanes while any has something
-// to do.
+// for any such group, as long as the driver takes no other lanes' values for theirs: docs/kernels.md has a
+// case, after which ranges of lists are made by each thread alone (marks.wgsl). Loops before a sum
+// (scan.wgsl) go on for all lanes while any has something to do.
 
 var<workgroup> appended: atomic<u32>;
 
@@ -15,9 +15,6 @@ fn is_speaker() -> bool {
 }
 fn group_min(value: u32) -> u32 {
     return subgroupMin(value);
-}
-fn group_max(value: u32) -> u32 {
-    return subgroupMax(value);
 }
 fn group_and(value: u32) -> u32 {
     return subgroupAnd(value);
@@ -33,9 +30,6 @@ fn is_speaker() -> bool {
     return true;
 }
 fn group_min(value: u32) -> u32 {
-    return value;
-}
-fn group_max(value: u32) -> u32 {
     return value;
 }
 fn group_and(value: u32) -> u32 {

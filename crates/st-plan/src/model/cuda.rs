@@ -90,8 +90,6 @@ const LANES_FIND: f64 = 2.0;
 /// Lists in device memory: their launches, one of the other way that finds nothing to do, the sample of a row, of more
 /// or other ranks than its first few, and what each candidate takes.
 const MEMORY_LAUNCHES: u32 = 3;
-/// Devices with less shared memory have no room for their lists of 4096 candidates.
-const LITTLE_SHARED: u32 = 96 << 10;
 const IDLE_NS: f64 = 1_000.0;
 const MEMORY_SAMPLE_NS: f64 = 17_000.0;
 const MEMORY_MIDDLE_NS: f64 = 49_000.0;
@@ -100,6 +98,8 @@ const MEMORY_EACH_NS: f64 = 0.037;
 /// shared memory 83 (52).
 const MEMORY_FEW: f64 = 100_000.0;
 const MEMORY_FEW_NS: f64 = 25_000.0;
+/// Devices with less shared memory have no room for their lists of 4096 candidates.
+const LITTLE_SHARED: u32 = 96 << 10;
 
 /// The least list between two sampled keys that is worth a try, beside the ranks wanted.
 const BETWEEN: u64 = 2_048;
