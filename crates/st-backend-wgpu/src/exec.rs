@@ -6,7 +6,7 @@ use st_kernels::wgsl::Permutation;
 use st_rank::{Backend, CompactPlan, DType, DeviceCaps, Error, RankPlan, Result};
 
 use crate::device::{self, unavailable};
-use crate::gpu::Gpu;
+use crate::gpu::{ForTests, Gpu};
 use crate::layout::{Dispatch, Layout, reads};
 use crate::on::WgpuInput;
 use crate::{batches, look, self_test};
@@ -23,7 +23,7 @@ pub struct WgpuExecutor {
     pub(crate) gpu: Arc<OnceLock<Result<Gpu>>>,
     subgroups: bool,
     self_test: bool,
-    miscompiled: Option<&'static str>,
+    for_tests: ForTests,
     log: Option<Arc<Mutex<Vec<Launch>>>>,
 }
 
@@ -53,7 +53,7 @@ impl WgpuExecutor {
             gpu: Arc::default(),
             subgroups: true,
             self_test: true,
-            miscompiled: None,
+            for_tests: ForTests::default(),
             log: None,
         }
     }
@@ -91,7 +91,16 @@ impl WgpuExecutor {
     #[doc(hidden)]
     #[must_use]
     pub fn with_miscompiled(mut self, stage: &'static str) -> Self {
-        self.miscompiled = Some(stage);
+        self.for_tests.miscompiled = Some(stage);
+        self.gpu = Arc::default();
+        self
+    }
+
+    /// A device of its own with the kernels that a GPU is given, whatever it is: for tests of these.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn with_unrolled_loops(mut self) -> Self {
+        self.for_tests.unrolled = true;
         self.gpu = Arc::default();
         self
     }
@@ -148,7 +157,7 @@ impl WgpuExecutor {
             return Err(unavailable(self.backend, "it is not reached through wgpu"));
         }
         let adapter = device::choose(self.backend, self.software).await?;
-        Gpu::open(&adapter, self.backend, self.miscompiled).await
+        Gpu::open(&adapter, self.backend, self.for_tests).await
     }
 
     pub(crate) fn gpu(&self) -> Result<&Gpu> {

@@ -43,8 +43,17 @@ pub(crate) struct Gpu {
     /// Why the device is gone, if it is.
     pub(crate) lost: Arc<Mutex<Option<String>>>,
     dialect: Dialect,
-    /// A stage whose kernels are spoilt, for tests of the self-tests.
+    /// A stage whose kernels are spoilt.
     miscompiled: Option<&'static str>,
+}
+
+/// What tests want otherwise.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct ForTests {
+    /// A stage whose kernels are wrong.
+    pub(crate) miscompiled: Option<&'static str>,
+    /// Kernels as they are for a GPU, on a software adapter too.
+    pub(crate) unrolled: bool,
 }
 
 impl std::fmt::Debug for Gpu {
@@ -71,7 +80,7 @@ impl Gpu {
     pub(crate) async fn open(
         adapter: &Adapter,
         backend: Backend,
-        miscompiled: Option<&'static str>,
+        ForTests { miscompiled, unrolled }: ForTests,
     ) -> Result<Self> {
         let (info, limits) = (adapter.get_info(), adapter.limits());
         let asked = DeviceDescriptor {
@@ -84,7 +93,8 @@ impl Gpu {
             .request_device(&asked)
             .await
             .map_err(|e| unavailable(backend, format!("{} refused: {e}", info.name)))?;
-        let this = Self { miscompiled, ..Self::of(device, queue, backend, &info)? };
+        let mut this = Self { miscompiled, ..Self::of(device, queue, backend, &info)? };
+        this.dialect.rolled &= !unrolled;
         let noted = Arc::clone(&this.lost);
         this.device.set_device_lost_callback(move |reason, message| {
             *lock(&noted) = Some(format!("{reason:?}: {message}"));
@@ -122,6 +132,9 @@ impl Gpu {
         let dialect = Dialect {
             web: cfg!(target_arch = "wasm32"),
             subgroup_barrier: features.contains(Features::SUBGROUP_BARRIER),
+            // Mesa's compiler takes the square of a kernel's length: minutes for all that a plan may
+            // want.
+            rolled: device::is_software(info),
         };
         let mut entries: Vec<BindGroupLayoutEntry> = (0..)
             .zip(READ_ONLY)

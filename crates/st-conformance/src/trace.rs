@@ -3,6 +3,7 @@
 use std::fs::{File, OpenOptions};
 use std::io::Write as _;
 use std::sync::{LazyLock, Mutex, PoisonError};
+use std::time::Instant;
 
 /// The file that the environment's `SPIRAL_CONFORMANCE_TRACE` names.
 static FILE: LazyLock<Option<Mutex<File>>> = LazyLock::new(|| {
@@ -12,22 +13,22 @@ static FILE: LazyLock<Option<Mutex<File>>> = LazyLock::new(|| {
 });
 
 /// Writes a line, if the environment names a file for it. At the end of the returned guard's life a
-/// second line says that it ended.
+/// second line says that it ended, and after how long.
 pub(crate) fn begun(what: impl FnOnce() -> String) -> Begun {
     Begun(FILE.as_ref().map(|_| {
         let what = what();
         line("begun", &what);
-        what
+        (what, Instant::now())
     }))
 }
 
 /// Something that began; says so when it ends.
-pub(crate) struct Begun(Option<String>);
+pub(crate) struct Begun(Option<(String, Instant)>);
 
 impl Drop for Begun {
     fn drop(&mut self) {
-        if let Some(what) = &self.0 {
-            line("ended", what);
+        if let Some((what, began)) = &self.0 {
+            line("ended", &format!("after {:.1} ms: {what}", began.elapsed().as_secs_f64() * 1e3));
         }
     }
 }

@@ -5,11 +5,13 @@
 //! `#ifndef`, `#else` and `#endif` choose lines by the permutation's defines. Sizes are constants put
 //! before everything. `#sort v_ COUNT` and `#merge v_ COUNT` become the compare and exchanges of a
 //! network over `v_0`, `v_1` and so on, the greatest first; `#unroll j COUNT` to `#end` repeats lines with `$j` as a
-//! number, because drivers keep arrays in memory where a loop over them is not unrolled. There are no
-//! other directives.
+//! number, because drivers keep arrays in memory where a loop over them is not unrolled. `#each j COUNT`
+//! to `#end` does the same, or makes a loop of the lines for compilers that take long over long kernels.
+//! There are no other directives.
 
 mod expand;
 pub(crate) use expand::SHARED;
+mod looped;
 mod networks;
 mod unroll;
 
@@ -153,6 +155,9 @@ pub struct Dialect {
     pub web: bool,
     /// There is a barrier for subgroups.
     pub subgroup_barrier: bool,
+    /// Kernels are to be short: the compiler takes the square of their length, as a software driver's
+    /// may.
+    pub rolled: bool,
 }
 
 /// One permutation of a stage: all that its source and its pipeline depend on.
@@ -394,6 +399,7 @@ impl Permutation {
             ("HALF", self.half),
             ("SUBGROUP", self.subgroup),
             ("WEB", dialect.web),
+            ("ROLLED", dialect.rolled),
             ("SUBGROUP_BARRIER", self.subgroup && dialect.subgroup_barrier),
             ("TWO", self.two),
             ("NETWORK", self.network || self.stage == Stage::GroupNetwork),
@@ -418,7 +424,7 @@ impl Permutation {
         let mut imported = Vec::new();
         let mut text = String::new();
         expand::expand(self.stage.text(), &defines, &mut imported, &mut text);
-        out.push_str(&unroll::unroll(&text, &sizes));
+        out.push_str(&unroll::unroll(&text, &sizes, dialect.rolled));
         out
     }
 }

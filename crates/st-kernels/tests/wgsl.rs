@@ -66,8 +66,11 @@ fn every_permutation_is_valid_everywhere() {
     assert!(all.len() > 200, "{}", all.len());
     for permutation in all {
         let with_barrier = Dialect { subgroup_barrier: true, ..Dialect::default() };
-        if let Err(why) = validated(&permutation.source(with_barrier)) {
-            panic!("{permutation:?} with the barrier of subgroups\n{why}");
+        let rolled = Dialect { rolled: true, ..Dialect::default() };
+        for dialect in [with_barrier, rolled] {
+            if let Err(why) = validated(&permutation.source(dialect)) {
+                panic!("{permutation:?}, {dialect:?}\n{why}");
+            }
         }
         let source = permutation.source(Dialect::default());
         let done = validated(&source).and_then(|(module, info)| {

@@ -36,7 +36,7 @@ fn count(x: u32, y: u32) {
 }
 
 fn run(row: u32, part: u32) {
-    for (var i = tid; i < COARSE; i += WG) {
+    for (var i = tid; i < rounds(COARSE); i += WG) {
         atomicStore(&counts[i], 0u);
         atomicStore(&least_keys[i], 0xffffffffu);
         atomicStore(&most_keys[i], 0u);
@@ -73,7 +73,7 @@ fn run(row: u32, part: u32) {
 #paste slice_walk count(scaled(e_$j.x, scale), e_$j.y);
     workgroupBarrier();
     let to = word_base(row) + COUNTS;
-    for (var i = tid; i < COARSE; i += WG) {
+    for (var i = tid; i < rounds(COARSE); i += WG) {
         let n = atomicLoad(&counts[i]);
         if (n > 0u) {
             atomicAdd(&row_bins[to + i], n);

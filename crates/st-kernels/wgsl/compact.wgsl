@@ -18,7 +18,7 @@ fn run(row: u32, part: u32) {
 #endif
     for (var at = 0u; at < n; at += WG * EACH) {
         var count = 0u;
-        for (var j = 0u; j < EACH; j += 1u) {
+        for (var j = 0u; j < rounds(EACH); j += 1u) {
             let i = at + tid * EACH + j;
             if (i < n) {
                 let key = key_of(element(row, i));
@@ -28,7 +28,7 @@ fn run(row: u32, part: u32) {
         let places = scan(count);
 #ifndef COUNT
         var place = base + found + places.x;
-        for (var j = 0u; j < EACH; j += 1u) {
+        for (var j = 0u; j < rounds(EACH); j += 1u) {
             let i = at + tid * EACH + j;
             if (i < n) {
                 let bits = element(row, i);

@@ -32,24 +32,24 @@ fn tile_hits(s: Span, at: u32, least: u32) -> u32 {
     let four = vec4<u32>(least);
     var mask = 0u;
 #ifdef RESIDENT
-#unroll j VECS
+#each j VECS
     mask = mask | ((hits(held_$j, four) & valid(s, $ju * WG + tid)) << ($ju * PER));
 #end
 #else
-#unroll j VECS
-    let i_$j = at + $ju * WG + tid;
+#each j VECS
+    let i_$j: u32 = at + $ju * WG + tid;
     // Threads beyond a tile have no vector of it.
-    let there_$j = in_tile($ju) && i_$j < s.outer;
-    var w_$j = vec4<u32>(0u);
+    let there_$j: bool = in_tile($ju) && i_$j < s.outer;
+    var w_$j: vec4<u32> = vec4<u32>(0u);
 #end
     if (at + TILE_V <= s.outer) {
-#unroll j VECS
+#each j VECS
         if (in_tile($ju)) {
             w_$j = vectors[s.first + i_$j];
         }
 #end
     } else {
-#unroll j VECS
+#each j VECS
         if (there_$j) {
             w_$j = vectors[s.first + i_$j];
         }
@@ -58,12 +58,12 @@ fn tile_hits(s: Span, at: u32, least: u32) -> u32 {
 #ifndef DENSE
     // Hits are rare: one comparison for all.
     var top = vec4<u32>(0u);
-#unroll j VECS
+#each j VECS
     top = max(top, top_raw(w_$j));
 #end
     if (greatest(top) >= least) {
 #endif
-#unroll j VECS
+#each j VECS
         mask = mask | (select(0u, hits(w_$j, four), there_$j) << ($ju * PER));
 #end
 #ifndef DENSE

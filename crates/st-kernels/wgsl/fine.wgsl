@@ -33,7 +33,7 @@ fn run(row: u32, part: u32) {
     var counted = 0u;
     // The first word stands for what lies before the first fine bin.
     var bins = 1u;
-    for (var first = 0u; first < COARSE; first += WG) {
+    for (var first = 0u; first < rounds(COARSE); first += WG) {
         let i = first + tid;
         var n = 0u;
         var least_key = 0u;

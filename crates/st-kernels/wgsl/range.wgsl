@@ -41,13 +41,13 @@ fn run(row: u32, part: u32) {
     var range = no_keys();
     for (var at = own.x + tid; at < own.y; at += 4u * WG) {
         // Four are asked for before any is looked at.
-#unroll j 4
-        var key_$j = 0u;
+#each j 4
+        var key_$j: u32 = 0u;
         if (at + $ju * WG < own.y) {
             key_$j = lists[base + at + $ju * WG].x;
         }
 #end
-#unroll j 4
+#each j 4
         if (at + $ju * WG < own.y) {
             range = joined(range, KeyRange(key_$j, key_$j, key_$j, 0u));
         }

@@ -12,7 +12,7 @@
 var<workgroup> table: array<vec4<u32>, COARSE>;
 
 fn run(row: u32, part: u32) {
-    for (var i = tid; i < COARSE; i += WG) {
+    for (var i = tid; i < rounds(COARSE); i += WG) {
         table[i] = table_of(row, i);
     }
     workgroupBarrier();
@@ -25,14 +25,14 @@ fn run(row: u32, part: u32) {
     for (var at = own.x + tid; at < own.y; at += 4u * WG) {
         // Four are asked for before any is looked at, and four places before
         // any is written to: bins that begin beyond the last wanted rank need no room.
-#unroll j 4
-        var e_$j = vec2<u32>(0u);
-        var place_$j = 0xffffffffu;
+#each j 4
+        var e_$j: vec2<u32> = vec2<u32>(0u);
+        var place_$j: u32 = 0xffffffffu;
         if (at + $ju * WG < own.y) {
             e_$j = lists[base + at + $ju * WG];
         }
 #end
-#unroll j 4
+#each j 4
         if (at + $ju * WG < own.y) {
             let x = scaled(e_$j.x, scale);
             let bin = table[coarse_of(x)];
@@ -41,7 +41,7 @@ fn run(row: u32, part: u32) {
             }
         }
 #end
-#unroll j 4
+#each j 4
         if (place_$j < p.sort_room) {
             lists[to + place_$j] = e_$j;
         }

@@ -46,12 +46,12 @@ fn select_best(row: u32, begin: u32, n: u32, most: u32) -> u32 {
         }
     }
     let last = list[own + KL - 1u];
-    for (var i = count; i < KL; i += 1u) {
+    for (var i = count; i < rounds(KL); i += 1u) {
         list[own + i] = vec2<u32>(0u);
     }
     // Runs in turns descending and ascending, as the network wants them.
     if ((tid & 1u) == 1u) {
-        for (var i = 0u; i < KL / 2u; i += 1u) {
+        for (var i = 0u; i < rounds(KL / 2u); i += 1u) {
             let x = list[own + i];
             list[own + i] = list[own + KL - 1u - i];
             list[own + KL - 1u - i] = x;

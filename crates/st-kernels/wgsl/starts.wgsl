@@ -30,7 +30,7 @@ fn run(row: u32, part: u32) {
     }
     workgroupBarrier();
     // Bins and places ascend together: the least are the first's.
-    for (var at = 0u; at < COARSE; at += WG) {
+    for (var at = 0u; at < rounds(COARSE); at += WG) {
         let i = at + tid;
         var bin = vec4<u32>(0u);
         if (i < COARSE) {
@@ -53,8 +53,8 @@ fn run(row: u32, part: u32) {
     for (var at = begin; at < end; at += STARTS) {
         let first = at + tid * STARTS_EACH;
         var sum = 0u;
-#unroll j 4
-        var count_$j = 0u;
+#each j 4
+        var count_$j: u32 = 0u;
         if (first + $ju < end) {
             count_$j = atomicLoad(&row_bins[words + first + $ju]);
         }
@@ -63,7 +63,7 @@ fn run(row: u32, part: u32) {
         let places = scan(sum);
         var start = place + places.x;
         place += places.y;
-#unroll j 4
+#each j 4
         if (first + $ju < end) {
             atomicStore(&row_bins[words + first + $ju], start);
             let next = start + count_$j;

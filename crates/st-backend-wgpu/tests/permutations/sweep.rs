@@ -64,7 +64,8 @@ pub(crate) fn ask(questions: Vec<Question>) -> Found {
         for _ in 0..threads {
             scope.spawn(|| {
                 // Self-tests have tests of their own.
-                let exec = WgpuExecutor::default().with_self_test(false).with_launch_log();
+                let exec = WgpuExecutor::default().with_unrolled_loops();
+                let exec = exec.with_self_test(false).with_launch_log();
                 loop {
                     let next = left.lock().unwrap_or_else(PoisonError::into_inner).pop();
                     let Some((_, questions)) = next else { break };

@@ -1,11 +1,13 @@
 //! `#unroll j COUNT` ... `#end`: lines repeated with `$j` as a number and `$(j * 4 + 1)` as the value
-//! of an expression; `#sort v_ COUNT` and `#merge v_ COUNT`.
+//! of an expression; `#each j COUNT` ... `#end`: the same, or a loop; `#sort v_ COUNT` and
+//! `#merge v_ COUNT`.
 
-use super::networks;
+use super::{looped, networks};
 
 /// Repeats what is to be repeated. What makes no sense becomes a line that no compiler accepts, so
-/// that the tests over all permutations find it.
-pub(super) fn unroll(text: &str, sizes: &[(&str, u32)]) -> String {
+/// that the tests over all permutations find it. `rolled`: what may be a loop is one.
+pub(super) fn unroll(text: &str, sizes: &[(&str, u32)], rolled: bool) -> String {
+    let text = if rolled { looped::looped(text) } else { text.to_owned() };
     let lines: Vec<&str> = text.lines().collect();
     let mut names: Vec<(String, u32)> =
         sizes.iter().map(|&(name, value)| (name.to_owned(), value)).collect();
@@ -28,14 +30,14 @@ fn block(lines: &[&str], names: &mut Vec<(String, u32)>, out: &mut String) {
             at += 1;
             continue;
         }
-        let [directive @ ("#unroll" | "#end"), rest @ ..] = &words[..] else {
+        let [directive @ ("#unroll" | "#each" | "#end"), rest @ ..] = &words[..] else {
             out.push_str(&line(lines[at], names));
             out.push('\n');
             at += 1;
             continue;
         };
         let end = end_of(&lines[at + 1..]).map(|n| at + 1 + n);
-        let (Some(end), &"#unroll", [name, count]) = (end, directive, rest) else {
+        let (Some(end), &("#unroll" | "#each"), [name, count]) = (end, directive, rest) else {
             out.push_str(lines[at]);
             out.push_str(" makes no sense\n");
             return;
@@ -49,12 +51,12 @@ fn block(lines: &[&str], names: &mut Vec<(String, u32)>, out: &mut String) {
     }
 }
 
-/// The line of the `#end` that belongs to an `#unroll` before these lines.
-fn end_of(lines: &[&str]) -> Option<usize> {
+/// The line of the `#end` that belongs to an `#unroll` or `#each` before these lines.
+pub(super) fn end_of(lines: &[&str]) -> Option<usize> {
     let mut open = 1;
     lines.iter().position(|line| {
         match line.split_whitespace().next() {
-            Some("#unroll") => open += 1,
+            Some("#unroll" | "#each") => open += 1,
             Some("#end") => open -= 1,
             _ => {}
         }
@@ -111,14 +113,14 @@ mod tests {
     fn lines_are_repeated_with_numbers() {
         let text = "a\n#unroll i N\nx_$i = $iu + y[$(i * 2 + 1)];\n#unroll j 2\n$(i * 2 + j)\n#end\n#end\nb";
         let want = "a\nx_0 = 0u + y[1];\n0\n1\nx_1 = 1u + y[3];\n2\n3\nb\n";
-        assert_eq!(unroll(text, &[("N", 2)]), want);
-        assert_eq!(unroll("#unroll i 0\n$i\n#end\n", &[]), "");
+        assert_eq!(unroll(text, &[("N", 2)], false), want);
+        assert_eq!(unroll("#unroll i 0\n$i\n#end\n", &[], false), "");
     }
 
     #[test]
     fn nonsense_does_not_compile() {
         for bad in ["#end", "#unroll i", "#unroll i 2\nx", "$q"] {
-            let out = unroll(bad, &[]);
+            let out = unroll(bad, &[], false);
             assert!(out.contains("makes no sense") || out.contains("is nothing"), "{bad}: {out}");
         }
     }

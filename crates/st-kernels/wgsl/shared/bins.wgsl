@@ -13,7 +13,7 @@ fn bin_at(bin: u32) -> u32 {
 
 // Sets all bins to 0; a barrier must follow.
 fn clear_bins() {
-    for (var at = 0u; at < BIN_WORDS; at += WG) {
+    for (var at = 0u; at < rounds(BIN_WORDS); at += WG) {
         if (at + tid < BIN_WORDS) {
             atomicStore(&bins[at + tid], 0u);
         }
@@ -24,7 +24,7 @@ fn clear_bins() {
 // (counted from 0), how many of that bin are before it, and how many the bin holds.
 fn pick(at: u32, need: u32) -> vec3<u32> {
     var sum = 0u;
-    for (var j = 0u; j < BINS_EACH; j += 1u) {
+    for (var j = 0u; j < rounds(BINS_EACH); j += 1u) {
         let bin = tid * BINS_EACH + j;
         if (bin < HISTOGRAM) {
             sum += atomicLoad(&bins[bin_at(at + bin)]);
@@ -32,7 +32,7 @@ fn pick(at: u32, need: u32) -> vec3<u32> {
     }
     var earlier = scan(sum).x;
     if (need >= earlier && need - earlier < sum) {
-        for (var j = 0u; j < BINS_EACH; j += 1u) {
+        for (var j = 0u; j < rounds(BINS_EACH); j += 1u) {
             let bin = tid * BINS_EACH + j;
             var count = 0u;
             if (bin < HISTOGRAM) {

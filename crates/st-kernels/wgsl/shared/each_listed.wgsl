@@ -13,14 +13,14 @@
             let count = starts[nth + 1u] - to;
             let base = list_base(row, round + nth);
             for (var at = first; at < count; at += 8u * on) {
-#unroll j 8
-                let i_$j = at + $ju * on;
-                var e_$j = vec2<u32>(0u);
+#each j 8
+                let i_$j: u32 = at + $ju * on;
+                var e_$j: vec2<u32> = vec2<u32>(0u);
                 if (i_$j < count) {
                     e_$j = lists[base + i_$j];
                 }
 #end
-#unroll j 8
+#each j 8
                 if (i_$j < count) {
                     @
                 }

@@ -72,22 +72,22 @@ fn order_found(row: u32, candidates: u32, need: u32, keyed: bool) {
     }
     var least = 0xffffffffu;
     var most = 0u;
-#unroll j LIST_EACH
-    var e_$j = vec2<u32>(0u);
+#each j LIST_EACH
+    var e_$j: vec2<u32> = vec2<u32>(0u);
     if ($ju * WG + tid < c) {
         e_$j = list[$ju * WG + tid];
     }
 #end
     if (!keyed) {
-#unroll j LIST_EACH
-        let bits_$j = element(row, e_$j.y);
+#each j LIST_EACH
+        let bits_$j: u32 = element(row, e_$j.y);
 #end
-#unroll j LIST_EACH
+#each j LIST_EACH
         e_$j = vec2<u32>(key_of(bits_$j), ~e_$j.y);
 #end
     }
-#unroll j LIST_EACH
-    let mark_$j = mark_of(e_$j);
+#each j LIST_EACH
+    let mark_$j: u32 = mark_of(e_$j);
     if ($ju * WG + tid < c) {
         least = min(least, mark_$j);
         most = max(most, mark_$j);
@@ -100,7 +100,7 @@ fn order_found(row: u32, candidates: u32, need: u32, keyed: bool) {
     if (alike) {
         least = 0xffffffffu;
         most = 0u;
-#unroll j LIST_EACH
+#each j LIST_EACH
         if ($ju * WG + tid < c) {
             least = min(least, e_$j.y);
             most = max(most, e_$j.y);
@@ -116,8 +116,8 @@ fn order_found(row: u32, candidates: u32, need: u32, keyed: bool) {
     }
     least = range.x;
     let reach = max(range.y - least, 1u);
-#unroll j LIST_EACH
-    var bin_$j = 0u;
+#each j LIST_EACH
+    var bin_$j: u32 = 0u;
     if ($ju * WG + tid < c) {
         bin_$j = bin_of(select(mark_$j, e_$j.y, alike) - least, reach);
         atomicAdd(&bins[bin_at(bin_$j)], 1u);
@@ -126,7 +126,7 @@ fn order_found(row: u32, candidates: u32, need: u32, keyed: bool) {
     workgroupBarrier();
     var sum = 0u;
     var largest = 0u;
-    for (var j = 0u; j < BINS_EACH; j += 1u) {
+    for (var j = 0u; j < rounds(BINS_EACH); j += 1u) {
         let bin = tid * BINS_EACH + j;
         if (bin < HISTOGRAM) {
             let count = atomicLoad(&bins[bin_at(bin)]);
@@ -140,7 +140,7 @@ fn order_found(row: u32, candidates: u32, need: u32, keyed: bool) {
     // Its barriers are what the crowd needs too.
     var start = scan(sum).x;
     if (is_uniform(atomicLoad(&bin_most) <= CROWDED)) {
-        for (var j = 0u; j < BINS_EACH; j += 1u) {
+        for (var j = 0u; j < rounds(BINS_EACH); j += 1u) {
             let bin = tid * BINS_EACH + j;
             if (bin < HISTOGRAM) {
                 let count = atomicLoad(&bins[bin_at(bin)]);
@@ -151,7 +151,7 @@ fn order_found(row: u32, candidates: u32, need: u32, keyed: bool) {
         workgroupBarrier();
         // Every candidate is in a register: the list can be written over. Each bin ends up as its
         // end.
-#unroll j LIST_EACH
+#each j LIST_EACH
         if ($ju * WG + tid < c) {
             list[atomicAdd(&bins[bin_at(bin_$j)], 1u)] = e_$j;
         }
@@ -159,9 +159,9 @@ fn order_found(row: u32, candidates: u32, need: u32, keyed: bool) {
         workgroupBarrier();
         // Each thread takes what stands at its places now: neighbours have a bin in common mostly, and
         // what is not needed is left out by whole subgroups.
-#unroll j LIST_EACH
-        var placed_$j = vec2<u32>(0u);
-        var rank_$j = need;
+#each j LIST_EACH
+        var placed_$j: vec2<u32> = vec2<u32>(0u);
+        var rank_$j: u32 = need;
         if ($ju * WG + tid < c) {
             placed_$j = list[$ju * WG + tid];
             let above = select(mark_of(placed_$j), placed_$j.y, alike) - least;
@@ -169,7 +169,7 @@ fn order_found(row: u32, candidates: u32, need: u32, keyed: bool) {
         }
 #end
         workgroupBarrier();
-#unroll j LIST_EACH
+#each j LIST_EACH
         if (rank_$j < need) {
             list[rank_$j] = placed_$j;
         }
@@ -178,7 +178,7 @@ fn order_found(row: u32, candidates: u32, need: u32, keyed: bool) {
         return;
     }
     if (!keyed) {
-#unroll j LIST_EACH
+#each j LIST_EACH
         if ($ju * WG + tid < c) {
             list[$ju * WG + tid] = e_$j;
         }

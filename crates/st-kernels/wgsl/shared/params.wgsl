@@ -57,6 +57,17 @@ struct Params {
 
 var<private> tid: u32;
 
+// How often a loop goes round whose number of rounds is a constant.
+fn rounds(n: u32) -> u32 {
+#ifdef ROLLED
+    // The compiler is kept from knowing it, and so from repeating the loop's lines: it does not know that
+    // this adds 0. (Mesa's sees through a choice between two constants.)
+    return n + (p.again >> 1u);
+#else
+    return n;
+#endif
+}
+
 // The number of a workgroup in a grid of two dimensions.
 fn group_number(group: vec3<u32>) -> u32 {
     return group.y * p.groups_x + group.x;

@@ -60,7 +60,7 @@ fn count_four(
         }
 #endif
     } else {
-        for (var e = 0u; e < 4u; e += 1u) {
+        for (var e = 0u; e < rounds(4u); e += 1u) {
             if (((ok >> e) & 1u) != 0u) {
                 // The greatest first.
                 let bin = digits - all_bins[e];

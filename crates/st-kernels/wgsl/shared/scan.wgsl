@@ -26,10 +26,10 @@ fn scan(value: u32) -> vec2<u32> {
         let first = tid * (STRETCH + 1u);
         var sum = 0u;
         // Shared memory is not cleared: places that no thread has hold anything.
-#unroll i STRETCH
-        let v_$i = select(0u, scan_values[first + $iu], tid * STRETCH + $iu < WG);
+#each i STRETCH
+        let v_$i: u32 = select(0u, scan_values[first + $iu], tid * STRETCH + $iu < WG);
 #end
-#unroll i STRETCH
+#each i STRETCH
         scan_values[first + $iu] = sum;
         sum += v_$i;
 #end
@@ -39,10 +39,10 @@ fn scan(value: u32) -> vec2<u32> {
     if (tid < TOPS) {
         let first = tid * (STRETCH + 1u);
         var sum = 0u;
-#unroll i STRETCH
-        let v_$i = select(0u, scan_sums[first + $iu], tid * STRETCH + $iu < SUMS);
+#each i STRETCH
+        let v_$i: u32 = select(0u, scan_sums[first + $iu], tid * STRETCH + $iu < SUMS);
 #end
-#unroll i STRETCH
+#each i STRETCH
         scan_sums[first + $iu] = sum;
         sum += v_$i;
 #end
@@ -52,11 +52,11 @@ fn scan(value: u32) -> vec2<u32> {
     let top = stretch / STRETCH;
     var earlier = 0u;
     var all = 0u;
-    for (var at = 0u; at < TOPS; at += 4u) {
-#unroll i 4
-        let t_$i = scan_tops[min(at + $iu, TOPS - 1u)];
+    for (var at = 0u; at < rounds(TOPS); at += 4u) {
+#each i 4
+        let t_$i: u32 = scan_tops[min(at + $iu, TOPS - 1u)];
 #end
-#unroll i 4
+#each i 4
         if (at + $iu < TOPS) {
             earlier += select(0u, t_$i, at + $iu < top);
             all += t_$i;

@@ -5,13 +5,13 @@
     let base = list_base(row, list);
     for (var at = own.x + tid; at < own.y; at += 4u * WG) {
         // Four are asked for before any is looked at.
-#unroll j 4
-        var e_$j = vec2<u32>(0u);
+#each j 4
+        var e_$j: vec2<u32> = vec2<u32>(0u);
         if (at + $ju * WG < own.y) {
             e_$j = lists[base + at + $ju * WG];
         }
 #end
-#unroll j 4
+#each j 4
         if (at + $ju * WG < own.y) {
             @
         }

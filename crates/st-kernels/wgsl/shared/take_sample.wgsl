@@ -10,26 +10,26 @@
     let places = WG * SAMPLE / NEIGHBOURS;
     let each = s.count / places;
     let rest = s.count % places;
-#unroll j SAMPLE
-    var sample_$j = vec4<u32>(0u);
+#each j SAMPLE
+    var sample_$j: vec4<u32> = vec4<u32>(0u);
 #ifdef RESIDENT
-    let i_$j = $ju * WG + tid;
+    let i_$j: u32 = $ju * WG + tid;
     sample_$j = held_$j;
 #else
-    let nth_$j = $ju * WG + dealt;
-    let place_$j = nth_$j / NEIGHBOURS;
-    let spread_$j = place_$j * each + place_$j * rest / places + nth_$j % NEIGHBOURS;
-    let i_$j = select(spread_$j, nth_$j, all);
+    let nth_$j: u32 = $ju * WG + dealt;
+    let place_$j: u32 = nth_$j / NEIGHBOURS;
+    let spread_$j: u32 = place_$j * each + place_$j * rest / places + nth_$j % NEIGHBOURS;
+    let i_$j: u32 = select(spread_$j, nth_$j, all);
     if (i_$j < s.whole) {
         sample_$j = vectors[s.first + i_$j];
     }
 #endif
-    let ok_$j = valid(s, i_$j);
+    let ok_$j: u32 = valid(s, i_$j);
 #end
 #ifndef RESIDENT
     if (s.whole < s.count) {
         let last = last_words(s);
-#unroll j SAMPLE
+#each j SAMPLE
         sample_$j = select(sample_$j, last, i_$j == s.whole);
 #end
     }

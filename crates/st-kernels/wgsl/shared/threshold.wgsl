@@ -19,7 +19,7 @@ fn threshold(s: Span, most: u32) -> u32 {
     }
 #paste take_sample
     var best = 0u;
-#unroll j SAMPLE
+#each j SAMPLE
     best = max(best, greatest(chosen(keys_of_raw(raw_evens(sample_$j)), ok_$j)));
 #ifdef HALF
     best = max(best, greatest(chosen(keys_of_raw(raw_odds(sample_$j)), ok_$j >> 4u)));
@@ -53,7 +53,7 @@ fn threshold(s: Span, most: u32) -> u32 {
 #endif
 #ifdef REFINE
     let shift = bin_shift(greatest_key - least);
-#unroll j SAMPLE
+#each j SAMPLE
     bin_sample(chosen(keys_of_raw(raw_evens(sample_$j)), ok_$j), least, shift);
 #ifdef HALF
     bin_sample(chosen(keys_of_raw(raw_odds(sample_$j)), ok_$j >> 4u), least, shift);
@@ -74,7 +74,7 @@ fn least_sampled(s: Span, least: u32) -> u32 {
     let all = s.count <= WG * SAMPLE;
 #paste take_sample
     var lowest = 0xffffffffu;
-#unroll j SAMPLE
+#each j SAMPLE
     lowest = min(lowest, least_of(chosen(keys_of_raw(raw_evens(sample_$j)), ok_$j), least));
 #ifdef HALF
     lowest = min(lowest, least_of(chosen(keys_of_raw(raw_odds(sample_$j)), ok_$j >> 4u), least));
@@ -104,7 +104,7 @@ fn chosen(keys: vec4<u32>, ok: u32) -> vec4<u32> {
 }
 
 fn bin_sample(keys: vec4<u32>, least: u32, shift: u32) {
-    for (var j = 0u; j < 4u; j += 1u) {
+    for (var j = 0u; j < rounds(4u); j += 1u) {
         if (keys[j] >= least) {
             atomicAdd(&bins[bin_at(LAST_BIN - ((keys[j] - least) >> shift))], 1u);
         }

@@ -65,7 +65,7 @@ fn last_words(s: Span) -> vec4<u32> {
     var w = vec4<u32>(0u);
     let at = (s.first + s.whole) * 4u;
     let end = arrayLength(&input);
-    for (var j = 0u; j < 4u; j += 1u) {
+    for (var j = 0u; j < rounds(4u); j += 1u) {
         if (at + j < end) {
             w[j] = input[at + j];
         }
@@ -154,19 +154,19 @@ fn in_tile(j: u32) -> bool {
 
 #ifdef RESIDENT
 // The span is one tile at most: each thread holds its part of it.
-#unroll j VECS
+#each j VECS
 var<private> held_$j: vec4<u32>;
 #end
 
 fn hold(s: Span) {
-#unroll j VECS
+#each j VECS
     if (in_tile($ju) && $ju * WG + tid < s.whole) {
         held_$j = vectors[s.first + $ju * WG + tid];
     }
 #end
     if (s.whole < s.count) {
         let last = last_words(s);
-#unroll j VECS
+#each j VECS
         held_$j = select(held_$j, last, in_tile($ju) && $ju * WG + tid == s.whole);
 #end
     }
