@@ -61,8 +61,7 @@ pub(crate) async fn run<T: Element>(
     let problem = plan.problem;
     let key = key::<T>();
     let cols = problem.cols as u64;
-    // Each column twice, and a step for each tile.
-    let rounds = 3 * cols.div_ceil(u64::from(plan.choice.wg.max(1)));
+    let rounds = st_kernels::gpu::compaction_rounds(&plan.choice, problem.cols);
     if caps.loop_rounds > 0 && rounds > u64::from(caps.loop_rounds) {
         return Err(Error::InfeasibleCompaction {
             field: "wg",

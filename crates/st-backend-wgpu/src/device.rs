@@ -100,9 +100,8 @@ pub(crate) fn caps(
 }
 
 /// Mesa's software driver ends a thread after 65,535 rounds of all its loops together, and says
-/// nothing; some are kept for what is not counted. Loops that are not unrolled for it
-/// ([`Dialect::rolled`](st_kernels::wgsl::Dialect)) go round up to three times as often as counted.
-const LLVMPIPE_ROUNDS: u32 = 60_000 / 3;
+/// nothing; some are kept for what is not counted.
+const LLVMPIPE_ROUNDS: u32 = 60_000;
 
 /// Lanes assumed without subgroups: workgroups of multiples of this suit every GPU.
 const FALLBACK_LANES: u32 = 32;

@@ -189,6 +189,8 @@ pub struct Permutation {
     pub partial: u32,
     /// So many elements reach the threshold that every subgroup finds some in every tile.
     pub dense: bool,
+    /// So many that their keys go to the list with them, from registers, instead of being looked up.
+    pub keyed: bool,
     /// Short rows begin and end with whole vectors of every lane.
     pub full: bool,
     /// Ranks that do not begin with the first.
@@ -221,6 +223,7 @@ impl Permutation {
             refine: false,
             partial: 1,
             dense: false,
+            keyed: false,
             full: false,
             range: false,
             each: 1,
@@ -290,10 +293,13 @@ impl Permutation {
                 let sample = sampled.vectors;
                 // Of what a subgroup sweeps at once.
                 let swept = f64::from(choice.tile) / f64::from(choice.wg) * f64::from(caps.lane);
-                let dense = sampled.most / problem.cols.max(1) as f64 * swept > 2.0;
+                let share = sampled.most / problem.cols.max(1) as f64;
+                let dense = share * swept > 2.0;
+                // Of what a thread sweeps at once.
+                let keyed = whole && !resident && share * swept > KEYED * f64::from(caps.lane);
                 let b = problem.kind.ranks(problem.cols, problem.k).end;
                 let refine = resident && b as u64 > base.cap as u64 / LOOSE;
-                Self { vectors, sample, resident, refine, dense, ..base }
+                Self { vectors, sample, resident, refine, dense, keyed, ..base }
             }
             Stage::Bitonic => base,
             _ => Self { tile: choice.tile, ..base },
@@ -413,6 +419,9 @@ impl Permutation {
             // Of a whole row's keys the bound by the threads' greatest will do, if few are wanted.
             ("REFINE", !self.resident || self.refine),
             ("DENSE", self.dense),
+            ("KEYED", self.keyed),
+            // Whether the sample says that many share a key, before that is found out.
+            ("KNOWS", self.dense && !self.resident && !self.two),
             ("FULL_ROWS", self.full),
             ("QUARTERS", self.stage == Stage::GroupNetwork && partial == 4),
             ("BINS_IN_MEMORY", self.stage.has_bins_in_memory()),
@@ -428,6 +437,10 @@ impl Permutation {
         out
     }
 }
+
+/// Candidates that a thread finds at once, from which on it takes less time to look at each element in its
+/// register than to read again those that are candidates.
+const KEYED: f64 = 0.5;
 
 /// How many times as many candidates as are wanted the loose bound of a row in registers may admit.
 const LOOSE: u64 = 4;

@@ -26,6 +26,13 @@
 #import threshold
 #import main
 
+#ifdef KEYED
+const LISTS_KEYS: bool = true;
+#else
+const LISTS_KEYS: bool = false;
+#endif
+
+#ifndef KEYED
 // The hits of a tile of the span's whole vectors, as bits: of the thread's j-th vector from bit PER * j
 // on.
 fn tile_hits(s: Span, at: u32, least: u32) -> u32 {
@@ -72,9 +79,10 @@ fn tile_hits(s: Span, at: u32, least: u32) -> u32 {
 #endif
     return mask;
 }
+#endif
 
 // Appends what reaches `least` to list[0..room) or to lists[base..base + room), and says how much
-// there is, which may be more. The list in shared memory gets columns alone.
+// there is, which may be more. The list in shared memory gets columns alone, or raw keys, too (KEYED).
 fn sweep(s: Span, least: u32, room: u32, base: u32) -> u32 {
     if (tid == 0u) {
         atomicStore(&appended, 0u);
@@ -90,16 +98,36 @@ fn sweep(s: Span, least: u32, room: u32, base: u32) -> u32 {
         let is_tile = at < s.outer;
         var vector = at + tid;
         var mask = 0u;
+#ifdef KEYED
+        var place = 0u;
+#endif
         if (is_tile) {
+#ifdef KEYED
+#paste append_keyed
+#else
             mask = tile_hits(s, at, least);
+#endif
         } else {
             let has_last = s.count > max(s.outer, s.inner);
             vector = select(0u, s.count - min(s.count, 1u), tid != 0u);
             if ((tid == 0u && s.inner > 0u) || (tid == 1u && has_last)) {
                 mask = hits(words(s, vector), vec4<u32>(least)) & valid(s, vector);
             }
+#ifdef KEYED
+            place = own_places(countOneBits(mask));
+            while (mask != 0u) {
+                let q = firstTrailingBit(mask);
+                mask = mask & (mask - 1u);
+                if (place < room) {
+                    list[place] = entry(s.row, column_of(s, vector, of_bit(q)));
+                }
+                place += 1u;
+            }
+#endif
         }
+#ifndef KEYED
 #paste append
+#endif
         if (!is_tile || group_any(place > room)) {
             break;
         }
@@ -112,26 +140,25 @@ fn sweep(s: Span, least: u32, room: u32, base: u32) -> u32 {
 }
 
 #ifndef RESIDENT
-// After more than `room` reached `least`, which then is the key of many, as a rule: all that come
-// before that key, and of those that have it the first, so that there are `need` of them, in order but
-// where they go to device memory. Or some number greater than `room`, if that cannot be.
-fn sweep_apart(s: Span, sampled: Span, least: u32, need: u32, room: u32, base: u32) -> u32 {
-    let key = uniform_of(least_sampled(sampled, key_of_raw(least)));
-    var above = 0u;
-    if (key != 0xffffffffu) {
-        above = sweep(s, key + 1u, room, base);
+// After more than `room` reached `least`: the key that many have, as a rule.
+fn key_of_crowd(sampled: Span, least: u32) -> u32 {
+#ifdef KNOWS
+    var lowest = sample_key[0];
+    if (is_uniform(sample_key[1] == 0u)) {
+        lowest = least_sampled(sampled, key_of_raw(least));
     }
-    if (above > room) {
-        return above;
-    }
-#ifndef TWO
-    order_found(s.row, above, min(above, need), false);
+    return uniform_of(lowest);
+#else
+    return uniform_of(least_sampled(sampled, key_of_raw(least)));
 #endif
-    if (above >= need) {
-        return above;
+}
+
+// Appends all that come before a key, and says how many there are, which may be more than `room`.
+fn sweep_before(s: Span, key: u32, room: u32, base: u32) -> u32 {
+    if (key == 0xffffffffu) {
+        return 0u;
     }
-    let found = above + take_ties(s, key, need - above, base + above);
-    return select(room + 1u, found, found == need);
+    return sweep(s, key + 1u, room, base);
 }
 
 // Appends the first `want` elements with this key, in the order of columns, at list[base] or
@@ -189,7 +216,13 @@ fn run(row: u32, part: u32) {
 #ifndef RESIDENT
     if (count > p.room) {
         storageBarrier();
-        count = sweep_apart(own, whole, least, min(ranks.y, here), p.room, base);
+        let key = key_of_crowd(whole, least);
+        let need = min(ranks.y, here);
+        count = sweep_before(own, key, p.room, base);
+        if (count < need) {
+            count += take_ties(own, key, need - count, base + count);
+            count = select(p.room + 1u, count, count == need);
+        }
         listed = 0u;
     }
 #endif
@@ -210,25 +243,54 @@ fn run(row: u32, part: u32) {
     hold(whole);
 #endif
     let least = threshold(whole, ranks.y);
+#ifndef KNOWS
     var count = sweep(whole, least, CAP, 0u);
-    var ordered = false;
-    var keyed = false;
-#ifndef RESIDENT
-    if (count > CAP) {
-        count = sweep_apart(whole, whole, least, ranks.y, CAP, 0u);
-        ordered = count <= CAP;
+#else
+    // Where the sample knows that many share a key, nothing is read in vain. (A vote, so that compilers know
+    // that no lane goes another way.)
+    var count = CAP + 1u;
+    if (is_uniform(!group_any(is_crowded(whole, CAP)))) {
+        count = sweep(whole, least, CAP, 0u);
+    } else {
+        workgroupBarrier();
     }
 #endif
-    if (count > CAP || count < ranks.y) {
-        let b = bounds_of(whole, 0u, ranks.y);
-        collect(whole, b, false, 0u);
-        count = ranks.y;
-        ordered = false;
-        keyed = true;
+    // Of a key that many have, so many are wanted behind what comes before it.
+    var ties = 0u;
+#ifndef RESIDENT
+    var key = 0u;
+    if (count > CAP) {
+        key = key_of_crowd(whole, least);
+        count = sweep_before(whole, key, CAP, 0u);
+        ties = ranks.y - min(count, ranks.y);
     }
-    if (!ordered) {
-        order_found(row, count, ranks.y, keyed);
+#endif
+    var keyed = LISTS_KEYS;
+    var misled = count > CAP || count + ties < ranks.y;
+    // Once, or twice if there are not so many ties after all. (One call of each function: compilers put them
+    // in place.)
+    loop {
+        if (misled) {
+            let b = bounds_of(whole, 0u, ranks.y);
+            collect(whole, b, false, 0u);
+            count = ranks.y;
+            ties = 0u;
+            keyed = true;
+        }
+        let is_all = ties == 0u;
+        order_found(row, count, min(count, ranks.y), select(STAYS, results_from(ranks.x), is_all), keyed);
+#ifndef RESIDENT
+        if (!is_all && take_ties(whole, key, ties, count) != ties) {
+            misled = true;
+            continue;
+        }
+#endif
+        break;
     }
-    finish_list(row, ranks.x, ranks.y);
+    if (ties > 0u || p.sorted == 0u) {
+        finish_list(row, ranks.x, ranks.y);
+    } else {
+        pad_rest(row, ranks.y - ranks.x);
+    }
 #endif
 }

@@ -1,12 +1,12 @@
 // The second command of every kernel: one workgroup for each row gathers the parts' lists and orders
-// them. If they hold more than fits, bins find which may be wanted; if too many have one key, those
-// that come before the last one wanted so far are taken, list by list, and the best kept whenever
-// there is no more room. If they hold less than is wanted, the sample has misled the filter, and the
-// row is selected again by radix; so it is if parts came to different thresholds, which they never
-// should: each draws the same sample.
+// them. If they hold more than fits, bins find which may be wanted, and if the last bin is crowded, bins of
+// it, or the first lists' where all of it has one key. If that does not do, those that come before the last
+// one wanted so far are taken, list by list, and the best kept whenever there is no more room. If they hold
+// less than is wanted, the sample has misled the filter, and the row is selected again by radix; so it is if
+// parts came to different thresholds, which they never should: each draws the same sample.
 //
-// Reads the lists once if they fit; else twice, or three times where they have no threshold, and once more
-// where too many have one key.
+// Reads the lists once if they fit; else twice, or three times where they have no threshold, and once or
+// twice more where too many have almost one key.
 #import params
 #import keys
 #import vectors
@@ -81,14 +81,70 @@ fn gather_leading(row: u32, need: u32, threshold: u32) -> u32 {
         least = range.x;
         shift = bin_shift(range.y - range.x);
     }
-#paste each_listed atomicAdd(&bins[bin_at(LAST_BIN - listed_bin(e_$j.x, least, shift))], 1u);
+    // A thread's that have the bin of its first are counted at once: all may be of one bin.
+    var first_bin = 0u;
+    var alike = 0u;
+#paste each_listed let bin = listed_bin(e_$j.x, least, shift); if (alike == 0u) { first_bin = bin; } if (bin == first_bin) { alike += 1u; } else { count_listed(bin, 1u); }
+    count_listed(first_bin, alike);
     workgroupBarrier();
-    let limit = LAST_BIN - pick(0u, need - 1u).x;
+    let last = pick(0u, need - 1u);
+    let limit = LAST_BIN - last.x;
+    // If those before the bin's and the bin's fit.
+    if (is_uniform(need - 1u - last.y + last.z <= CAP)) {
 #paste each_listed if (listed_bin(e_$j.x, least, shift) >= limit) { append_listed(e_$j); }
+        return listed();
+    }
+    return gather_finer(row, least, shift, limit, last.y, need - 1u - last.y);
+}
+
+// Counts some more in a bin.
+fn count_listed(bin: u32, more: u32) {
+    if (more > 0u) {
+        atomicAdd(&bins[bin_at(LAST_BIN - bin)], more);
+    }
+}
+
+// The same where one bin, `limit`, holds too much, of which the item `rest` (from 0) is the last one wanted, so
+// that `earlier` come before the bin: by bins of the bin's keys; if it is of one key, list by list, until
+// there are enough, for lists are in the order of columns.
+fn gather_finer(row: u32, least: u32, shift: u32, limit: u32, rest: u32, earlier: u32) -> u32 {
+    var keys = vec2<u32>(0xffffffffu, 0u);
+    clear_bins();
+    if (tid == 0u) {
+        atomicStore(&key_least, 0xffffffffu);
+        atomicStore(&key_most, 0u);
+    }
     workgroupBarrier();
-    let found = atomicLoad(&appended);
+    var alike = is_uniform(is_of_one_key(limit, shift));
+    if (!alike) {
+#paste each_listed if (listed_bin(e_$j.x, least, shift) == limit) { keys = vec2<u32>(min(keys.x, e_$j.x), max(keys.y, e_$j.x)); }
+        keys = range_of(keys.x, keys.y);
+        alike = is_uniform(keys.x == keys.y);
+    }
+    if (alike) {
+        if (is_uniform(earlier > 0u)) {
+#paste each_listed if (listed_bin(e_$j.x, least, shift) > limit) { append_listed(e_$j); }
+        }
+        var found = listed();
+        for (var part = 0u; part < p.list_parts && found <= earlier + rest; part += 1u) {
+            let count = count_of(row, part);
+            let base = list_base(row, part);
+            for (var at = tid; at < count; at += WG) {
+                let e = lists[base + at];
+                if (listed_bin(e.x, least, shift) == limit) {
+                    append_listed(e);
+                }
+            }
+            found = uniform_of(listed());
+        }
+        return found;
+    }
+    let finer = bin_shift(keys.y - keys.x);
+#paste each_listed if (listed_bin(e_$j.x, least, shift) == limit) { count_listed((e_$j.x - keys.x) >> finer, 1u); }
     workgroupBarrier();
-    return found;
+    let within = LAST_BIN - pick(0u, rest).x;
+#paste each_listed let bin = listed_bin(e_$j.x, least, shift); if (bin > limit || (bin == limit && ((e_$j.x - keys.x) >> finer) >= within)) { append_listed(e_$j); }
+    return listed();
 }
 
 // In place of a shift: bins by doublings, HISTOGRAM / 32 for each.
@@ -103,6 +159,23 @@ fn listed_bin(key: u32, least: u32, shift: u32) -> u32 {
     // The least numbers have a bin each.
     let doubling = max(32u - countLeadingZeros(above), fine) - fine;
     return (doubling << fine) + ((above >> (max(doubling, 1u) - 1u)) & ((1u << fine) - 1u));
+}
+
+// Whether no two keys have this bin.
+fn is_of_one_key(bin: u32, shift: u32) -> bool {
+    if (shift != DOUBLINGS) {
+        return shift <= KEY_END;
+    }
+    let doubling = bin >> (HISTOGRAM_BITS - 5u);
+    return doubling <= KEY_END + 1u;
+}
+
+// How many entries have been appended.
+fn listed() -> u32 {
+    workgroupBarrier();
+    let found = atomicLoad(&appended);
+    workgroupBarrier();
+    return found;
 }
 
 // Appends an entry to the list, if there is room.
@@ -189,6 +262,10 @@ fn run(row: u32, part: u32) {
             count = gather_best(row, ranks.y);
         }
     }
-    order_list(count, ranks.y);
-    finish_list(row, ranks.x, ranks.y);
+    order_found(row, count, ranks.y, results_from(ranks.x), true);
+    if (p.sorted == 0u) {
+        finish_list(row, ranks.x, ranks.y);
+    } else {
+        pad_rest(row, ranks.y - ranks.x);
+    }
 }

@@ -5,7 +5,7 @@ use st_backend_wgpu::WgpuExecutor;
 use st_conformance::pattern::Pattern;
 use st_conformance::permutations::Setting;
 use st_conformance::{Value, inputs, oracle, verdict};
-use st_rank::{Choice, DType, Problem, RankKExecutor, RankPlan};
+use st_rank::{Choice, DType, MergeKind, Problem, RankKExecutor, RankPlan};
 
 /// Data that bins might stumble over: everything in one bin, a few keys, all columns of a key together,
 /// one key far from all others.
@@ -36,11 +36,11 @@ fn ask<T: Value>(exec: &WgpuExecutor, setting: &Setting) -> Result<(), String> {
     verdict::rank(setting.problem.k, &want, &got)
 }
 
-/// Asks about all data, with subgroups and without in turns.
+/// Asks about all data, with subgroups and without in turns, or always with them if the kernel needs them.
 pub(crate) fn ask_all(exec: &WgpuExecutor, choice: Choice, problem: Problem) {
     let subgroups = exec.caps().expect("an adapter").subgroups;
     for (seed, pattern) in (0..).zip(HOSTILE) {
-        let subgroups = subgroups && seed % 2 == 0;
+        let subgroups = subgroups && (seed % 2 == 0 || choice.mk == MergeKind::Warp);
         let setting = Setting { subgroups, choice, problem, pattern, seed };
         let answer = match problem.dtype {
             DType::Bf16 => ask::<st_rank::bf16>(exec, &setting),

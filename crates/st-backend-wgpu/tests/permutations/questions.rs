@@ -86,6 +86,12 @@ pub(crate) fn once_wrong(caps: &DeviceCaps) -> Vec<Question> {
     };
     // A row that fills the tile, of which half of the threads have nothing.
     let mut all = vec![of(filter, 1, 256, 255, DType::Bf16, Pattern::Normal)];
+    // A list too long for bins, with keys from registers: equal ones that stand for several bit patterns.
+    let long = Choice { kl: 32, ..filter };
+    all.extend([Pattern::SignedZeros, Pattern::NanMix].map(|pattern| {
+        let problem = Problem::new(RankKind::MidK, 2, 1000, 130).with_dtype(DType::Bf16);
+        Question::Select(Setting { subgroups: false, choice: long, problem, pattern, seed: 7 })
+    }));
     if has_groups(caps) {
         let group = Choice { mk: MergeKind::Warp, mkd: MergeDetail::GroupRank, ..filter };
         // A bound that falls between the two zeros of 16 bits.

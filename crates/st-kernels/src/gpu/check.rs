@@ -2,7 +2,7 @@
 
 use st_rank::{Backend, Choice, DeviceCaps, Error, Field, MergeDetail, MergeKind, Problem, Result};
 
-use super::memory::scan_bytes;
+use super::memory::{scan_bytes, scan_rounds};
 use super::{
     GROUP, InMemory, MAX_KL, MAX_PARTS, MAX_REGISTER_KL, MAX_TILE, MOST_HELD, MOST_SWEPT, details,
     group_vectors, is_aligned, is_grouped, kept, merges_in_memory, part_columns, parts, room,
@@ -97,19 +97,22 @@ pub fn check(choice: &Choice, problem: &Problem, caps: &DeviceCaps) -> Result<()
 }
 
 /// Rounds of loops that the busiest thread of a choice may go through, for drivers that end threads
-/// which take too many: each column it looks at, in every pass that there may be, and the steps of
-/// what it inserts.
+/// which take too many, and whose kernels therefore are those with loops that are not unrolled: each column
+/// it looks at, in every pass that there may be, and the steps of what it inserts.
 #[must_use]
 pub fn loop_rounds(choice: &Choice, problem: &Problem, caps: &DeviceCaps) -> u64 {
     let part = part_columns(choice, problem.cols) as u64;
     let b = kept(choice, problem);
     let wg = u64::from(choice.wg.max(1));
     let (own, kl) = (part.div_ceil(wg), u64::from(choice.kl));
+    // Histograms of every digit, of ties by column, what is taken: two rounds of a column each, seven times at
+    // most. And once more in the order of columns: for each vector a sum, and a step for each element.
+    let again = |own: u64| own * 15 + own.div_ceil(4) * (scan_rounds(choice.wg) + 9);
     let levels = |n: u64| u64::from(n.max(2).next_power_of_two().ilog2());
     let network = |n: u64| n.div_ceil(2 * wg) * levels(n) * (levels(n) + 1) / 2;
     let first = match (choice.mk, choice.mkd) {
         (MergeKind::Bitonic, _) => own + network(part.next_power_of_two()),
-        (MergeKind::Shared, MergeDetail::Kway) => own * (kl + 8) + network(wg * kl),
+        (MergeKind::Shared, MergeDetail::Kway) => own * kl + again(own) + network(wg * kl),
         (MergeKind::Shared, MergeDetail::Bitonic) => {
             let room = 2 * b.max(u64::from(choice.tile)).max(wg).next_power_of_two();
             own + part.div_ceil(room / 4).max(1) * network(room)
@@ -118,14 +121,15 @@ pub fn loop_rounds(choice: &Choice, problem: &Problem, caps: &DeviceCaps) -> u64
         (MergeKind::Shared, _) => own + part * levels(b),
         (MergeKind::Warp, mkd) if is_grouped(MergeKind::Warp, mkd) => 1 << 10,
         (MergeKind::Warp, _) => part.div_ceil(u64::from(caps.lane.max(1))) * (kl + b),
-        (MergeKind::Radix, _) => own * 12 + network(problem.k as u64),
-        (MergeKind::Filter, _) => own * 14 + network(wg * kl),
+        (MergeKind::Radix, _) => again(own) + network(problem.k as u64),
+        // What reaches the threshold, and what comes before the key of many.
+        (MergeKind::Filter, _) => own * 5 + again(own) + network(wg * kl),
     };
     if !choice.use_2ce {
         return first;
     }
     let all = parts(choice, problem.cols) as u64 * room(choice, problem);
-    let again = (problem.cols as u64).div_ceil(wg) * 12;
+    let again = again((problem.cols as u64).div_ceil(wg));
     if merges_in_memory(choice, problem, caps) {
         // One workgroup orders all there is, if it falls into one bin, or selects it again.
         let needs = InMemory::new(choice, problem);
@@ -133,6 +137,13 @@ pub fn loop_rounds(choice: &Choice, problem: &Problem, caps: &DeviceCaps) -> u64
         return first.max(room(choice, problem).div_ceil(wg) + again + sorted);
     }
     first.max(all.div_ceil(wg) * levels(wg * kl) + again)
+}
+
+/// The same of a compaction's choice: each column twice, and a sum for each tile.
+#[must_use]
+pub fn compaction_rounds(choice: &Choice, cols: usize) -> u64 {
+    let each = |columns: u32| (cols as u64).div_ceil(u64::from(columns.max(1)));
+    each(choice.wg) * 2 + each(choice.ctile.max(choice.wg)) * (scan_rounds(choice.wg) + 4)
 }
 
 /// What the kernels for short rows can run.

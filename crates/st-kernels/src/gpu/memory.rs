@@ -8,8 +8,8 @@ use super::{GROUP, HISTOGRAM, MOST_BINNED, STRETCH, entry_bytes, is_grouped, kep
 /// Bytes of the histograms, with a word after every 32 bins.
 const BIN_BYTES: u64 = (HISTOGRAM + HISTOGRAM / 32) as u64 * 4;
 
-/// Counters, and what is picked from histograms.
-const SMALL_BYTES: u64 = 64;
+/// Counters, what is picked from histograms, how marks become bins.
+const SMALL_BYTES: u64 = 96;
 
 /// Shared memory of a sum over a workgroup.
 pub(super) const fn scan_bytes(wg: u32) -> u64 {
@@ -17,6 +17,11 @@ pub(super) const fn scan_bytes(wg: u32) -> u64 {
     let sums = wg.div_ceil(STRETCH) as u64;
     let tops = sums.div_ceil(STRETCH as u64);
     ((sums + tops) * (STRETCH as u64 + 1) + tops) * 4
+}
+
+/// Rounds of loops of a sum over a workgroup, of the thread that goes through most.
+pub(super) const fn scan_rounds(wg: u32) -> u64 {
+    2 * STRETCH as u64 + wg.div_ceil(STRETCH).div_ceil(STRETCH) as u64
 }
 
 /// Shared memory of radix selection beside its list.

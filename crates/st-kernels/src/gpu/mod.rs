@@ -24,7 +24,7 @@ mod memory;
 mod merge;
 pub(crate) mod sample;
 
-pub use check::{check, check_compact, loop_rounds};
+pub use check::{check, check_compact, compaction_rounds, loop_rounds};
 pub use memory::{
     group_words, list_entries, merge_entries, merges_in_memory, room, settle_entries, shared_bytes,
 };
@@ -370,7 +370,7 @@ mod tests {
         let lists = 64 * 8 * (1024 + 1) * 8;
         assert_eq!(split.scratch_bytes, lists, "the parts' lists, and what each holds");
         let sum = ((32 + 4) * 9 + 4) * 4;
-        let radix = (2048 + 64) * 4 + sum + 64;
+        let radix = (2048 + 64) * 4 + sum + 96;
         assert_eq!(split.shared_bytes, radix + 257 * 4 + 1024 * 8, "to merge takes more");
         let whole = footprint(&choice(MergeKind::Filter), &p, caps);
         assert_eq!(whole.shared_bytes, 256 * 4 * 8 + radix, "a list and histograms");

@@ -13,6 +13,7 @@ fn flags(stage: Stage) -> &'static [fn(&mut Permutation)] {
             |p| p.refine = true,
             |p| p.vectors += 64,
             |p| p.dense = true,
+            |p| p.keyed = true,
         ],
         Stage::Merge | Stage::Settle => &[|p| p.range = true],
         Stage::Compact => {
@@ -61,6 +62,10 @@ pub(crate) fn permutations() -> Vec<Permutation> {
                         .enumerate()
                         .filter(|(i, _)| set >> i & 1 == 1)
                         .for_each(|(_, flag)| flag(&mut one));
+                    // Keys go to lists of whole rows that registers do not hold.
+                    if one.keyed && (one.two || one.resident) {
+                        continue;
+                    }
                     // A part in registers is its own sample.
                     if stage == Stage::Filter && one.resident {
                         one.sample = one.vectors.div_ceil(wg);

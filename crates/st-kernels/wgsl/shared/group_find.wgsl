@@ -124,10 +124,24 @@
         }
     }
     if (subgroupAny(!done)) {
-        // By bisection: `low` is reached by as many as are needed, nothing is above `high`. Rows are
-        // read again for it, because what few of them need must not take registers from all.
+        // `low` is reached by as many as are needed, nothing is above `high`. Rows are read again, because
+        // what few of them need must not take registers from all.
         var high = key_of_raw(found_most);
         low = min(key_of_raw(low), high) / UNIT * UNIT;
+        // Where too many share a key, it is the least that reaches `low` now, as a rule, and fewer than are
+        // needed are above it.
+        low = min(group_least(least_reaching(s, low)), high);
+        let beyond = select(reaching(s, low + UNIT), 0u, low > 0xffffffffu - UNIT);
+        let beyond_count = group_sum(countOneBits(beyond));
+        if (beyond_count < needed) {
+            high = low;
+        } else if (!done && beyond_count <= CAP) {
+            done = true;
+            found_mask = beyond;
+            found_count = beyond_count;
+            found_least = low + UNIT;
+        }
+        // The others by bisection.
         // A range of 32 bits is halved 32 times.
         for (var step = 0u; step < 32u; step += 1u) {
             let more = !done && high - low >= UNIT;

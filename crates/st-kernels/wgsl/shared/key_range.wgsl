@@ -30,14 +30,14 @@ fn joined_by_all(own: KeyRange) -> KeyRange {
         atomicStore(&range_count, 0u);
     }
     workgroupBarrier();
-    let speaks = is_speaker();
-    let least = group_min(own.least);
-    let all = group_and(own.all);
-    let any = group_or(own.any);
-    if (speaks) {
-        atomicMin(&range_least, least);
-        atomicAnd(&range_all, all);
-        atomicOr(&range_any, any);
+    if (own.least < atomicLoad(&range_least)) {
+        atomicMin(&range_least, own.least);
+    }
+    if ((atomicLoad(&range_all) & ~own.all) != 0u) {
+        atomicAnd(&range_all, own.all);
+    }
+    if ((own.any & ~atomicLoad(&range_any)) != 0u) {
+        atomicOr(&range_any, own.any);
     }
     if (own.count > 0u) {
         atomicAdd(&range_count, own.count);

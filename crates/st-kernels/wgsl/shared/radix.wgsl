@@ -274,9 +274,6 @@ fn finish_unordered(row: u32, found: u32) {
             list[i].x = 0u;
         }
     }
-    order_list(found, found);
-    for (var i = tid; i < found; i += WG) {
-        emit_entry(row, i, list[i]);
-    }
+    order_found(row, found, found, 0u, true);
     pad_rest(row, found);
 }

@@ -26,43 +26,67 @@ fn scan(value: u32) -> vec2<u32> {
         let first = tid * (STRETCH + 1u);
         var sum = 0u;
         // Shared memory is not cleared: places that no thread has hold anything.
-#each i STRETCH
-        let v_$i: u32 = select(0u, scan_values[first + $iu], tid * STRETCH + $iu < WG);
+#ifdef ROLLED
+        for (var i = 0u; i < rounds(STRETCH); i += 1u) {
+            let v = select(0u, scan_values[first + i], tid * STRETCH + i < WG);
+            scan_values[first + i] = sum;
+            sum += v;
+        }
+#else
+#unroll i STRETCH
+        let v_$i = select(0u, scan_values[first + $iu], tid * STRETCH + $iu < WG);
 #end
-#each i STRETCH
+#unroll i STRETCH
         scan_values[first + $iu] = sum;
         sum += v_$i;
 #end
+#endif
         scan_sums[tid + tid / STRETCH] = sum;
     }
     workgroupBarrier();
     if (tid < TOPS) {
         let first = tid * (STRETCH + 1u);
         var sum = 0u;
-#each i STRETCH
-        let v_$i: u32 = select(0u, scan_sums[first + $iu], tid * STRETCH + $iu < SUMS);
+#ifdef ROLLED
+        for (var i = 0u; i < rounds(STRETCH); i += 1u) {
+            let v = select(0u, scan_sums[first + i], tid * STRETCH + i < SUMS);
+            scan_sums[first + i] = sum;
+            sum += v;
+        }
+#else
+#unroll i STRETCH
+        let v_$i = select(0u, scan_sums[first + $iu], tid * STRETCH + $iu < SUMS);
 #end
-#each i STRETCH
+#unroll i STRETCH
         scan_sums[first + $iu] = sum;
         sum += v_$i;
 #end
+#endif
         scan_tops[tid] = sum;
     }
     workgroupBarrier();
     let top = stretch / STRETCH;
     var earlier = 0u;
     var all = 0u;
-    for (var at = 0u; at < rounds(TOPS); at += 4u) {
-#each i 4
-        let t_$i: u32 = scan_tops[min(at + $iu, TOPS - 1u)];
+#ifdef ROLLED
+    for (var i = 0u; i < rounds(TOPS); i += 1u) {
+        let t = scan_tops[i];
+        earlier += select(0u, t, i < top);
+        all += t;
+    }
+#else
+    for (var at = 0u; at < TOPS; at += 4u) {
+#unroll i 4
+        let t_$i = scan_tops[min(at + $iu, TOPS - 1u)];
 #end
-#each i 4
+#unroll i 4
         if (at + $iu < TOPS) {
             earlier += select(0u, t_$i, at + $iu < top);
             all += t_$i;
         }
 #end
     }
+#endif
     // No barrier here: what the next sum writes before its first is read by none but its own thread.
     return vec2<u32>(earlier + scan_sums[stretch + top] + scan_values[place], all);
 }

@@ -9,11 +9,24 @@
 var<workgroup> sample_least: atomic<u32>;
 var<workgroup> sample_most: atomic<u32>;
 
+#ifdef KNOWS
+// Of the sample: how many reach the threshold, 0 if that is not known.
+var<private> sample_reached: u32;
+// The least key that does, if it is known (1), or something else. In shared memory, because who may want it
+// has no registers left.
+var<workgroup> sample_key: array<u32, 2>;
+#endif
+
 // The least raw key to be kept.
 fn threshold(s: Span, most: u32) -> u32 {
     let all = s.count <= WG * SAMPLE;
     // Fewer columns are sampled more densely.
     let r = select(p.sample_rank * ((p.cols + s.n - 1u) / max(s.n, 1u)), most, all);
+#ifdef KNOWS
+    if (tid == 0u) {
+        sample_key[1] = 0u;
+    }
+#endif
     if (r > WG || r == 0u) {
         return 0u;
     }
@@ -60,12 +73,28 @@ fn threshold(s: Span, most: u32) -> u32 {
 #endif
 #end
     workgroupBarrier();
-    let bin = pick(0u, r - 1u).x;
-    return least_raw(least + ((LAST_BIN - bin) << shift));
+    let bin = pick(0u, r - 1u);
+    let key = least + ((LAST_BIN - bin.x) << shift);
+#ifdef KNOWS
+    sample_reached = r - 1u - bin.y + bin.z;
+    if (tid == 0u) {
+        // Known where a bin is of one key.
+        sample_key[0] = key;
+        sample_key[1] = select(0u, 1u, shift <= KEY_END);
+    }
+#endif
+    return least_raw(key);
 #else
     return least_raw(least);
 #endif
 }
+
+#ifdef KNOWS
+// Whether the sample says that far more of the span will reach the threshold than there is room for.
+fn is_crowded(s: Span, room: u32) -> bool {
+    return sample_reached * max(s.n / (WG * SAMPLE * PER), 1u) > 2u * room;
+}
+#endif
 
 #ifndef RESIDENT
 // Of a sample's keys that reach `least`, the least: where more elements reach the threshold than were

@@ -1,43 +1,19 @@
-// What a subgroup can do together; without subgroups every thread is alone.
+// What threads find out together.
 //
 // After a loop that lanes leave one by one, a driver may let them go on in several groups, although all
-// are to take part in what follows: seen on an H200, even behind a barrier. Hence what is here is right
-// for any such group, as long as the driver takes no other lanes' values for theirs: docs/kernels.md has a
-// case, after which ranges of lists are made by each thread alone (marks.wgsl). Loops before a sum
-// (scan.wgsl) go on for all lanes while any has something to do.
+// are to take part in what follows: seen on an H200, even behind a barrier. There the least of a subgroup's
+// values was not that of the lanes that asked, and lists were ordered by a range that did not hold them all.
+// Hence no minima, maxima or sums of subgroups where such a loop may have been: each thread has its say in
+// shared memory, if that would change something. Whether any lane here has something to do is asked, as the answer
+// need only be right for those that ask; and loops before a sum (scan.wgsl) go on for all lanes while any has.
 
 var<workgroup> appended: atomic<u32>;
 
 #ifdef SUBGROUP
-// The one that speaks for the lanes that are here; to be asked before what it is to say.
-fn is_speaker() -> bool {
-    return lane == subgroupMin(lane);
-}
-fn group_min(value: u32) -> u32 {
-    return subgroupMin(value);
-}
-fn group_and(value: u32) -> u32 {
-    return subgroupAnd(value);
-}
-fn group_or(value: u32) -> u32 {
-    return subgroupOr(value);
-}
 fn group_any(value: bool) -> bool {
     return subgroupAny(value);
 }
 #else
-fn is_speaker() -> bool {
-    return true;
-}
-fn group_min(value: u32) -> u32 {
-    return value;
-}
-fn group_and(value: u32) -> u32 {
-    return value;
-}
-fn group_or(value: u32) -> u32 {
-    return value;
-}
 fn group_any(value: bool) -> bool {
     return value;
 }
