@@ -35,7 +35,7 @@ fn permutations_answer_as_the_oracle_does() {
     if is_full() {
         asked.extend(questions::all_kernels(&exec, &caps));
     }
-    let found = sweep::ask(asked);
+    let found = sweep::ask(asked, is_full());
     println!(
         "{} of {} possible pairs of settings ({} pairs are not possible)\n{found}",
         covering.covered,
