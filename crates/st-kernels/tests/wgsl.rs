@@ -60,44 +60,51 @@ fn translated(module: &Module, info: &ModuleInfo) -> Result<(), String> {
     Ok(())
 }
 
+/// Data is bound as integers: a shader's floats may have neither NaN nor denormals.
+fn check_integers(module: &Module) -> Result<(), String> {
+    for (_, ty) in module.types.iter() {
+        if let naga::TypeInner::Scalar(scalar) | naga::TypeInner::Vector { scalar, .. } = ty.inner
+            && scalar.kind == naga::ScalarKind::Float
+        {
+            return Err(format!("{:?} is of floats", ty.name));
+        }
+    }
+    Ok(())
+}
+
+fn check(permutation: &Permutation) -> Result<(), String> {
+    let with_barrier = Dialect { subgroup_barrier: true, ..Dialect::default() };
+    let rolled = Dialect { rolled: true, ..Dialect::default() };
+    for dialect in [with_barrier, rolled] {
+        validated(&permutation.source(dialect)).map_err(|why| format!("{dialect:?}\n{why}"))?;
+    }
+    let (module, info) = validated(&permutation.source(Dialect::default()))?;
+    check_bindings(&module)?;
+    check_integers(&module)?;
+    translated(&module, &info)?;
+    let [entry] = &module.entry_points[..] else { return Err("one entry".to_owned()) };
+    assert_eq!((entry.stage, entry.name.as_str()), (ShaderStage::Compute, "main"));
+    assert_eq!(entry.workgroup_size, [permutation.wg, 1, 1]);
+    Ok(())
+}
+
 #[test]
 fn every_permutation_is_valid_everywhere() {
     let all = permutations();
     assert!(all.len() > 200, "{}", all.len());
-    for permutation in all {
-        let with_barrier = Dialect { subgroup_barrier: true, ..Dialect::default() };
-        let rolled = Dialect { rolled: true, ..Dialect::default() };
-        for dialect in [with_barrier, rolled] {
-            if let Err(why) = validated(&permutation.source(dialect)) {
-                panic!("{permutation:?}, {dialect:?}\n{why}");
-            }
-        }
-        let source = permutation.source(Dialect::default());
-        let done = validated(&source).and_then(|(module, info)| {
-            check_bindings(&module)?;
-            translated(&module, &info)?;
-            let [entry] = &module.entry_points[..] else { return Err("one entry".to_owned()) };
-            assert_eq!((entry.stage, entry.name.as_str()), (ShaderStage::Compute, "main"));
-            assert_eq!(entry.workgroup_size, [permutation.wg, 1, 1]);
-            Ok(())
-        });
-        if let Err(why) = done {
-            panic!("{permutation:?}\n{why}");
-        }
-    }
-}
-
-#[test]
-fn data_is_bound_as_integers_only() {
-    for permutation in permutations() {
-        let (module, _) = validated(&permutation.source(Dialect::default())).expect("it is valid");
-        for (_, ty) in module.types.iter() {
-            if let naga::TypeInner::Scalar(scalar) | naga::TypeInner::Vector { scalar, .. } =
-                ty.inner
-            {
-                assert_ne!(scalar.kind, naga::ScalarKind::Float, "{permutation:?}");
-            }
-        }
+    let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    let check_all = |share: &[Permutation]| {
+        share.iter().find_map(|permutation| {
+            check(permutation).err().map(|why| format!("{permutation:?}\n{why}"))
+        })
+    };
+    let wrong = std::thread::scope(|scope| {
+        let shares = all.chunks(all.len().div_ceil(threads));
+        let begun: Vec<_> = shares.map(|share| scope.spawn(move || check_all(share))).collect();
+        begun.into_iter().find_map(|thread| thread.join().expect("it did not panic"))
+    });
+    if let Some(why) = wrong {
+        panic!("{why}");
     }
 }
 

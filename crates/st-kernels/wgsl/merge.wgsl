@@ -125,8 +125,9 @@ fn gather_finer(row: u32, least: u32, shift: u32, limit: u32, rest: u32, earlier
         if (is_uniform(earlier > 0u)) {
 #paste each_listed if (listed_bin(e_$j.x, least, shift) > limit) { append_listed(e_$j); }
         }
-        var found = listed();
-        for (var part = 0u; part < p.list_parts && found <= earlier + rest; part += 1u) {
+        var found = uniform_of(listed());
+        let before_last = uniform_of(earlier + rest);
+        for (var part = 0u; part < p.list_parts && found <= before_last; part += 1u) {
             let count = count_of(row, part);
             let base = list_base(row, part);
             for (var at = tid; at < count; at += WG) {
