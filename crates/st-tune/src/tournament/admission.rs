@@ -4,7 +4,7 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use st_rank::{Choice, MergeKind};
+use st_rank::{Choice, MergeDetail, MergeKind};
 
 use super::{Arena, Deadline, Entrant, Task};
 use crate::stats::Samples;
@@ -22,35 +22,31 @@ const REMEMBERED: usize = 8;
 /// How long it took to make candidates ready, wave after wave: a session keeps it from cell to cell.
 #[derive(Clone, Debug, Default)]
 pub struct Waves {
-    seconds: VecDeque<f64>,
+    took: VecDeque<Duration>,
 }
 
 impl Waves {
     /// Takes what a wave took.
     pub fn record(&mut self, took: Duration) {
-        self.seconds.push_back(took.as_secs_f64());
-        if self.seconds.len() > REMEMBERED {
-            self.seconds.pop_front();
+        self.took.push_back(took);
+        if self.took.len() > REMEMBERED {
+            self.took.pop_front();
         }
     }
 
-    /// What the next is expected to take: the mean of the last eight and their standard deviation; none before the
-    /// first, of which nothing can be said.
+    /// What the next is expected to take at most: what the longest of the last eight took; none before the first, of
+    /// which nothing can be said.
     #[must_use]
     pub fn expected(&self) -> Option<Duration> {
-        let n = self.seconds.len() as f64;
-        let mean = self.seconds.iter().sum::<f64>() / n;
-        let square = self.seconds.iter().map(|s| (s - mean).powi(2)).sum::<f64>() / n;
-        // No wave: 0 / 0.
-        Duration::try_from_secs_f64(mean + square.sqrt()).ok()
+        self.took.iter().max().copied()
     }
 }
 
 /// Candidates are of one kernel, as far as the model's errors go.
-type Kernel = (MergeKind, bool);
+type Kernel = (MergeKind, MergeDetail, bool);
 
 const fn kernel(choice: &Choice) -> Kernel {
-    (choice.mk, choice.use_2ce)
+    (choice.mk, choice.mkd, choice.use_2ce)
 }
 
 /// What the model expects of candidates, put right by those whose time is known by now.
@@ -185,7 +181,7 @@ mod tests {
         waves.record(Duration::from_secs(3));
         assert_eq!(waves.expected(), Some(Duration::from_secs(3)));
         waves.record(Duration::from_secs(1));
-        assert_eq!(waves.expected(), Some(Duration::from_secs(3)), "2, and 1 of deviation");
+        assert_eq!(waves.expected(), Some(Duration::from_secs(3)), "the longest");
         (0..REMEMBERED).for_each(|_| waves.record(Duration::from_secs(1)));
         assert_eq!(waves.expected(), Some(Duration::from_secs(1)), "what is long ago is forgotten");
     }
