@@ -30,7 +30,8 @@ pub fn candidates(plan: &RankPlan) -> Vec<Choice> {
     let (problem, caps) = (&plan.problem, &plan.caps);
     let most = if caps.backend == Backend::Cpu { MOST_ON_CPU } else { MOST_CANDIDATES };
     let explained = explain(problem, caps, &Knowledge::default(), most).candidates;
-    let modelled = by_turns(explained.iter().map(|c| c.choice).collect(), |c| (c.mk, c.mkd, c.use_2ce));
+    let modelled =
+        by_turns(explained.iter().map(|c| c.choice).collect(), |c| (c.mk, c.mkd, c.use_2ce));
     let listed = if caps.backend == Backend::Cpu { on_cpu(plan) } else { Vec::new() };
     let mut all: Vec<Choice> = vec![plan.choice];
     for choice in modelled.into_iter().chain(listed) {
