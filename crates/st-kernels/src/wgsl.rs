@@ -433,7 +433,10 @@ impl Permutation {
         let mut imported = Vec::new();
         let mut text = String::new();
         expand::expand(self.stage.text(), &defines, &mut imported, &mut text);
-        out.push_str(&unroll::unroll(&text, &sizes, dialect.rolled));
+        if dialect.rolled {
+            text = looped::looped(&text);
+        }
+        out.push_str(&unroll::unroll(&text, &sizes));
         out
     }
 }

@@ -43,25 +43,7 @@ fn tile_hits(s: Span, at: u32, least: u32) -> u32 {
     mask = mask | ((hits(held_$j, four) & valid(s, $ju * WG + tid)) << ($ju * PER));
 #end
 #else
-#each j VECS
-    let i_$j: u32 = at + $ju * WG + tid;
-    // Threads beyond a tile have no vector of it.
-    let there_$j: bool = in_tile($ju) && i_$j < s.outer;
-    var w_$j: vec4<u32> = vec4<u32>(0u);
-#end
-    if (at + TILE_V <= s.outer) {
-#each j VECS
-        if (in_tile($ju)) {
-            w_$j = vectors[s.first + i_$j];
-        }
-#end
-    } else {
-#each j VECS
-        if (there_$j) {
-            w_$j = vectors[s.first + i_$j];
-        }
-#end
-    }
+#paste tile_vectors
 #ifndef DENSE
     // Hits are rare: one comparison for all.
     var top = vec4<u32>(0u);

@@ -11,17 +11,22 @@ const BIN_BYTES: u64 = (HISTOGRAM + HISTOGRAM / 32) as u64 * 4;
 /// Counters, what is picked from histograms, how marks become bins.
 const SMALL_BYTES: u64 = 96;
 
+/// Stretches of a sum over a workgroup, and stretches of their sums.
+const fn scan_levels(wg: u32) -> (u64, u64) {
+    let sums = wg.div_ceil(STRETCH);
+    (sums as u64, sums.div_ceil(STRETCH) as u64)
+}
+
 /// Shared memory of a sum over a workgroup.
 pub(super) const fn scan_bytes(wg: u32) -> u64 {
     // A word for each value and one between stretches; the same for their sums; the sums of those.
-    let sums = wg.div_ceil(STRETCH) as u64;
-    let tops = sums.div_ceil(STRETCH as u64);
+    let (sums, tops) = scan_levels(wg);
     ((sums + tops) * (STRETCH as u64 + 1) + tops) * 4
 }
 
 /// Rounds of loops of a sum over a workgroup, of the thread that goes through most.
 pub(super) const fn scan_rounds(wg: u32) -> u64 {
-    2 * STRETCH as u64 + wg.div_ceil(STRETCH).div_ceil(STRETCH) as u64
+    2 * STRETCH as u64 + scan_levels(wg).1
 }
 
 /// Shared memory of radix selection beside its list.

@@ -25,6 +25,8 @@ pub(crate) const SHARED: &[(&str, &str)] = &[
     ("group_reach", include_str!("../../wgsl/shared/group_reach.wgsl")),
     ("group", include_str!("../../wgsl/shared/group.wgsl")),
     ("append_keyed", include_str!("../../wgsl/shared/append_keyed.wgsl")),
+    ("tile_vectors", include_str!("../../wgsl/shared/tile_vectors.wgsl")),
+    ("stretch", include_str!("../../wgsl/shared/stretch.wgsl")),
     ("append", include_str!("../../wgsl/shared/append.wgsl")),
     ("each_listed", include_str!("../../wgsl/shared/each_listed.wgsl")),
     ("slice_walk", include_str!("../../wgsl/shared/slice_walk.wgsl")),

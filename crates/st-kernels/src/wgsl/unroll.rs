@@ -1,13 +1,12 @@
 //! `#unroll j COUNT` ... `#end`: lines repeated with `$j` as a number and `$(j * 4 + 1)` as the value
-//! of an expression; `#each j COUNT` ... `#end`: the same, or a loop; `#sort v_ COUNT` and
+//! of an expression; `#each j COUNT` ... `#end`, unless it has become a loop: the same; `#sort v_ COUNT` and
 //! `#merge v_ COUNT`.
 
-use super::{looped, networks};
+use super::networks;
 
 /// Repeats what is to be repeated. What makes no sense becomes a line that no compiler accepts, so
-/// that the tests over all permutations find it. `rolled`: what may be a loop is one.
-pub(super) fn unroll(text: &str, sizes: &[(&str, u32)], rolled: bool) -> String {
-    let text = if rolled { looped::looped(text) } else { text.to_owned() };
+/// that the tests over all permutations find it.
+pub(super) fn unroll(text: &str, sizes: &[(&str, u32)]) -> String {
     let lines: Vec<&str> = text.lines().collect();
     let mut names: Vec<(String, u32)> =
         sizes.iter().map(|&(name, value)| (name.to_owned(), value)).collect();
@@ -113,14 +112,14 @@ mod tests {
     fn lines_are_repeated_with_numbers() {
         let text = "a\n#unroll i N\nx_$i = $iu + y[$(i * 2 + 1)];\n#unroll j 2\n$(i * 2 + j)\n#end\n#end\nb";
         let want = "a\nx_0 = 0u + y[1];\n0\n1\nx_1 = 1u + y[3];\n2\n3\nb\n";
-        assert_eq!(unroll(text, &[("N", 2)], false), want);
-        assert_eq!(unroll("#unroll i 0\n$i\n#end\n", &[], false), "");
+        assert_eq!(unroll(text, &[("N", 2)]), want);
+        assert_eq!(unroll("#unroll i 0\n$i\n#end\n", &[]), "");
     }
 
     #[test]
     fn nonsense_does_not_compile() {
         for bad in ["#end", "#unroll i", "#unroll i 2\nx", "$q"] {
-            let out = unroll(bad, &[], false);
+            let out = unroll(bad, &[]);
             assert!(out.contains("makes no sense") || out.contains("is nothing"), "{bad}: {out}");
         }
     }

@@ -1,23 +1,7 @@
 // Pasted where the hits of the tile that begins at vector `at` of the span are to go to the list with their raw
 // keys: so many that it takes less time to look at each element in its register than to read again those
 // that are hits. Nothing is written where there is no room for all of a thread's.
-#each j VECS
-            let there_$j: bool = in_tile($ju) && vector + $ju * WG < s.outer;
-            var w_$j: vec4<u32> = vec4<u32>(0u);
-#end
-            if (at + TILE_V <= s.outer) {
-#each j VECS
-                if (in_tile($ju)) {
-                    w_$j = vectors[s.first + vector + $ju * WG];
-                }
-#end
-            } else {
-#each j VECS
-                if (there_$j) {
-                    w_$j = vectors[s.first + vector + $ju * WG];
-                }
-#end
-            }
+#paste tile_vectors
             let behind = ~column_of(s, vector, 0u);
 #each j VECS
 #ifdef HALF

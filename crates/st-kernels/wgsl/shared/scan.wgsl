@@ -12,6 +12,8 @@ var<private> subgroups: u32;
 // are left. A word between stretches keeps banks apart.
 const SUMS: u32 = (WG + STRETCH - 1u) / STRETCH;
 const TOPS: u32 = (SUMS + STRETCH - 1u) / STRETCH;
+const MOST_values: u32 = WG;
+const MOST_sums: u32 = SUMS;
 var<workgroup> scan_values: array<u32, SUMS * (STRETCH + 1u)>;
 var<workgroup> scan_sums: array<u32, TOPS * (STRETCH + 1u)>;
 var<workgroup> scan_tops: array<u32, TOPS>;
@@ -23,45 +25,12 @@ fn scan(value: u32) -> vec2<u32> {
     scan_values[place] = value;
     workgroupBarrier();
     if (tid < SUMS) {
-        let first = tid * (STRETCH + 1u);
-        var sum = 0u;
-        // Shared memory is not cleared: places that no thread has hold anything.
-#ifdef ROLLED
-        for (var i = 0u; i < rounds(STRETCH); i += 1u) {
-            let v = select(0u, scan_values[first + i], tid * STRETCH + i < WG);
-            scan_values[first + i] = sum;
-            sum += v;
-        }
-#else
-#unroll i STRETCH
-        let v_$i = select(0u, scan_values[first + $iu], tid * STRETCH + $iu < WG);
-#end
-#unroll i STRETCH
-        scan_values[first + $iu] = sum;
-        sum += v_$i;
-#end
-#endif
+#paste stretch values
         scan_sums[tid + tid / STRETCH] = sum;
     }
     workgroupBarrier();
     if (tid < TOPS) {
-        let first = tid * (STRETCH + 1u);
-        var sum = 0u;
-#ifdef ROLLED
-        for (var i = 0u; i < rounds(STRETCH); i += 1u) {
-            let v = select(0u, scan_sums[first + i], tid * STRETCH + i < SUMS);
-            scan_sums[first + i] = sum;
-            sum += v;
-        }
-#else
-#unroll i STRETCH
-        let v_$i = select(0u, scan_sums[first + $iu], tid * STRETCH + $iu < SUMS);
-#end
-#unroll i STRETCH
-        scan_sums[first + $iu] = sum;
-        sum += v_$i;
-#end
-#endif
+#paste stretch sums
         scan_tops[tid] = sum;
     }
     workgroupBarrier();
