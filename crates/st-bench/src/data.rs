@@ -3,7 +3,7 @@
 use std::io::{BufWriter, Write};
 use std::path::Path;
 
-use memmap2::MmapMut;
+use st_tune::Pages;
 
 use crate::Result;
 use crate::cells::{Cell, Pattern};
@@ -33,10 +33,9 @@ impl SplitMix64 {
     }
 }
 
-/// The input of a cell. Where the system has large pages they are asked for, as NumPy does for its
-/// arrays, so that no side has the better memory.
+/// The input of a cell, in pages like those of NumPy's arrays, so that no side has the better memory.
 pub(crate) struct Matrix {
-    map: MmapMut,
+    values: Pages<f32>,
 }
 
 impl Matrix {
@@ -46,16 +45,13 @@ impl Matrix {
 
     /// Another input of the same kind, of its own numbers if any are drawn.
     pub(crate) fn copy(cell: &Cell, copy: u64) -> Result<Self> {
-        let map = MmapMut::map_anon(cell.rows * cell.cols * size_of::<f32>())?;
-        #[cfg(target_os = "linux")]
-        let _ = map.advise(memmap2::Advice::HugePage);
-        let mut matrix = Self { map };
-        fill(bytemuck::cast_slice_mut(&mut matrix.map), cell, copy);
-        Ok(matrix)
+        let mut values = Pages::new(cell.rows * cell.cols)?;
+        fill(&mut values, cell, copy);
+        Ok(Self { values })
     }
 
     pub(crate) fn values(&self) -> &[f32] {
-        bytemuck::cast_slice(&self.map)
+        &self.values
     }
 
     /// Writes `.npy`, version 1.0.
@@ -70,7 +66,7 @@ impl Matrix {
         file.write_all(&u16::try_from(width + 1)?.to_le_bytes())?;
         writeln!(file, "{header:<width$}")?;
         if cfg!(target_endian = "little") {
-            file.write_all(&self.map)?;
+            file.write_all(bytemuck::cast_slice(self.values()))?;
         } else {
             for x in self.values() {
                 file.write_all(&x.to_le_bytes())?;

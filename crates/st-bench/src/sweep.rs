@@ -120,19 +120,16 @@ struct Asked {
     want: RankOutput<f32>,
 }
 
-/// Inputs of a cell, at most, and their bytes together.
-const INPUTS: usize = 3;
-const MOST_BYTES: usize = 1 << 28;
-
 fn inputs(cell: &Cell) -> Result<Vec<Asked>> {
-    let n = (MOST_BYTES / (cell.rows * cell.cols * size_of::<f32>()).max(1)).clamp(1, INPUTS);
+    // As the tuner has: choices that are best from a cache need not be where there is none.
+    let n = st_tune::inputs::copies((cell.rows * cell.cols * size_of::<f32>()) as u64);
     let input = |copy| {
         let matrix = Matrix::copy(cell, copy)?;
         let x = matrix.values();
         let want = check::answer(&check::ranking(x, cell), x, cell);
         Ok(Asked { matrix, want })
     };
-    (0..n as u64).map(input).collect()
+    (0..n).map(input).collect()
 }
 
 /// One cell with one number of threads.

@@ -9,6 +9,17 @@ use st_rank::{DType, Direction, Element, Problem, bf16, f16};
 /// Elements that one thread draws at a time.
 const DRAWN: usize = 1 << 20;
 
+/// Inputs of different numbers that calls take by turns: caches do not hold what processors have not read for long.
+const INPUTS: u64 = 3;
+/// Fewer where they would be larger than this together, in bytes.
+const MOST_BYTES: u64 = 1 << 30;
+
+/// How many inputs of so many bytes calls take by turns.
+#[must_use]
+pub fn copies(bytes: u64) -> u64 {
+    (MOST_BYTES / bytes.max(1)).clamp(1, INPUTS)
+}
+
 /// Floats are drawn from a normal distribution, integers evenly from all there are; on all processors, and the same ones
 /// however many there are.
 #[must_use]

@@ -26,6 +26,7 @@ mod evidence;
 mod files;
 mod grid;
 pub mod inputs;
+mod pages;
 mod ratios;
 pub mod report;
 pub mod rewrite;
@@ -37,6 +38,7 @@ pub mod tournament;
 pub use candidates::{candidates, launched_alike};
 pub use evidence::{Bar, Evidence};
 pub use grid::{Cell, GridError};
+pub use pages::Pages;
 pub use ratios::Ratios;
 pub use store::{StoreError, TableFile};
 

@@ -4,13 +4,17 @@
 //! A candidate that is in the table is not measured again: when there are new ones they are timed beside the best one
 //! known, whose old and new time bring the new ones' times to the table's.
 
+mod openings;
+mod todo;
+
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use st_plan::table::{Partial, Record, Versions};
-use st_plan::{Knowledge, predict};
-use st_rank::{Choice, DeviceCaps, Problem, RankPlan};
+use st_rank::{Choice, DeviceCaps, RankPlan};
 
-use crate::candidates::{candidates, launched_alike};
+use self::openings::Openings;
+use self::todo::{PutOff, Todo};
 use crate::grid::Cell;
 use crate::store::{StoreError, TableFile};
 use crate::tournament::{Arena, Contest, NoChoice, Outcome, Task, Waves};
@@ -80,7 +84,7 @@ pub enum Event<'a> {
         /// What was found.
         outcome: &'a Outcome,
     },
-    /// There was time left to try more of its candidates, beside the best one so far, or to time the best ones again because
+    /// There was time left to try more of its candidates, also such as the model took for hopeless, beside the best one so far, or to time the best ones again because
     /// it was in doubt which is best; the table has that.
     Again {
         /// The cell.
@@ -139,7 +143,8 @@ pub enum SessionError {
 /// table has of a cell is measured again.
 ///
 /// Cells have even shares of the time, but for what is kept for those whose winner is in doubt: up to a third, the more the
-/// more cells turn out so. What some leave goes to candidates for which others had no time; what was kept goes to where most may be lost: there the best candidates are timed again, on an arena
+/// more cells turn out so. What some leave goes to candidates for which others had no time, then to those that the model took
+/// for hopeless; what was kept goes to where most may be lost: there the best candidates are timed again, on an arena
 /// opened anew.
 /// Nothing begins that is not expected to end in time, by how long opening cells and making candidates ready took before;
 /// of the first cell nothing is known.
@@ -165,6 +170,7 @@ pub fn tune<D: Device + ?Sized>(
         summary: Summary::default(),
         waves: Waves::default(),
         openings: Openings::default(),
+        put_off: BTreeMap::new(),
         doubtful: Vec::new(),
     };
     let mut todo: Vec<(usize, &Cell)> = cells.iter().enumerate().collect();
@@ -181,8 +187,13 @@ pub fn tune<D: Device + ?Sized>(
         }
         todo = untried;
     }
-    session.again(event)?;
-    Ok(session.summary)
+    // What is kept for cells in doubt and not needed is for those that were put off, too.
+    loop {
+        while session.chances(event)? {}
+        if !session.again(event)? {
+            return Ok(session.summary);
+        }
+    }
 }
 
 /// The share of the time that is kept for cells in doubt, if all are.
@@ -190,6 +201,10 @@ const KEPT: f64 = 1.0 / 3.0;
 
 /// A cell is timed again if this and more is left of the session for it, beside its opening.
 const LEAST_AGAIN: Duration = Duration::from_millis(50);
+
+/// What a cell has for candidates that the model took for hopeless, at least: they may be slow, and the clock is looked at once
+/// for several turns.
+const LEAST_CHANCE: Duration = Duration::from_secs(1);
 
 struct Session<'a, D: Device + ?Sized> {
     device: &'a D,
@@ -202,7 +217,16 @@ struct Session<'a, D: Device + ?Sized> {
     summary: Summary,
     waves: Waves,
     openings: Openings,
+    /// By the cells' numbers.
+    put_off: BTreeMap<usize, (&'a Cell, PutOff)>,
     doubtful: Vec<Doubtful<'a>>,
+}
+
+/// What was measured of a cell.
+struct Measured {
+    outcome: Outcome,
+    failed: Vec<Choice>,
+    records: usize,
 }
 
 /// A cell whose winner is not certain yet.
@@ -218,6 +242,13 @@ impl<'a, D: Device + ?Sized> Session<'a, D> {
         self.end.saturating_sub((self.now)())
     }
 
+    /// What is known of a cell.
+    fn known(&self, cell: &Cell) -> Result<Vec<Record>, SessionError> {
+        let (kept, _) = self.table.load()?;
+        let bucket = cell.bucket(&self.caps);
+        Ok(kept.records().iter().filter(|r| bucket.shares_bucket(r)).cloned().collect())
+    }
+
     /// Measures a cell, the first of so many that are left, for the first time in this session or not. Whether there are
     /// candidates left that another time may be for.
     fn cell(
@@ -227,12 +258,9 @@ impl<'a, D: Device + ?Sized> Session<'a, D> {
         first_time: bool,
         event: &mut dyn FnMut(Event<'_>),
     ) -> Result<bool, SessionError> {
-        let fresh = self.fresh && first_time;
-        let (kept, _) = self.table.load()?;
-        let bucket = cell.bucket(&self.caps);
-        let known: Vec<&Record> = match fresh {
+        let known = match self.fresh && first_time {
             true => Vec::new(),
-            false => kept.records().iter().filter(|r| bucket.shares_bucket(r)).collect(),
+            false => self.known(cell)?,
         };
         let Some(todo) = Todo::new(&cell.problem(), &self.caps, &known) else {
             if first_time {
@@ -241,20 +269,82 @@ impl<'a, D: Device + ?Sized> Session<'a, D> {
             }
             return Ok(false);
         };
-        let left = self.left();
-        let opening = self.openings.expected(cell) + self.waves.expected().unwrap_or_default();
-        if left.is_zero() || opening > left {
+        let Some(limit) = self.limit(cell, of, self.reserve()) else {
             self.summary.left += usize::from(first_time);
             return Ok(false);
-        }
-        let in_doubt = (self.doubtful.len() + 1) as f64 / (self.summary.measured + 1) as f64;
-        let reserve = self.budget.mul_f64(KEPT * in_doubt);
-        let now = if reserve < left { left - reserve } else { left };
-        // At least what its opening takes: shares are even, cells are not.
-        let limit = (now / of as u32).max(opening.mul_f64(2.0)).min(left);
+        };
         if first_time {
             event(Event::Begun { cell, at, candidates: todo.candidates.len(), limit });
         }
+        let Some(Measured { outcome, failed, records }) =
+            self.measure((at, cell), todo, limit, first_time, event)?
+        else {
+            return Ok(false);
+        };
+        let (_, put_off) = self.put_off.entry(at).or_insert_with(|| (cell, PutOff::default()));
+        put_off.learn(&outcome, &failed);
+        put_off.put_off(&outcome);
+        Ok(records > 1 && outcome.untried > 0)
+    }
+
+    /// Tries candidates that the model took for hopeless, as long as there is time that is not kept. Whether any was tried.
+    fn chances(&mut self, event: &mut dyn FnMut(Event<'_>)) -> Result<bool, SessionError> {
+        let all = std::mem::take(&mut self.put_off);
+        let of = all.len();
+        let mut any = false;
+        for (i, (at, (cell, mut put_off))) in all.into_iter().enumerate() {
+            let known = self.known(cell)?;
+            let todo = Todo::of_put_off(&cell.problem(), &self.caps, &known, &put_off);
+            let Some(todo) = todo else { continue };
+            // What is kept is not for these.
+            let reserve = self.reserve();
+            let limit = match self.left() >= reserve + LEAST_CHANCE {
+                true => self.limit(cell, of - i, reserve).map(|limit| limit.max(LEAST_CHANCE)),
+                false => None,
+            };
+            let Some(limit) = limit else {
+                self.put_off.insert(at, (cell, put_off));
+                continue;
+            };
+            let before = put_off.len();
+            let measured = self.measure((at, cell), todo, limit, false, event)?;
+            let Some(Measured { outcome, failed, .. }) = measured else { continue };
+            put_off.learn(&outcome, &failed);
+            if (1..before).contains(&put_off.len()) {
+                self.put_off.insert(at, (cell, put_off));
+            }
+            any = true;
+        }
+        Ok(any)
+    }
+
+    /// What is kept for cells in doubt.
+    fn reserve(&self) -> Duration {
+        let in_doubt = (self.doubtful.len() + 1) as f64 / (self.summary.measured + 1) as f64;
+        self.budget.mul_f64(KEPT * in_doubt)
+    }
+
+    /// The time for a cell, the first of so many that are left; none if there is not enough for it.
+    fn limit(&self, cell: &Cell, of: usize, reserve: Duration) -> Option<Duration> {
+        let left = self.left();
+        let opening = self.openings.expected(cell) + self.waves.expected().unwrap_or_default();
+        if left.is_zero() || opening > left {
+            return None;
+        }
+        let now = if reserve < left { left - reserve } else { left };
+        // At least what its opening takes: shares are even, cells are not.
+        Some((now / of as u32).max(opening.mul_f64(2.0)).min(left))
+    }
+
+    /// Measures what is to be measured of a cell, for the first time in this session or not; none if it was refused.
+    fn measure(
+        &mut self,
+        (at, cell): (usize, &'a Cell),
+        todo: Todo,
+        limit: Duration,
+        first_time: bool,
+        event: &mut dyn FnMut(Event<'_>),
+    ) -> Result<Option<Measured>, SessionError> {
         let mut found = None;
         let mut failed = Vec::new();
         let (begun, now, waves) = ((self.now)(), self.now, &mut self.waves);
@@ -268,48 +358,51 @@ impl<'a, D: Device + ?Sized> Session<'a, D> {
             Ok(())
         });
         self.summary.failed += failed.len();
+        let mut wrong = Vec::with_capacity(failed.len());
         for (choice, why) in failed {
+            wrong.push(choice);
             event(Event::Failed { cell, choice, why });
         }
         let done = done.and_then(|()| {
             let contest = found.ok_or(NoChoice)?;
             Ok((contest.outcome::<D::Error>()?, contest))
         });
-        match done {
-            Ok((outcome, contest)) => {
-                self.openings.record(cell, opened + contest.opening());
-                self.summary.measured += usize::from(first_time);
-                let records = records(&outcome, &bucket, todo.reference_us);
-                let tried = records.len() > 1;
-                self.summary.records += if fresh {
-                    self.table.change(|all| replaced(all, &bucket, &records))?;
-                    records.len()
-                } else {
-                    // The one that the others were compared with is in it already.
-                    let all = self.table.add(&records)?;
-                    all.records().len().saturating_sub(kept.records().len())
-                };
-                event(match first_time {
-                    true => Event::Done { cell, at, outcome: &outcome },
-                    false => Event::Again { cell, at, outcome: &outcome },
-                });
-                // An earlier contest did not have all that are in the table now.
-                self.doubtful.retain(|earlier| earlier.at != at);
-                if !contest.is_decided() {
-                    self.doubtful.push(Doubtful { at, cell, todo, contest });
-                }
-                Ok(tried && outcome.untried > 0)
-            }
+        let (outcome, contest) = match done {
+            Ok(done) => done,
             Err(why) => {
                 self.summary.refused += usize::from(first_time);
                 event(Event::Refused { cell, at, why: why.to_string() });
-                Ok(false)
+                return Ok(None);
             }
+        };
+        self.openings.record(cell, opened + contest.opening());
+        self.summary.measured += usize::from(first_time);
+        let bucket = cell.bucket(&self.caps);
+        let records = records(&outcome, &bucket, todo.reference_us);
+        self.summary.records += if self.fresh && first_time {
+            self.table.change(|all| replaced(all, &bucket, &records))?;
+            records.len()
+        } else {
+            let before = self.table.load()?.0.records().len();
+            // The one that the others were compared with is in it already.
+            let all = self.table.add(&records)?;
+            all.records().len().saturating_sub(before)
+        };
+        event(match first_time {
+            true => Event::Done { cell, at, outcome: &outcome },
+            false => Event::Again { cell, at, outcome: &outcome },
+        });
+        // An earlier contest did not have all that are in the table now.
+        self.doubtful.retain(|earlier| earlier.at != at);
+        if !contest.is_decided() {
+            self.doubtful.push(Doubtful { at, cell, todo, contest });
         }
+        Ok(Some(Measured { outcome, failed: wrong, records: records.len() }))
     }
 
-    /// Times cells again whose winner is in doubt: those first where most may be lost.
-    fn again(&mut self, event: &mut dyn FnMut(Event<'_>)) -> Result<(), SessionError> {
+    /// Times cells again whose winner is in doubt: those first where most may be lost. Whether any was.
+    fn again(&mut self, event: &mut dyn FnMut(Event<'_>)) -> Result<bool, SessionError> {
+        let mut any = false;
         let mut doubtful = std::mem::take(&mut self.doubtful);
         doubtful.sort_by(|a, b| b.contest.doubt().total_cmp(&a.contest.doubt()));
         for i in 0..doubtful.len() {
@@ -332,86 +425,14 @@ impl<'a, D: Device + ?Sized> Session<'a, D> {
                     let records = records(&outcome, &bucket, todo.reference_us);
                     self.table.add(&records)?;
                     self.summary.again += 1;
+                    any = true;
                     event(Event::Again { cell, at: *at, outcome: &outcome });
                 }
                 // What it showed before stays.
                 Err(why) => event(Event::Refused { cell, at: *at, why: why.to_string() }),
             }
         }
-        Ok(())
-    }
-}
-
-/// How long it took to open cells: to make their inputs, and to check the first result by another way.
-#[derive(Debug, Default)]
-struct Openings {
-    /// By elements of the input.
-    known: Vec<(f64, Duration)>,
-}
-
-impl Openings {
-    fn record(&mut self, cell: &Cell, took: Duration) {
-        self.known.push((elements(cell), took));
-    }
-
-    /// What a cell is expected to take: what the smallest one did that was as large, or as much more than the largest did
-    /// as it is larger. Nothing before the first.
-    fn expected(&self, cell: &Cell) -> Duration {
-        let n = elements(cell);
-        let by_size = |a: &&(f64, Duration), b: &&(f64, Duration)| a.0.total_cmp(&b.0);
-        match self.known.iter().filter(|(size, _)| *size >= n).min_by(by_size) {
-            Some((_, took)) => *took,
-            None => self
-                .known
-                .iter()
-                .max_by(by_size)
-                .map_or(Duration::ZERO, |(size, took)| took.mul_f64(n / size)),
-        }
-    }
-}
-
-fn elements(cell: &Cell) -> f64 {
-    cell.rows as f64 * cell.cols as f64
-}
-
-/// What is to be measured for a cell.
-struct Todo {
-    plan: RankPlan,
-    /// The one that others are compared with first.
-    candidates: Vec<Choice>,
-    /// What the model expects of each, in microseconds.
-    predicted_us: Vec<f64>,
-    /// What the table says of the first.
-    reference_us: Option<f64>,
-}
-
-impl Todo {
-    fn new(problem: &Problem, caps: &DeviceCaps, known: &[&Record]) -> Option<Self> {
-        let plan = st_plan::plan(problem, caps, &Knowledge::default());
-        // Candidates can be run, so that there is a prediction.
-        let predicted = |choice: &Choice| predict(problem, caps, choice).unwrap_or(f64::INFINITY);
-        let mut all = candidates(&plan);
-        let best = known
-            .iter()
-            .filter_map(|r| Some((r.choice.whole()?, r.median_us?)))
-            .min_by(|a, b| a.1.total_cmp(&b.1));
-        let Some((reference, us)) = best else {
-            let predicted_us = all.iter().map(predicted).collect();
-            return Some(Self { plan, candidates: all, predicted_us, reference_us: None });
-        };
-        let measured: Vec<Choice> = known.iter().filter_map(|r| r.choice.whole()).collect();
-        all.retain(|new| !measured.iter().any(|old| launched_alike(old, new, caps.backend)));
-        if all.is_empty() {
-            return None;
-        }
-        all.insert(0, reference);
-        let plan = RankPlan::by_hand(*problem, *caps, reference);
-        let predicted_us = all.iter().map(predicted).collect();
-        Some(Self { plan, candidates: all, predicted_us, reference_us: Some(us) })
-    }
-
-    fn task(&self) -> Task<'_> {
-        Task { candidates: &self.candidates, predicted_us: &self.predicted_us, ..Task::default() }
+        Ok(any)
     }
 }
 

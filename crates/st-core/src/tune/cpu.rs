@@ -5,6 +5,7 @@ use std::time::Instant;
 use st_backend_cpu::CpuExecutor;
 use st_plan::table::Versions;
 use st_rank::{Choice, DeviceCaps, Element, RankOutput, RankPlan, for_dtype};
+use st_tune::Pages;
 use st_tune::inputs::Hard;
 use st_tune::session::{Body, Device};
 use st_tune::stats::steady_turn;
@@ -50,10 +51,11 @@ impl Device for CpuDevice<'_> {
         body: &mut Body<'_, TuneError>,
     ) -> Result<(), TuneError> {
         for_dtype!(planned.problem.dtype, T => {
+            let pages = inputs(planned).into_iter().map(|x: Vec<T>| Pages::of(&x));
             let mut place = Place::<'_, T> {
                 exec: self.exec,
                 plan: planned,
-                inputs: inputs(planned),
+                inputs: pages.collect::<Result<_, _>>()?,
                 next: 0,
                 hard: None,
                 out: RankOutput::default(),
@@ -69,10 +71,10 @@ impl Device for CpuDevice<'_> {
 struct Place<'a, T> {
     exec: &'a CpuExecutor,
     plan: &'a RankPlan,
-    inputs: Vec<Vec<T>>,
+    inputs: Vec<Pages<T>>,
     next: usize,
-    /// The hard one that was asked for last.
-    hard: Option<(usize, Vec<T>)>,
+    /// The hard one that was asked for last, as often as there are inputs: a cache must not hold it where it does not hold them.
+    hard: Option<(usize, Vec<Pages<T>>)>,
     out: RankOutput<T>,
     right: Option<RankOutput<T>>,
     least_us: f64,
@@ -87,7 +89,7 @@ impl<T: Element> Arena for Place<'_, T> {
         self.out.values.clear();
         self.out.indices.clear();
         let begun = Instant::now();
-        execute_rank_into(&self.exec.on(&self.inputs[0]), &plan, &mut self.out)?;
+        execute_rank_into(&self.exec.on(&*self.inputs[0]), &plan, &mut self.out)?;
         let us = begun.elapsed().as_secs_f64() * 1e6;
         match &self.right {
             None => {
@@ -116,7 +118,7 @@ impl<T: Element> Arena for Place<'_, T> {
             let plan = with(self.plan, *choice);
             let times = steady_turn(samples.warm_calls(), || {
                 self.next = (self.next + 1) % self.inputs.len();
-                execute_rank_into(&self.exec.on(&self.inputs[self.next]), &plan, &mut self.out)
+                execute_rank_into(&self.exec.on(&*self.inputs[self.next]), &plan, &mut self.out)
             })?;
             samples.push_turn(times);
         }
@@ -129,12 +131,17 @@ impl<T: Element> Arena for Place<'_, T> {
     fn hard_turns(&mut self, input: usize, entrants: &mut [Entrant]) -> Result<(), TuneError> {
         let hard = match self.hard.take() {
             Some((known, hard)) if known == input => hard,
-            _ => Hard::ALL[input].input(&self.plan.problem),
+            _ => {
+                let hard: Vec<T> = Hard::ALL[input].input(&self.plan.problem);
+                (0..self.inputs.len()).map(|_| Pages::of(&hard)).collect::<Result<_, _>>()?
+            }
         };
-        let on = self.exec.on(&hard);
         for Entrant { choice, samples, .. } in entrants {
             let plan = with(self.plan, *choice);
-            let call = || execute_rank_into(&on, &plan, &mut self.out).map(drop);
+            let call = || {
+                self.next = (self.next + 1) % hard.len();
+                execute_rank_into(&self.exec.on(&*hard[self.next]), &plan, &mut self.out).map(drop)
+            };
             samples.push_turn(steady_turn(samples.warm_calls(), call)?);
         }
         self.hard = Some((input, hard));

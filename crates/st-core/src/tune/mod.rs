@@ -36,6 +36,9 @@ pub enum TuneError {
     /// No choice was right.
     #[error(transparent)]
     NoChoice(#[from] NoChoice),
+    /// There is not so much memory.
+    #[error("no memory for the inputs: {0}; tune smaller shapes (`--grid`)")]
+    Memory(#[from] std::io::Error),
     /// Somebody wanted it: see [`Stoppable`].
     #[error("tuning was ended before its time")]
     Stopped,
@@ -58,15 +61,9 @@ fn versions(caps: &DeviceCaps, device: String, driver: String) -> Versions {
     }
 }
 
-/// Inputs of different numbers that calls take by turns.
-const INPUTS: usize = 3;
-/// Fewer where they would be larger than this together, in bytes.
-const MOST_BYTES: u64 = 1 << 30;
-
 /// So many inputs of a plan's size, none alike.
 fn inputs<T: Element>(plan: &RankPlan) -> Vec<Vec<T>> {
-    let bytes = plan.problem.input_bytes().max(1);
-    let n = (MOST_BYTES / bytes).clamp(1, INPUTS as u64);
+    let n = st_tune::inputs::copies(plan.problem.input_bytes());
     let elements = plan.problem.rows * plan.problem.cols;
     (0..n).map(|seed| st_tune::inputs::random(elements, 0x7475_6E65 + seed)).collect()
 }

@@ -45,7 +45,8 @@ impl Waves {
 /// Candidates are of one kernel, as far as the model's errors go.
 type Kernel = (MergeKind, MergeDetail, bool);
 
-const fn kernel(choice: &Choice) -> Kernel {
+/// The kernel of a candidate.
+pub(crate) const fn kernel(choice: &Choice) -> Kernel {
     (choice.mk, choice.mkd, choice.use_2ce)
 }
 
@@ -112,6 +113,9 @@ pub(super) fn admit<A: Arena + ?Sized>(
     let predicted = |at: usize| task.predicted_us.get(at).copied();
     let must = |at: usize| at == 0 || task.others.contains(&task.candidates[at]);
     let mut expectations = Expectations::new(task.predicted_us.iter().copied());
+    let hopeless = |by: &Expectations, at: usize| {
+        predicted(at).is_some_and(|us| by.is_hopeless(&task.candidates[at], us))
+    };
     // Those that are asked for come first.
     let (first, rest): (Vec<usize>, Vec<usize>) =
         (0..task.candidates.len()).partition(|&at| must(at));
@@ -122,11 +126,10 @@ pub(super) fn admit<A: Arena + ?Sized>(
         let mut wave = Vec::new();
         while wave.len() < arena.together().max(1) {
             let Some(at) = queue.pop_front() else { break };
-            let choice = task.candidates[at];
-            let hopeless = predicted(at).is_some_and(|us| expectations.is_hopeless(&choice, us));
+            let has_chance = (1..=task.chances).contains(&at);
             match () {
                 () if must(at) => wave.push(at),
-                () if hopeless => put_off.push(at),
+                () if !has_chance && hopeless(&expectations, at) => put_off.push(at),
                 () if in_time => wave.push(at),
                 () => found.untried += 1,
             }
@@ -139,8 +142,13 @@ pub(super) fn admit<A: Arena + ?Sized>(
             continue;
         }
         if wave.is_empty() {
-            found.unpromising = put_off.iter().map(|&at| task.candidates[at]).collect();
-            return Ok(found);
+            // Another of its kernel may have been faster than was expected.
+            queue.extend(put_off.extract_if(.., |at| !hopeless(&expectations, *at)));
+            if queue.is_empty() {
+                found.unpromising = put_off.iter().map(|&at| task.candidates[at]).collect();
+                return Ok(found);
+            }
+            continue;
         }
         let choices: Vec<Choice> = wave.iter().map(|&at| task.candidates[at]).collect();
         let begun = arena.now();

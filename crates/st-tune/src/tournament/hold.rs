@@ -11,11 +11,12 @@ use super::race::{log_ratios, median_of};
 use super::{Arena, Contest, Deadline, Entrant, finish, once};
 use crate::stats::Samples;
 
-/// What a winner may take on a hard input, for each microsecond of the first choice, if it gains less on random ones.
-const MOST_SLOWER: f64 = 1.1;
+/// What a winner may take on a hard input, for each microsecond of the first choice, by the turns below: so that it is within
+/// a tenth, which is what they may be wrong by.
+const MOST_SLOWER: f64 = 1.08;
 
 /// Turns on each of them.
-const TURNS: usize = 5;
+const TURNS: usize = 7;
 
 /// A winner that takes so many times what it may in its first turn has lost at once.
 const FAR_SLOWER: f64 = 2.0;
@@ -38,7 +39,7 @@ impl Contest {
         }
         let mut choice = leader;
         while choice != self.planned && !self.held.contains(&choice) {
-            if holds(arena, choice, (self.planned, self.may_lose()), deadline)? {
+            if holds(arena, choice, self.planned, deadline)? {
                 self.held.push(choice);
                 break;
             }
@@ -57,15 +58,6 @@ impl Contest {
             self.finals = finish(arena, &once([vec![choice], again].concat()), deadline)?;
         }
         Ok(())
-    }
-
-    /// What the leader may lose on a hard input, as a natural logarithm: what it gains on random ones.
-    fn may_lose(&self) -> f64 {
-        let mut all = self.running.iter().chain(&self.dropped);
-        let first = all.find(|e| e.choice == self.planned);
-        let gain =
-            self.running.first().zip(first).and_then(|(leader, first)| behind(first, leader));
-        gain.unwrap_or(0.0).max(MOST_SLOWER.ln())
     }
 
     /// Brings to the front whoever is next behind one that is out, or the first choice if no other is to be tried.
@@ -91,9 +83,10 @@ impl Contest {
 fn holds<A: Arena + ?Sized>(
     arena: &mut A,
     choice: Choice,
-    (first, may_lose): (Choice, f64),
+    first: Choice,
     deadline: Deadline,
 ) -> Result<bool, A::Error> {
+    let may_lose = MOST_SLOWER.ln();
     for input in 0..arena.hard_inputs() {
         let entrant = |choice| Entrant { choice, about_us: 0.0, samples: Samples::default() };
         let mut sides = [entrant(choice), entrant(first)];

@@ -21,6 +21,7 @@ use std::time::{Duration, Instant};
 
 use st_rank::Choice;
 
+pub(crate) use self::admission::kernel;
 pub use self::admission::{MODEL_ERROR, Waves};
 pub use self::outcome::{Outcome, Timed};
 use self::outcome::{beside, of_final, us};
@@ -113,6 +114,8 @@ pub struct Task<'a> {
     pub candidates: &'a [Choice],
     /// What the model expects of each, in microseconds; if empty, none is left out for it.
     pub predicted_us: &'a [f64],
+    /// After the first so many are made ready whatever the model expects, if there is time.
+    pub chances: usize,
     /// Those among them that are timed in the end, too, however slow.
     pub others: &'a [Choice],
     /// The time there is. In half of it as many are made ready as can be.

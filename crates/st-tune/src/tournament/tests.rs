@@ -169,14 +169,14 @@ fn a_contest_is_gone_on_with() {
 
 #[test]
 fn a_winner_that_falls_behind_on_hard_inputs_gives_way() {
-    // On random inputs they gain 1.2, 1.09, 1.07; on hard ones they may lose that, or a tenth: take 144, 132, 132 us.
+    // On hard inputs the planner's takes 120 us: they may take 1.08 times that.
     let all = choices(&[120, 100, 110, 112, 500]);
     for (slow, best, out) in [
-        (vec![(100, 1.43)], 100, vec![]),
-        (vec![(100, 1.45)], 110, vec![100]),
-        (vec![(100, 2.0), (110, 1.19)], 110, vec![100]),
-        (vec![(100, 2.0), (110, 1.21), (112, 1.17)], 112, vec![100, 110]),
-        (vec![(100, 9.0), (110, 1.21), (112, 1.19)], 120, vec![100, 110, 112]),
+        (vec![(100, 1.29)], 100, vec![]),
+        (vec![(100, 1.30)], 110, vec![100]),
+        (vec![(100, 2.0), (110, 1.17)], 110, vec![100]),
+        (vec![(100, 2.0), (110, 1.18), (112, 1.15)], 112, vec![100, 110]),
+        (vec![(100, 9.0), (110, 1.18), (112, 1.16)], 120, vec![100, 110, 112]),
         (vec![(500, 9.0)], 100, vec![]),
     ] {
         let mut arena = Hard(Made { slow: slow.clone(), ..Made::default() });

@@ -59,7 +59,8 @@ fn hopeless_candidates_are_not_compiled_and_the_best_is_found() {
         .sum();
     let admitted = device.admitted.borrow().values().sum::<u32>() as usize;
     println!("{admitted} of {all} candidates were made ready");
-    assert!(admitted * 3 < all * 2, "{admitted} of {all}: the model's word is not heard");
+    // Those that it speaks against have one chance for each kernel and number of threads.
+    assert!(admitted * 4 < all * 3, "{admitted} of {all}: the model's word is not heard");
     for cell in cells {
         // Times are up to four times the model's, or a quarter: within what it is trusted for.
         let regret = device.regret(cell, &file);

@@ -127,6 +127,8 @@ struct Place<'a> {
     /// What choices met with in this opening.
     met: HashMap<Choice, f64>,
     drift: f64,
+    /// The shortest first run so far.
+    least_us: f64,
 }
 
 impl Arena for Place<'_> {
@@ -156,7 +158,10 @@ impl Arena for Place<'_> {
         }
         let us = self.device.us(self.plan, &choice);
         self.device.pass(us * 1e-6);
-        Ok(Some(us))
+        self.least_us = self.least_us.min(us);
+        // As devices do.
+        let hopeless = us > 6.0 * self.least_us + 2000.0;
+        Ok((choice == self.plan.choice || !hopeless).then_some(us))
     }
 
     fn turns(&mut self, entrants: &mut [Entrant]) -> Result<(), Self::Error> {
@@ -207,6 +212,12 @@ impl Device for Simulation {
             return Err(NoChoice.into());
         }
         self.pass(self.opening * (planned.problem.rows * planned.problem.cols) as f64 / 1e6);
-        body(&mut Place { device: self, plan: planned, met: HashMap::new(), drift: 0.0 })
+        body(&mut Place {
+            device: self,
+            plan: planned,
+            met: HashMap::new(),
+            drift: 0.0,
+            least_us: f64::INFINITY,
+        })
     }
 }
