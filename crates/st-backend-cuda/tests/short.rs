@@ -8,7 +8,7 @@ use st_conformance::pattern::Pattern;
 use st_conformance::rng::Rng;
 use st_conformance::{Value, oracle};
 use st_rank::{
-    Choice, DType, Input, Lengths, MergeDetail, MergeKind, NanOrder, Problem, RankKind, bf16,
+    Choice, DType, Input, Lengths, MergeDetail, MergeKind, NanOrder, Problem, RankKind, bf16, f16,
 };
 
 const ROWS: usize = 33;
@@ -92,6 +92,52 @@ fn ask_lanes<T: Value>(problem: Problem, pattern: Pattern, rng: &mut Rng) -> usi
         ask_by_hand(input, problem, choice, &want, &format!("{pattern:?}"));
     }
     asked
+}
+
+/// Asks for these ranks of rows of that pattern, of whole vectors, which lanes compare in pairs: by both kernels that have a
+/// threshold, with each list.
+fn ask_pairs<T: Value>(problem: Problem, pattern: Pattern, rng: &mut Rng) -> usize {
+    let caps = executor().caps().expect("a device");
+    let x: Vec<T> = pattern.matrix(problem.rows, problem.cols, rng);
+    let want = oracle::rank(Input::new(&x), &problem);
+    let choices = [1, 2, 4, 8].map(|kl| (MergeDetail::GroupRank, kl));
+    let mut asked = 0;
+    for (mkd, kl) in choices.into_iter().chain([(MergeDetail::GroupNetwork, 8)]) {
+        let choice = Choice {
+            mk: MergeKind::Warp,
+            mkd,
+            tile: 1024,
+            ctile: 256,
+            use_2ce: false,
+            wg: 32,
+            kl,
+            ch: 0,
+        };
+        if st_kernels::check(&choice, &problem, &caps).is_ok() {
+            asked += 1;
+            ask_by_hand(Input::new(&x), problem, choice, &want, &format!("{pattern:?}"));
+        }
+    }
+    asked
+}
+
+#[test]
+fn halves_in_pairs() {
+    let mut rng = Rng::new(31);
+    let mut asked = 0;
+    for pattern in Pattern::ALL {
+        for cols in [64, 120, 256, 480, 512, 1024] {
+            let k = rng.pick(&[1, 7, 20, 32]);
+            let kind = rng.pick(&[RankKind::TopK, RankKind::BottomK]);
+            let problem = Problem::new(kind, 1 + rng.below(40), cols, k)
+                .with_nan(rng.pick(&[NanOrder::Greatest, NanOrder::Last]));
+            asked += match rng.one_in(2) {
+                true => ask_pairs::<bf16>(problem.with_dtype(DType::Bf16), pattern, &mut rng),
+                false => ask_pairs::<f16>(problem.with_dtype(DType::F16), pattern, &mut rng),
+            };
+        }
+    }
+    assert!(asked > 150, "{asked} questions: choices are no longer what the kernels take");
 }
 
 #[test]

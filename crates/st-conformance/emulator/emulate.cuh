@@ -226,6 +226,13 @@ template <typename T> DEVICE T shuffle_up(T x, u32 by) {
 }
 DEVICE Vector load_stream(const Vector* at) { return *at; }
 template <typename T> DEVICE T load_fresh(const T* at) { return *at; }
+DEVICE u32 bytes_of(u32 a, u32 b, u32 which) {
+    const u64 all = u64(b) << 32 | a;
+    u32 bytes = 0;
+    for (u32 i = 0; i < 4; i++) bytes |= u32(all >> (which >> 4 * i & 7) * 8 & 0xff) << 8 * i;
+    return bytes;
+}
+DEVICE u32 made(u32 x) { return x; }
 DEVICE void fence() {}
 DEVICE u32 atomic_add(u32* at, u32 by) {
     const u32 was = *at;
@@ -238,3 +245,60 @@ DEVICE u32 count_bits(u32 x) { return __builtin_popcount(x); }
 DEVICE u32 count_bits(u64 x) { return __builtin_popcountll(x); }
 DEVICE u32 first_bit(u32 x) { return __builtin_ffs(x) - 1; }
 DEVICE u32 first_bit(u64 x) { return __builtin_ffsll(i64(x)) - 1; }
+
+#ifdef LANES
+// Pairs of 16-bit floats, for the kernels of short rows; the others compare one at a time, as on older devices.
+#define COMPARES_PAIRS
+inline float number_of_brain(u32 bits) {
+    const u32 wide = bits << 16;
+    float x;
+    memcpy(&x, &wide, 4);
+    return x;
+}
+inline float number_of_half(u32 bits) {
+    const u32 exponent = bits >> 10 & 31, mantissa = bits & 1023;
+    float x = exponent == 31 ? (mantissa ? NAN : INFINITY)
+              : exponent == 0 ? ldexpf(float(mantissa), -24)
+                              : ldexpf(float(mantissa | 1024), int(exponent) - 25);
+    return bits & 0x8000 ? -x : x;
+}
+#define PAIRS(name, number, compares)                                                  \
+    struct name {                                                                      \
+        DEVICE u32 of(u32 a, u32 b) {                                                  \
+            u32 mask = 0;                                                              \
+            for (u32 i = 0; i < 32; i += 16) {                                         \
+                const float x = number(a >> i & 0xffff), y = number(b >> i & 0xffff);  \
+                if (compares) mask |= 0xffffu << i;                                    \
+            }                                                                          \
+            return mask;                                                               \
+        }                                                                              \
+    };
+PAIRS(BrainsReachOrNan, number_of_brain, !(x < y))
+PAIRS(BrainsReach, number_of_brain, x >= y)
+PAIRS(BrainsStay, number_of_brain, x <= y)
+PAIRS(HalvesReachOrNan, number_of_half, !(x < y))
+PAIRS(HalvesReach, number_of_half, x >= y)
+PAIRS(HalvesStay, number_of_half, x <= y)
+#undef PAIRS
+// Whichever `first` says; of a number and NaN the number, unless NaN is asked for.
+#define PAIRS(name, number, first, nan)                                                                     \
+    struct name {                                                                                           \
+        DEVICE u32 of(u32 a, u32 b) {                                                                       \
+            u32 pair = 0;                                                                                   \
+            for (u32 i = 0; i < 32; i += 16) {                                                              \
+                const float x = number(a >> i & 0xffff), y = number(b >> i & 0xffff);                       \
+                const bool none = nan ? isnan(x) || isnan(y) : isnan(x) && isnan(y);                        \
+                const u32 own = none ? 0x7fff : isnan(y) || (first) ? a >> i & 0xffff : b >> i & 0xffff;    \
+                pair |= own << i;                                                                           \
+            }                                                                                               \
+            return pair;                                                                                    \
+        }                                                                                                   \
+    };
+PAIRS(BrainsMostOrNan, number_of_brain, x > y, true)
+PAIRS(BrainsMost, number_of_brain, x > y, false)
+PAIRS(BrainsLeast, number_of_brain, x < y, false)
+PAIRS(HalvesMostOrNan, number_of_half, x > y, true)
+PAIRS(HalvesMost, number_of_half, x > y, false)
+PAIRS(HalvesLeast, number_of_half, x < y, false)
+#undef PAIRS
+#endif

@@ -92,23 +92,41 @@ DEVICE u32 reduce_most(u32 x) { return __reduce_max_sync(ALL_LANES, x); }
 DEVICE u32 reduce_sum(u32 x) { return __reduce_add_sync(ALL_LANES, x); }
 #endif
 #if __CUDA_ARCH__ >= 900
-// Pairs of 16-bit floats compared with one number: all bits of a half are set, or none.
+// Pairs of 16-bit floats.
 #define COMPARES_PAIRS
-#define PAIRS(name, how, type)                                                   \
-    DEVICE u32 name(u32 a, u32 b) {                                              \
-        u32 mask;                                                                \
-        asm("set." how ".u32." type " %0,%1,%2;" : "=r"(mask) : "r"(a), "r"(b)); \
-        return mask;                                                             \
-    }
-PAIRS(brains_reach_or_nan, "geu", "bf16x2")
-PAIRS(brains_reach, "ge", "bf16x2")
-PAIRS(brains_stay, "le", "bf16x2")
-PAIRS(halves_reach_or_nan, "geu", "f16x2")
-PAIRS(halves_reach, "ge", "f16x2")
-PAIRS(halves_stay, "le", "f16x2")
+#define PAIRS(name, how)                                                 \
+    struct name {                                                        \
+        DEVICE u32 of(u32 a, u32 b) {                                    \
+            u32 pair;                                                    \
+            asm(how " %0,%1,%2;" : "=r"(pair) : "r"(a), "r"(b));         \
+            return pair;                                                 \
+        }                                                                \
+    };
+// Compared: all bits of a half are set, or none.
+PAIRS(BrainsReachOrNan, "set.geu.u32.bf16x2")
+PAIRS(BrainsReach, "set.ge.u32.bf16x2")
+PAIRS(BrainsStay, "set.le.u32.bf16x2")
+PAIRS(HalvesReachOrNan, "set.geu.u32.f16x2")
+PAIRS(HalvesReach, "set.ge.u32.f16x2")
+PAIRS(HalvesStay, "set.le.u32.f16x2")
+// The greater, or the lesser: a number where one is NaN, but for OrNan.
+PAIRS(BrainsMostOrNan, "max.NaN.bf16x2")
+PAIRS(BrainsMost, "max.bf16x2")
+PAIRS(BrainsLeast, "min.bf16x2")
+PAIRS(HalvesMostOrNan, "max.NaN.f16x2")
+PAIRS(HalvesMost, "max.f16x2")
+PAIRS(HalvesLeast, "min.f16x2")
+#undef PAIRS
 #endif
 #endif
 
+// Four bytes of a (0 to 3) and b (4 to 7), each of which a digit of `which` to the base 16 names, the lowest first.
+DEVICE u32 bytes_of(u32 a, u32 b, u32 which) { return __byte_perm(a, b, which); }
+// Keeps the compiler from making a value anew wherever it is used.
+DEVICE u32 made(u32 x) {
+    asm volatile("" : "+r"(x));
+    return x;
+}
 DEVICE void fence() { __threadfence(); }
 DEVICE u32 atomic_add(u32* at, u32 by) { return atomicAdd(at, by); }
 DEVICE u32 leading_zeros(u32 x) { return __clz(x); }

@@ -12,6 +12,7 @@
 // Rows for which this does not do (many ties, NaN and zeros among the first) are done exactly, a wave for each. Each row is read once.
 #include "group.cuh"
 #include "lanes.cuh"
+#include "paired.cuh"
 
 struct Params {
     Problem p;
@@ -20,19 +21,21 @@ struct Params {
 };
 
 #if NETWORK == 1
-// A lane's words for the keys that reach the threshold, from a slot on; word_of knows all but the place in the lane.
-template <typename WordOf> DEVICE void park(u32* slot, const u32* keys, u32 threshold, WordOf word_of) {
+// A lane's words for its elements that hit(j) says, from a slot on.
+template <typename Hit, typename Word> DEVICE void park(u32* slot, Hit hit, Word word) {
 #pragma unroll
     for (u32 j = 0; j < OWN; j++) {
-        if (keys[j] <= threshold) {
-            *slot = word_of(keys[j]) + (j / EACH * LANES * EACH + j % EACH);
+        if (hit(j)) {
+            *slot = word(j);
             slot += PARKED;
         }
     }
 }
+// The place of a lane's element in its row, from the lane's first on.
+DEVICE constexpr u32 place_of_own(u32 j) { return j / EACH * LANES * EACH + j % EACH; }
 
 KERNEL(select_group, Params) {
-    // Of each wave: slots by rows, then what each row's words are counted from, then room for an exact row.
+    // Of each wave: slots by rows; what each row's words are told by, and how many bits they lack; room for an exact row.
     u32* const slots = reinterpret_cast<u32*>(shared()) + wave() * (LIST * PARKED + 2 * WAVE);
     u32* const firsts = slots + LIST * PARKED;
     u32* const cuts = firsts + WAVE;
@@ -40,7 +43,14 @@ KERNEL(select_group, Params) {
     if (row0 >= p.p.rows) return;
     for (u32 i = lane(); i < LIST * PARKED; i += WAVE) slots[i] = NONE;
     wave_barrier();
-    LaneMask bad = 0;
+    // The turns in which this lane's row has to be done exactly.
+    u32 failed = 0;
+#ifdef PAIRED
+    const u32 how = how_of(p.p);
+    u32 columns[OWN / 4];
+#pragma unroll
+    for (u32 i = 0; i < OWN / 4; i++) columns[i] = made(four_columns(lane() % LANES * EACH + place_of_own(i * 4)));
+#endif
 #if FULL
     Vector next[VECTORS] = {};
     load_row(p.p, row0 + lane() / LANES, next);
@@ -48,41 +58,66 @@ KERNEL(select_group, Params) {
 #pragma unroll 1
     for (u32 turn = 0; turn < LANES; turn++) {
         const u32 here = turn * AT_ONCE + lane() / LANES, row = row0 + here;
-        u32 keys[OWN];
         u32 needed = p.wanted, n = p.p.cols;
         bool skip = row >= p.p.rows;
 #if FULL
-        take_row(p.p, next, keys);
-        if (turn + 1 < LANES) load_row(p.p, row + AT_ONCE, next);
+        Vector x[VECTORS];
+#pragma unroll
+        for (u32 j = 0; j < VECTORS; j++) x[j] = next[j];
 #else
         const Row r = row_of(p.p, least(row, p.p.rows - 1));
-        read_row(p.p, r, keys);
         needed = r.end;
         n = r.n;
         if (!skip) write_rest_of(p.p, r, row);
         skip |= r.bad || r.first >= r.end;
 #endif
-        const Found f = find(p.p.map, keys, n, needed);
-        const bool good = f.good && !skip && is_plain(p.p.map, f.first, f.threshold);
-        const LaneMask failed = ballot(!good && !skip);
-#pragma unroll
-        for (u32 g = 0; g < AT_ONCE; g++) bad |= (failed >> (g * LANES) & 1) << (turn * AT_ONCE + g);
-        u32* slot = slots + group_before(good ? f.reached : 0) * PARKED + here;
-        const u32 cut = good ? excess(f.first, f.threshold) : 0;
-        u32 column = lane() % LANES * EACH;
-#if !FULL
-        column -= r.off;
+#ifdef PAIRED
+        Pairs pairs;
+        make_pairs(x, pairs);
+        if (turn + 1 < LANES) load_row(p.p, row + AT_ONCE, next);
+        const Found f = find_floats(p.p, how, pairs, n, needed);
+#else
+        u32 keys[OWN];
+#if FULL
+        take_row(p.p, x, keys);
+        if (turn + 1 < LANES) load_row(p.p, row + AT_ONCE, next);
+#else
+        read_row(p.p, r, keys);
 #endif
+        const Found f = find(p.p.map, keys, n, needed);
+#endif
+        const bool good = f.good && !skip && is_plain(p.p.map, f.first, f.threshold);
+        failed |= u32(!good && !skip) << turn;
+        u32* const slot = slots + group_before(good ? f.reached : 0) * PARKED + here;
+        const u32 cut = good ? excess(f.first, f.threshold) : 0;
+#ifdef PAIRED
+        // Between the first and the threshold there is no zero: bits are in order, or the other way round.
+        const u32 first = bits_of(p.p.map, f.first), last = bits_of(p.p.map, f.threshold), turned = last < first ? NONE : 0;
+        const u32 mask = good ? f.mask : 0;
+#pragma unroll
+        for (u32 w = 0; w < OWN_PAIRS; w++) pairs[w] = made(pairs[w] ^ turned);
+        park(slot, [&](u32 j) { return mask >> bit_of_own(j) & 1; },
+             [&](u32 j) { return pair_word(pairs[j / 2], j, columns[j / 4]); });
+        if (lane() % LANES == 0) firsts[here] = turned;
+#else
+#if FULL
+        const u32 column = lane() % LANES * EACH;
+#else
+        const u32 column = lane() % LANES * EACH - r.off;
+#endif
+        const u32 before = good ? f.threshold + 1 : 0;
+        const auto hit = [&](u32 j) { return keys[j] < before; };
         if (any(cut > 0)) {
-            if (good) park(slot, keys, f.threshold, [&](u32 key) { return ((key - f.first) >> cut << COLUMN_BITS) + column; });
+            park(slot, hit, [&](u32 j) {
+                return ((keys[j] - f.first) >> cut << COLUMN_BITS) + column + place_of_own(j);
+            });
         } else {
             const u32 off = column - (f.first << COLUMN_BITS);
-            if (good) park(slot, keys, f.threshold, [&](u32 key) { return (key << COLUMN_BITS) + off; });
+            park(slot, hit, [&](u32 j) { return (keys[j] << COLUMN_BITS) + off + place_of_own(j); });
         }
-        if (lane() % LANES == 0) {
-            firsts[here] = good ? f.first : NONE;
-            cuts[here] = cut;
-        }
+        if (lane() % LANES == 0) firsts[here] = good ? f.first : NONE;
+#endif
+        if (KEY_BITS < WIDTH && lane() % LANES == 0) cuts[here] = cut;
     }
     wave_barrier();
     u32 v[32], left = NONE;
@@ -97,51 +132,70 @@ KERNEL(select_group, Params) {
         // The first of both, as a bitonic sequence, and the first of those left out.
 #pragma unroll
         for (u32 s = 0; s < 32; s++) {
-            left = least(left, most(v[s], z[31 - s]));
+            if (KEY_BITS < WIDTH) left = least(left, most(v[s], z[31 - s]));
             v[s] = least(v[s], z[31 - s]);
         }
     }
     merge_own<32>(v);
-    // Words whose keys have become alike: also of the last that is kept and the first that is not.
-    bool alike = (v[31] ^ left) <= COLUMN_MASK && left != NONE;
+    LaneMask bad = 0, cut = 0;
+    if (any(failed != 0)) {
+        for (u32 turn = 0; turn < LANES; turn++) {
+            const LaneMask of_turn = ballot(failed >> turn & 1);
 #pragma unroll
-    for (u32 s = 0; s + 1 < 32; s++) alike |= (v[s] ^ v[s + 1]) <= COLUMN_MASK && v[s] != NONE;
-    const LaneMask cut = ballot(cuts[lane()] > 0);
-    bad |= ballot(alike) & cut;
+            for (u32 g = 0; g < AT_ONCE; g++) bad |= (of_turn >> (g * LANES) & 1) << (turn * AT_ONCE + g);
+        }
+    }
+    if (KEY_BITS < WIDTH) {
+        // Words whose keys have become alike: also of the last that is kept and the first that is not.
+        bool alike = (v[31] ^ left) <= COLUMN_MASK && left != NONE;
+#pragma unroll
+        for (u32 s = 0; s + 1 < 32; s++) alike |= (v[s] ^ v[s + 1]) <= COLUMN_MASK && v[s] != NONE;
+        cut = ballot(cuts[lane()] > 0);
+        bad |= ballot(alike) & cut;
+    }
     wave_barrier();
 #pragma unroll
     for (u32 s = 0; s < 32; s++) slots[s * PARKED + lane()] = v[s];
     wave_barrier();
+    // The element of a row's word that lacks no bits.
+    const auto bits = [&](u32 q, u32 word) {
+#ifdef PAIRED
+        return Bits(half_of_word(word) ^ firsts[q]);
+#else
+        return bits_of(p.p.map, firsts[q] + (word >> COLUMN_BITS));
+#endif
+    };
+    const u32 here = least(p.p.rows - row0, u32(WAVE));
+    const u32* const words = slots + lane() * PARKED;
 #if FULL
     const u32 begin = p.p.middle ? (p.p.cols - p.p.k) / 2 : p.p.start;
-    const u64 at0 = u64(row0) * p.p.k + (lane() - begin);
-    Bits* const values = p.p.values + at0;
-    Index* const indices = p.p.indices + at0;
-    const bool wanted_here = lane() >= begin && lane() < begin + p.p.k;
-#endif
-    const u32 here = least(p.p.rows - row0, u32(WAVE));
+    if (lane() >= begin && lane() < begin + p.p.k) {
+        Bits* value = p.p.values + u64(row0) * p.p.k + (lane() - begin);
+        Index* index = p.p.indices + u64(row0) * p.p.k + (lane() - begin);
 #pragma unroll 4
-    for (u32 q = 0; q < here; q++) {
-        if (bad >> q & 1) continue;
-        const u32 word = slots[lane() * PARKED + q];
-        const u32 first = firsts[q], column = word & COLUMN_MASK;
-#if FULL
-        const bool wanted = wanted_here;
-        Bits* const value = values + q * p.p.k;
-        Index* const index = indices + q * p.p.k;
-#else
-        const Row r = row_of(p.p, row0 + q);
-        const bool wanted = first != NONE && lane() >= r.first && lane() < r.end;
-        const u64 at = u64(row0 + q) * p.p.k + (lane() - r.first);
-        Bits* const value = p.p.values + at;
-        Index* const index = p.p.indices + at;
-#endif
-        if (wanted) {
-            *value = cut >> q & 1 ? p.p.x[u64(row0 + q) * p.p.row_stride + column]
-                                  : bits_of(p.p.map, first + (word >> COLUMN_BITS));
-            *index = column;
+        for (u32 q = 0; q < here; q++, value += p.p.k, index += p.p.k) {
+            if ((bad | cut) >> q & 1) continue;
+            *value = bits(q, words[q]);
+            *index = words[q] & COLUMN_MASK;
         }
     }
+    // Elements of the others are read again.
+    for (LaneMask rest = cut & ~bad; rest; rest &= rest - 1) {
+        const u32 q = first_bit(rest), column = words[q] & COLUMN_MASK;
+        if (lane() >= begin && lane() < begin + p.p.k) {
+            write_slot(p.p, row_of(p.p, row0 + q), row0 + q, lane() - begin, column);
+        }
+    }
+#else
+    for (u32 q = 0; q < here; q++) {
+        const Row r = row_of(p.p, row0 + q);
+        if (bad >> q & 1 || firsts[q] == NONE || lane() < r.first || lane() >= r.end) continue;
+        const u32 column = words[q] & COLUMN_MASK;
+        const u64 at = u64(row0 + q) * p.p.k + (lane() - r.first);
+        p.p.values[at] = cut >> q & 1 ? r.x[column] : bits(q, words[q]);
+        p.p.indices[at] = column;
+    }
+#endif
     wave_barrier();
     for (u32 q = 0; q < WAVE; q++) {
         if (bad >> q & 1) exact_row(p.p, row_of(p.p, row0 + q), row0 + q, reinterpret_cast<u64*>(slots));
@@ -236,19 +290,26 @@ KERNEL(select_group, Params) {
     if (row0 >= p.p.rows) return;
     bool skip = row >= p.p.rows;
     const Row r = row_of(p.p, skip ? p.p.rows - 1 : row);
-    u32 keys[OWN];
 #if FULL
-    {
-        Vector x[VECTORS] = {};
-        load_row(p.p, row, x);
-        take_row(p.p, x, keys);
-    }
+    Vector x[VECTORS] = {};
+    load_row(p.p, row, x);
+    skip |= r.bad || r.first >= r.end;
+#ifdef PAIRED
+    Pairs pairs;
+    make_pairs(x, pairs);
+    const Found f = find_floats(p.p, how_of(p.p), pairs, p.p.cols, r.end);
 #else
+    u32 keys[OWN];
+    take_row(p.p, x, keys);
+    const Found f = find(p.p.map, keys, p.p.cols, r.end);
+#endif
+#else
+    u32 keys[OWN];
     read_row(p.p, r, keys);
     if (!skip) write_rest_of(p.p, r, row);
-#endif
     skip |= r.bad || r.first >= r.end;
-    const Found f = find(p.p.map, keys, FULL ? p.p.cols : r.n, r.end);
+    const Found f = find(p.p.map, keys, r.n, r.end);
+#endif
     const u32 first = f.first;
     const bool good = f.good && !skip && is_plain(p.p.map, first, f.threshold);
     u32 at = group_before(good ? f.reached : 0);
@@ -258,7 +319,12 @@ KERNEL(select_group, Params) {
         const auto word = [&](u32 key, u32 place) { return ((key - first) >> cut << COLUMN_BITS) + own + place; };
 #if MASKED
         for (u32 mask = f.mask; mask; mask &= mask - 1) {
-            const u32 j = first_bit(mask), place = j / EACH * LANES * EACH + j % EACH;
+#ifdef PAIRED
+            const u32 j = own_of_bit(first_bit(mask));
+#else
+            const u32 j = first_bit(mask);
+#endif
+            const u32 place = j / EACH * LANES * EACH + j % EACH;
             slots[at++] = word(u32(raw_key(p.p.map, r.x[own + place])), place);
         }
 #else

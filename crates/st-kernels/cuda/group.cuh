@@ -16,6 +16,10 @@
 #ifndef EVEN
 #define EVEN 0
 #endif
+// Whether elements are floats of 16 bits, which some devices compare in pairs.
+#ifndef FLOATS
+#define FLOATS 0
+#endif
 #ifndef NETWORK
 #define NETWORK 0
 #endif
@@ -42,6 +46,8 @@
 #define PARKED 33
 #define COUNTED (LIST + 4)
 #define NONE 0xffffffffu
+// The last key that an element may have, and one that is not there does not have.
+#define LAST_KEY (WIDTH < 32 ? (1u << WIDTH % 32) - 1 : NONE - 1)
 // Elements that a wave's lane has of a row that is done exactly.
 #define EXACT (LANES * 32 / WAVE)
 // Whether a lane's hits are bits of a word, by which few of them are fetched again.
@@ -200,12 +206,17 @@ DEVICE void load_row(const Problem& p, u32 row, Vector* x) {
     }
 }
 DEVICE void take_row(const Problem& p, const Vector* x, u32* keys) {
+#if WIDTH == 32
+    // xor turns all bits or none, and the sign besides or not: a key is what `and` leaves times 1 or -1, and a number.
+    const u32 by = p.map.xor_ & 1 ? 1 : NONE, more = u32(p.map.base - p.map.xor_), turn = u32(p.map.and_);
+    const auto key = [&](u32 bits) { return (bits ^ (u32(Signed(bits) >> 31) & turn)) * by + more; };
+#else
+    const auto key = [&](Bits bits) { return u32(raw_key(p.map, bits)); };
+#endif
 #pragma unroll
     for (u32 j = 0; j < VECTORS; j++) {
 #pragma unroll
-        for (u32 i = 0; i < EACH; i++) {
-            keys[j * EACH + i] = is_there(p, j) ? u32(raw_key(p.map, element(x[j], i))) : NONE;
-        }
+        for (u32 i = 0; i < EACH; i++) keys[j * EACH + i] = is_there(p, j) ? key(element(x[j], i)) : NONE;
     }
 }
 #endif
@@ -228,16 +239,11 @@ struct Found {
     // The row's first key; how many elements reach the threshold, of this lane and of all, or this lane's as bits.
     u32 threshold, first, reached, all, mask;
 };
-// A threshold for the group's row of `n` elements that `needed` elements reach.
-DEVICE Found find(const Map& m, const u32* keys, u32 n, u32 needed) {
+// A threshold for the group's row of `n` elements that `needed` elements reach, from the least keys of a lane's parts.
+// reaching(at, mask) counts those of the lane's elements whose key is `at` at most; `zero` is the key of zero, 0 if numbers
+// on both sides of it are near one another.
+template <typename Reaching> DEVICE Found search(u32 (&minima)[PARTS], u32 zero, u32 n, u32 needed, Reaching reaching) {
     Found f;
-    u32 minima[PARTS];
-#pragma unroll
-    for (u32 g = 0; g < PARTS; g++) {
-        minima[g] = keys[g * (OWN / PARTS)];
-#pragma unroll
-        for (u32 j = 1; j < OWN / PARTS; j++) minima[g] = least(minima[g], keys[g * (OWN / PARTS) + j]);
-    }
     exchange(minima[0], minima[1]);
     exchange(minima[2], minima[3]);
     exchange(minima[0], minima[2]);
@@ -248,26 +254,15 @@ DEVICE Found find(const Map& m, const u32* keys, u32 n, u32 needed) {
 #pragma unroll
     for (u32 d = 1, bit = 2; d < LANES; d *= 2, bit += 2) at = meet(at, d, GUESS >> bit & 3);
     // Keys on both sides of zero lie too far apart for a mean.
-    const u32 zero = u32(m.zero_first);
-    if (m.zero_twin != m.zero_first && f.first < zero && at > zero) at = zero - 1;
+    if (f.first < zero && at > zero) at = zero - 1;
     // Rows that fit the list go there as they are.
-    if (n <= LIST) at = NONE - 1;
+    if (n <= LIST) at = LAST_KEY;
     u32 upper = NONE, lower = f.first, many = n, few = 1;
     f.good = false;
 #pragma unroll 1
     for (u32 step = 0; step < STEPS; step++) {
-        u32 own = 0, mask = 0;
-#if MASKED
-#pragma unroll
-        for (u32 j = 0; j < OWN; j++) {
-            if (keys[j] <= at) mask |= 1u << j;
-        }
-        own = count_bits(mask);
-#else
-#pragma unroll
-        for (u32 j = 0; j < OWN; j++) own += keys[j] <= at;
-#endif
-        const u32 count = group_sum(own);
+        u32 mask = 0;
+        const u32 own = reaching(at, mask), count = group_sum(own);
         if (!f.good) {
             f.good = count >= needed && count <= LIST && at != NONE;
             f.threshold = at;
@@ -300,16 +295,40 @@ DEVICE Found find(const Map& m, const u32* keys, u32 n, u32 needed) {
     }
     return f;
 }
+DEVICE u32 key_of_zero(const Map& m) { return u32(m.zero_twin) != u32(m.zero_first) ? u32(m.zero_first) : 0; }
+DEVICE Found find(const Map& m, const u32* keys, u32 n, u32 needed) {
+    u32 minima[PARTS];
+#pragma unroll
+    for (u32 g = 0; g < PARTS; g++) {
+        minima[g] = keys[g * (OWN / PARTS)];
+#pragma unroll
+        for (u32 j = 1; j < OWN / PARTS; j++) minima[g] = least(minima[g], keys[g * (OWN / PARTS) + j]);
+    }
+    return search(minima, key_of_zero(m), n, needed, [&](u32 at, u32& mask) {
+        u32 own = 0;
+#if MASKED
+#pragma unroll
+        for (u32 j = 0; j < OWN; j++) {
+            if (keys[j] <= at) mask |= 1u << j;
+        }
+        own = count_bits(mask);
+#else
+#pragma unroll
+        for (u32 j = 0; j < OWN; j++) own += keys[j] <= at;
+#endif
+        return own;
+    });
+}
 
 // Bits that the keys from `first` to the threshold have too many for a word.
 DEVICE u32 excess(u32 first, u32 threshold) {
+    if (WIDTH <= KEY_BITS) return 0;
     const u32 bits = 32 - leading_zeros((threshold - first + 1) | 1);
     return bits > KEY_BITS ? bits - KEY_BITS : 0;
 }
 // Whether raw keys tell the order of a row whose keys from `first` to the threshold are looked at.
 DEVICE bool is_plain(const Map& m, u32 first, u32 threshold) {
-    const bool nan = first - u32(m.nan_first) <= u32(m.nan_span) ||
-                     threshold - u32(m.nan_first) <= u32(m.nan_span);
-    const bool zeros = m.zero_first != m.zero_twin && first <= u32(m.zero_twin) && threshold >= u32(m.zero_first);
-    return !(m.nan_span && nan) && !zeros;
+    const u32 nan = u32(m.nan_first), span = u32(m.nan_span), zero = u32(m.zero_first), twin = u32(m.zero_twin);
+    const bool nans = span && (first - nan <= span || threshold - nan <= span);
+    return !nans && !(zero != twin && first <= twin && threshold >= zero);
 }

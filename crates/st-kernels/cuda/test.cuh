@@ -14,24 +14,42 @@ struct Test {
 #define REACH 2
 #define STAY 3
 
+// How a problem's floats are compared with a number that is no NaN.
+DEVICE u32 how_of(const Problem& p) {
+#if defined(COMPARES_PAIRS) || WIDTH == 32
+    const u32 can = QUICK | QUICK_HALF;
+#else
+    const u32 can = QUICK;
+#endif
+    const bool nan_leads = p.map.nan_first == 0, least = p.quick & QUICK_LEAST;
+    if (!(p.quick & can) || (nan_leads && least)) return BY_KEY;
+    return least ? STAY : nan_leads ? REACH_OR_NAN : REACH;
+}
 DEVICE Test test_of(const Problem& p, Key limit) {
     Test t = {limit, BY_KEY, 0};
 #if WIDTH == 32 || WIDTH == 16
-    const Key nan = Key(p.map.nan_first);
-    const bool nan_leads = nan == 0, least = p.quick & QUICK_LEAST;
     t.bound = u32(bits_of(p.map, limit));
     if (WIDTH == 16) t.bound |= t.bound << 16;
-#if defined(COMPARES_PAIRS) || WIDTH == 32
-    const bool can = p.quick & (QUICK | QUICK_HALF);
-#else
-    const bool can = p.quick & QUICK;
-#endif
-    if (can && limit - nan > Key(p.map.nan_span) && !(nan_leads && least)) {
-        t.how = least ? STAY : nan_leads ? REACH_OR_NAN : REACH;
-    }
+    if (limit - Key(p.map.nan_first) > Key(p.map.nan_span)) t.how = how_of(p);
 #endif
     return t;
 }
+
+#if defined(COMPARES_PAIRS) && WIDTH == 16
+// job.with<Compare>(), Compare being how pairs are compared with a pair of bounds; whether they can be. (Not a lambda: NVRTC
+// 13.0 takes those with `auto` for the host's.)
+template <typename Job> DEVICE bool comparing_pairs(const Problem& p, u32 how, Job& job) {
+    switch (how + (p.quick & QUICK_HALF)) {
+        case REACH_OR_NAN: Job::template with<BrainsReachOrNan>(job); return true;
+        case REACH: Job::template with<BrainsReach>(job); return true;
+        case STAY: Job::template with<BrainsStay>(job); return true;
+        case REACH_OR_NAN + QUICK_HALF: Job::template with<HalvesReachOrNan>(job); return true;
+        case REACH + QUICK_HALF: Job::template with<HalvesReach>(job); return true;
+        case STAY + QUICK_HALF: Job::template with<HalvesStay>(job); return true;
+        default: return false;
+    }
+}
+#endif
 
 // A bit for each element of MANY vectors that a thread holds.
 #define HIT_WORDS(MANY) (WIDTH == 16 ? ((MANY) + 3) / 4 : ((MANY) * EACH + 31) / 32)
@@ -99,17 +117,23 @@ DEVICE float float_of(const Vector& x, u32 j) { return as_float(j == 0 ? x.x : j
 #endif
 #if WIDTH == 16
 #ifdef COMPARES_PAIRS
-// Those of which compare(pair, pair of bounds) sets the bits.
-template <u32 MANY, typename Compare> DEVICE Hits<MANY> hits_of_pairs(const Vector (&x)[MANY], Compare compare) {
-    Hits<MANY> hits = {};
+// The elements of vectors that reach a bound.
+template <u32 MANY> struct VectorHits {
+    const Vector (&x)[MANY];
+    u32 bound;
+    Hits<MANY> hits;
+    template <typename Compare> DEVICE void with(VectorHits& job) {
+        job.hits = {};
 #pragma unroll
-    for (u32 u = 0; u < MANY; u++) {
-        const u32 words[4] = {x[u].x, x[u].y, x[u].z, x[u].w};
+        for (u32 u = 0; u < MANY; u++) {
+            const u32 words[4] = {job.x[u].x, job.x[u].y, job.x[u].z, job.x[u].w};
 #pragma unroll
-        for (u32 w = 0; w < 4; w++) hits.word[u / 4] |= compare(words[w]) & (0x00010001u << (u % 4 * 4 + w));
+            for (u32 w = 0; w < 4; w++) {
+                job.hits.word[u / 4] |= Compare::of(words[w], job.bound) & (0x00010001u << (u % 4 * 4 + w));
+            }
+        }
     }
-    return hits;
-}
+};
 #else
 DEVICE float float_of(const Vector& x, u32 j) {
     const u32 word = j / 2 == 0 ? x.x : j / 2 == 1 ? x.y : j / 2 == 2 ? x.z : x.w;
@@ -121,16 +145,8 @@ DEVICE float float_of(const Vector& x, u32 j) {
 // The elements that pass.
 template <u32 MANY> DEVICE Hits<MANY> hits_of(const Problem& p, const Vector (&x)[MANY], const Test& t) {
 #if WIDTH == 16 && defined(COMPARES_PAIRS)
-    const bool half = p.quick & QUICK_HALF;
-    switch (t.how + (half ? 4 : 0)) {
-        case REACH_OR_NAN: return hits_of_pairs(x, [&](u32 pair) { return brains_reach_or_nan(pair, t.bound); });
-        case REACH: return hits_of_pairs(x, [&](u32 pair) { return brains_reach(pair, t.bound); });
-        case STAY: return hits_of_pairs(x, [&](u32 pair) { return brains_stay(pair, t.bound); });
-        case REACH_OR_NAN + 4: return hits_of_pairs(x, [&](u32 pair) { return halves_reach_or_nan(pair, t.bound); });
-        case REACH + 4: return hits_of_pairs(x, [&](u32 pair) { return halves_reach(pair, t.bound); });
-        case STAY + 4: return hits_of_pairs(x, [&](u32 pair) { return halves_stay(pair, t.bound); });
-        default: break;
-    }
+    VectorHits<MANY> job = {x, t.bound, {}};
+    if (comparing_pairs(p, t.how, job)) return job.hits;
 #elif WIDTH == 32 || WIDTH == 16
     const float bound = as_float(WIDTH == 32 ? t.bound : t.bound << 16);
     switch (t.how) {

@@ -55,6 +55,7 @@ pub const SOURCES: &[(&str, &str)] = &[
     ("memory_sample.cu", include_str!("../../cuda/memory_sample.cu")),
     ("order.cu", include_str!("../../cuda/order.cu")),
     ("order.cuh", include_str!("../../cuda/order.cuh")),
+    ("paired.cuh", include_str!("../../cuda/paired.cuh")),
     ("ranks.cu", include_str!("../../cuda/ranks.cu")),
     ("ranks.cuh", include_str!("../../cuda/ranks.cuh")),
     ("sort.cu", include_str!("../../cuda/sort.cu")),
@@ -85,7 +86,7 @@ const MIN_BLOCK: u32 = 64;
 /// Threads of a multiprocessor for which kernels are compiled: 64 registers for each; and for those with a
 /// network in registers.
 const RESIDENT: u32 = 1024;
-const NETWORK_RESIDENT: u32 = 640;
+const NETWORK_RESIDENT: u32 = 512;
 /// The same for blocks that load ahead: 128 registers.
 const AHEAD_RESIDENT: u32 = 512;
 /// Candidates of a short row's list for each `kl`.
@@ -129,6 +130,8 @@ pub struct Group {
     pub full: bool,
     /// Whether every lane has as many of them.
     pub even: bool,
+    /// Whether elements are floats of 16 bits, and may be compared in pairs.
+    pub floats: bool,
 }
 
 /// A file compiled for one width of elements, with its constants.
@@ -205,7 +208,8 @@ impl Unit {
             false => (vectors, guess::guess(problem.cols, lanes, wanted(problem), list).bits()),
         };
         let full = aligned && full && order != Order::Lanes;
-        let group = Group { lanes, vectors, guess, order, whole, full, even: full && even };
+        let (even, floats) = (full && even, full && is_half(problem.dtype));
+        let group = Group { lanes, vectors, guess, order, whole, full, even, floats };
         let own = Self::new("group.cu", problem.dtype, choice.wg);
         Self { capacity: list, group: Some(group), ..own }
     }
@@ -227,15 +231,18 @@ impl Unit {
             ("CAPACITY", self.capacity),
         ];
         match self.group {
-            Some(Group { lanes, vectors, guess, order, whole, full, even }) => own.extend([
-                ("LANES", lanes),
-                ("VECTORS", vectors),
-                ("GUESS", guess),
-                ("NETWORK", order as u32),
-                ("WHOLE", whole.into()),
-                ("FULL", full.into()),
-                ("EVEN", even.into()),
-            ]),
+            Some(Group { lanes, vectors, guess, order, whole, full, even, floats }) => {
+                own.extend([
+                    ("LANES", lanes),
+                    ("VECTORS", vectors),
+                    ("GUESS", guess),
+                    ("NETWORK", order as u32),
+                    ("WHOLE", whole.into()),
+                    ("FULL", full.into()),
+                    ("EVEN", even.into()),
+                    ("FLOATS", floats.into()),
+                ])
+            }
             None => own.extend([
                 ("MODE", self.lists as u32),
                 ("FLIGHT", self.flight),
@@ -259,6 +266,11 @@ impl Unit {
         let found = SOURCES.iter().find(|(name, _)| *name == self.file);
         found.expect("units are made of files that are here").1
     }
+}
+
+/// Whether elements are floats of 16 bits.
+const fn is_half(dtype: DType) -> bool {
+    matches!(dtype, DType::F16 | DType::Bf16)
 }
 
 /// The block nearest to what was asked for: a power of two. Of two that are as near, the smaller.
