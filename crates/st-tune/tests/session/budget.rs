@@ -70,3 +70,17 @@ fn hopeless_candidates_are_not_compiled_and_the_best_is_found() {
     let again = device.tune(cells, 1e6, &file);
     assert_eq!(again.known, cells.len(), "{again:?}");
 }
+
+#[test]
+fn what_the_model_takes_for_hopeless_is_tried_in_the_time_that_is_left() {
+    let cells = &cells()[..4];
+    let dir = tempfile::tempdir().unwrap();
+    let (mut device, file) = (costly(6), table(&dir));
+    device.plays = true;
+    device.tune(cells, 1e6, &file);
+    for cell in cells {
+        let regret = device.regret(cell, &file);
+        println!("{cell}: {regret:.3}");
+        assert!(regret < 1.1, "{cell}: {regret}");
+    }
+}

@@ -38,6 +38,8 @@ pub(crate) struct Simulation {
     pub(crate) noise: Noise,
     /// How much longer, or shorter, than predicted a choice takes, at most.
     pub(crate) model_error: f64,
+    /// It plays a GPU: a workgroup's subgroups run one after another, of which the model knows nothing.
+    pub(crate) plays: bool,
     /// Choices of this kind give wrong results.
     pub(crate) wrong: Option<MergeKind>,
     /// Seconds that compiling takes, between a third and three times as long.
@@ -60,6 +62,7 @@ impl Simulation {
             rng: RefCell::new(fastrand::Rng::with_seed(7)),
             noise,
             model_error: 4.0,
+            plays: false,
             wrong: None,
             compiling: 0.01,
             together: 1,
@@ -78,7 +81,8 @@ impl Simulation {
     /// What a choice really takes, in microseconds.
     pub(crate) fn us(&self, plan: &RankPlan, choice: &Choice) -> f64 {
         let model = predict(&plan.problem, &self.caps, choice).expect("candidates are feasible");
-        model * self.model_error.powf(2.0 * Self::unit(choice, "") - 1.0)
+        let subgroups = if self.plays { f64::from(choice.wg / self.caps.lane) } else { 1.0 };
+        model * subgroups.powi(2) * self.model_error.powf(2.0 * Self::unit(choice, "") - 1.0)
     }
 
     pub(crate) fn tune(&self, cells: &[Cell], seconds: f64, table: &TableFile) -> Summary {
