@@ -31,9 +31,6 @@ template <typename Hit, typename Word> DEVICE void park(u32* slot, Hit hit, Word
         }
     }
 }
-// The place of a lane's element in its row, from the lane's first on.
-DEVICE constexpr u32 place_of_own(u32 j) { return j / EACH * LANES * EACH + j % EACH; }
-
 KERNEL(select_group, Params) {
     // Of each wave: slots by rows; what each row's words are told by, and how many bits they lack; room for an exact row.
     u32* const slots = reinterpret_cast<u32*>(shared()) + wave() * (LIST * PARKED + 2 * WAVE);
@@ -229,7 +226,7 @@ KERNEL(select_group, Params) {
 #pragma unroll
         for (u32 j = 0; j < OWN; j++) {
             if (good && keys[j] <= f.threshold) {
-                slots[at++] = ((keys[j] - f.first) >> cut << COLUMN_BITS) + column + (j / EACH * LANES * EACH + j % EACH);
+                slots[at++] = ((keys[j] - f.first) >> cut << COLUMN_BITS) + column + place_of_own(j);
             }
         }
     }
@@ -324,13 +321,13 @@ KERNEL(select_group, Params) {
 #else
             const u32 j = first_bit(mask);
 #endif
-            const u32 place = j / EACH * LANES * EACH + j % EACH;
+            const u32 place = place_of_own(j);
             slots[at++] = word(u32(raw_key(p.p.map, r.x[own + place])), place);
         }
 #else
 #pragma unroll
         for (u32 j = 0; j < OWN; j++) {
-            if (keys[j] <= f.threshold) slots[at++] = word(keys[j], j / EACH * LANES * EACH + j % EACH);
+            if (keys[j] <= f.threshold) slots[at++] = word(keys[j], place_of_own(j));
         }
 #endif
     }

@@ -57,6 +57,9 @@
 // Steps that trust in how counts grow; those after halve.
 #define TRUSTING 4
 
+// The place of a lane's element in its row, from the lane's first on.
+DEVICE constexpr u32 place_of_own(u32 j) { return j / EACH * LANES * EACH + j % EACH; }
+
 DEVICE u32 group_least(u32 x) {
 #pragma unroll
     for (u32 d = 1; d < LANES; d *= 2) x = least(x, shuffle_xor(x, d));

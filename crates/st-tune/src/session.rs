@@ -383,10 +383,10 @@ impl<'a, D: Device + ?Sized> Session<'a, D> {
             self.table.change(|all| replaced(all, &bucket, &records))?;
             records.len()
         } else {
-            let before = self.table.load()?.0.records().len();
             // The one that the others were compared with is in it already.
             let all = self.table.add(&records)?;
-            all.records().len().saturating_sub(before)
+            let own = all.records().iter().filter(|r| bucket.shares_bucket(r)).count();
+            own.saturating_sub(todo.known)
         };
         event(match first_time {
             true => Event::Done { cell, at, outcome: &outcome },

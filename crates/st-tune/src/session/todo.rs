@@ -18,6 +18,8 @@ pub(super) struct Todo {
     chances: usize,
     /// What the table says of the first.
     pub(super) reference_us: Option<f64>,
+    /// How many records the table has of the cell.
+    pub(super) known: usize,
 }
 
 impl Todo {
@@ -26,7 +28,7 @@ impl Todo {
         let plan = st_plan::plan(problem, caps, &Knowledge::default());
         let mut all = candidates(&plan);
         let Some((reference, us)) = best(known) else {
-            return Some(Self::of(plan, all, 0, None));
+            return Some(Self::of(plan, all, 0, None, known.len()));
         };
         let measured: Vec<Choice> = known.iter().filter_map(|r| r.choice.whole()).collect();
         all.retain(|new| !measured.iter().any(|old| launched_alike(old, new, caps.backend)));
@@ -35,7 +37,7 @@ impl Todo {
         }
         all.insert(0, reference);
         let plan = RankPlan::by_hand(*problem, *caps, reference);
-        Some(Self::of(plan, all, 0, Some(us)))
+        Some(Self::of(plan, all, 0, Some(us), known.len()))
     }
 
     /// Those that were put off, beside the best that is known.
@@ -53,15 +55,21 @@ impl Todo {
         all.insert(0, reference);
         all.extend(others);
         let plan = RankPlan::by_hand(*problem, *caps, reference);
-        Some(Self::of(plan, all, chances, Some(us)))
+        Some(Self::of(plan, all, chances, Some(us), known.len()))
     }
 
-    fn of(plan: RankPlan, all: Vec<Choice>, chances: usize, reference_us: Option<f64>) -> Self {
+    fn of(
+        plan: RankPlan,
+        all: Vec<Choice>,
+        chances: usize,
+        reference_us: Option<f64>,
+        known: usize,
+    ) -> Self {
         // Candidates can be run, so that there is a prediction.
         let predicted =
             |choice| predict(&plan.problem, &plan.caps, choice).unwrap_or(f64::INFINITY);
         let predicted_us = all.iter().map(predicted).collect();
-        Self { plan, candidates: all, predicted_us, chances, reference_us }
+        Self { plan, candidates: all, predicted_us, chances, reference_us, known }
     }
 
     pub(super) fn task(&self) -> Task<'_> {
