@@ -172,3 +172,56 @@ fn networks_between_lanes() {
     }
     assert!(asked > 150, "{asked} questions: choices are no longer what the kernels take");
 }
+
+/// Asks for these ranks of those rows by every way to order a short row, with each list that it can have.
+fn ask_each<T: Value>(problem: Problem, x: &[T], what: &str) -> usize {
+    let caps = executor().caps().expect("a device");
+    let want = oracle::rank(Input::new(x), &problem);
+    let counted = [1, 2, 4, 8, 16].map(|kl| (MergeDetail::GroupRank, kl));
+    let ordered = [8, 16, 32].map(|kl| (MergeDetail::GroupNetwork, kl));
+    let mut asked = 0;
+    for (mkd, kl) in counted.into_iter().chain(ordered) {
+        let (mk, tile, ctile) = (MergeKind::Warp, 1024, 256);
+        let choice = Choice { mk, mkd, tile, ctile, use_2ce: false, wg: 64, kl, ch: 0 };
+        if st_kernels::check(&choice, &problem, &caps).is_ok() {
+            asked += 1;
+            ask_by_hand(Input::new(x), problem, choice, &want, what);
+        }
+    }
+    asked
+}
+
+/// A row of which any number of elements are better than those, more than any list holds, that share a value, and some
+/// worse: the last rank wanted is one of the better, of the ties, or where they meet.
+fn tied_row(cols: usize, kind: RankKind, tie: f32, rng: &mut Rng) -> Vec<f32> {
+    let sign = if kind == RankKind::BottomK { -1.0 } else { 1.0 };
+    let better = rng.below(40);
+    (0..cols)
+        .map(|_| match rng.below(cols) {
+            i if i < better => tie + sign * (1.0 + rng.below(4) as f32),
+            i if i < better + cols / 8 => tie - sign * (1.0 + rng.unit() as f32),
+            _ if tie == 0.0 && rng.one_in(2) => -0.0,
+            _ => tie,
+        })
+        .collect()
+}
+
+#[test]
+fn rows_that_are_tied() {
+    let mut rng = Rng::new(37);
+    let mut asked = 0;
+    for cols in [100, 128, 256, 301, 512, 1000] {
+        for tie in [0.0, 3.0, -5.0] {
+            let kind = rng.pick(&[RankKind::TopK, RankKind::BottomK]);
+            let rows: Vec<f32> =
+                (0..ROWS).flat_map(|_| tied_row(cols, kind, tie, &mut rng)).collect();
+            let k = rng.pick(&[1, 4, 8, 30]);
+            let problem = Problem::new(kind, ROWS, cols, k).with_sorted(!rng.one_in(4));
+            let what = format!("ties at {tie}");
+            asked += ask_each(problem, &rows, &what);
+            let halves: Vec<bf16> = rows.iter().map(|&x| bf16::from_f32(x)).collect();
+            asked += ask_each(problem.with_dtype(DType::Bf16), &halves, &what);
+        }
+    }
+    assert!(asked > 100, "{asked} questions: choices are no longer what the kernels take");
+}

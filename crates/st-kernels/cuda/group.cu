@@ -9,7 +9,9 @@
 //     which it matters that words lack bits is done exactly;
 //   NETWORK 2: the lanes of a row order its candidates between them. If the list holds whole rows (WHOLE), no threshold is
 //     needed, and any ranks may be wanted.
-// Rows for which this does not do (many ties, NaN and zeros among the first) are done exactly, a wave for each. Each row is read once.
+// Where too many share the last key wanted those before it are the list, and the first of them by column are found when the
+// others are written; but not with a row for each lane, nor by index. Rows for which this does not do (NaN and zeros among the
+// first) are done exactly, a wave for each. Each row is read once.
 #include "group.cuh"
 #include "lanes.cuh"
 #include "paired.cuh"
@@ -217,15 +219,16 @@ KERNEL(select_group, Params) {
     u32 keys[OWN];
     read_row(p.p, r, keys);
     const Found f = find(p.p.map, keys, r.n, r.end);
-    const bool good = f.good && !skip && is_plain(p.p.map, f.first, f.threshold);
-    const u32 many = good ? f.all : 0, cut = good ? excess(f.first, f.threshold) : 0;
+    const bool tied = !skip && is_plainly_tied(p.p, f);
+    const bool good = tied || (f.good && !skip && is_plain(p.p.map, f.first, f.threshold));
+    const u32 many = good ? f.all : 0, cut = many > 0 ? excess(f.first, f.threshold) : 0;
     const bool exact = cut == 0;
     {
         u32 at = group_before(good ? f.reached : 0);
         const u32 column = lane() % LANES * EACH - r.off;
 #pragma unroll
         for (u32 j = 0; j < OWN; j++) {
-            if (good && keys[j] <= f.threshold) {
+            if (many > 0 && keys[j] <= f.threshold) {
                 slots[at++] = ((keys[j] - f.first) >> cut << COLUMN_BITS) + column + place_of_own(j);
             }
         }
@@ -245,6 +248,7 @@ KERNEL(select_group, Params) {
     write_ranks(p.p, r, row, slots, of_wave, many, good, exact);
 #if !WHOLE
     wave_barrier();
+    if (any(tied)) write_tied(p.p, row, tied, f.tied, many);
     const LaneMask bad = ballot(!good && !skip);
     for (u32 g = 0; g < AT_ONCE; g++) {
         if (bad >> (g * LANES) & 1) {
@@ -280,9 +284,9 @@ DEVICE void count_alike(const Problem& p, const Row& r, const u32* slots, u32 ma
 }
 
 KERNEL(select_group, Params) {
-    // Of each wave: candidates by rows, then room for an exact row.
-    u64* const room = reinterpret_cast<u64*>(shared()) + wave() * (COUNTED * AT_ONCE / 2 + 256);
-    u32* const slots = reinterpret_cast<u32*>(room + 256) + lane() / LANES * COUNTED;
+    // Of each wave: candidates by rows, or of a row that is done exactly.
+    u32* const room = reinterpret_cast<u32*>(shared()) + wave() * COUNTED_ROOM;
+    u32* const slots = room + lane() / LANES * COUNTED;
     const u32 row0 = (group() * WAVES + wave()) * AT_ONCE, row = row0 + lane() / LANES;
     if (row0 >= p.p.rows) return;
     bool skip = row >= p.p.rows;
@@ -308,10 +312,11 @@ KERNEL(select_group, Params) {
     const Found f = find(p.p.map, keys, r.n, r.end);
 #endif
     const u32 first = f.first;
-    const bool good = f.good && !skip && is_plain(p.p.map, first, f.threshold);
+    const bool tied = !skip && is_plainly_tied(p.p, f);
+    const bool good = tied || (f.good && !skip && is_plain(p.p.map, first, f.threshold));
     u32 at = group_before(good ? f.reached : 0);
-    const u32 many = good ? f.all : 0, cut = good ? excess(first, f.threshold) : 0;
-    if (good) {
+    const u32 many = good ? f.all : 0, cut = many > 0 ? excess(first, f.threshold) : 0;
+    if (many > 0) {
         const u32 own = lane() % LANES * EACH - r.off;
         const auto word = [&](u32 key, u32 place) { return ((key - first) >> cut << COLUMN_BITS) + own + place; };
 #if MASKED
@@ -382,9 +387,10 @@ KERNEL(select_group, Params) {
             p.p.indices[slot] = column;
         }
     }
+    if (any(tied)) write_tied(p.p, row, tied, f.tied, many);
     const LaneMask bad = ballot(!good && !skip);
     for (u32 g = 0; g < AT_ONCE; g++) {
-        if (bad >> (g * LANES) & 1) exact_row(p.p, row_of(p.p, row0 + g), row0 + g, room);
+        if (bad >> (g * LANES) & 1) exact_row(p.p, row_of(p.p, row0 + g), row0 + g, reinterpret_cast<u64*>(room));
     }
 }
 #endif

@@ -45,6 +45,8 @@
 // Words between the slots of a row that is parked, and between rows that are counted.
 #define PARKED 33
 #define COUNTED (LIST + 4)
+// Words of a wave where rows are counted, or one is done exactly, which takes two for each candidate.
+#define COUNTED_ROOM (AT_ONCE * COUNTED > 2 * LIST ? AT_ONCE * COUNTED : 2 * LIST)
 #define NONE 0xffffffffu
 // The last key that an element may have, and one that is not there does not have.
 #define LAST_KEY (WIDTH < 32 ? (1u << WIDTH % 32) - 1 : NONE - 1)
@@ -56,6 +58,9 @@
 #define STEPS 12
 // Steps that trust in how counts grow; those after halve.
 #define TRUSTING 4
+// Whether rows are told in which too many elements share the last key wanted: some steps ask for the next key. Where a lane
+// orders a row there is no room for that: 1048576x256, k 32, took 402 us instead of 381.
+#define TIES (NETWORK != 1)
 
 // The place of a lane's element in its row, from the lane's first on.
 DEVICE constexpr u32 place_of_own(u32 j) { return j / EACH * LANES * EACH + j % EACH; }
@@ -70,17 +75,17 @@ DEVICE u32 group_sum(u32 x) {
     for (u32 d = 1; d < LANES; d *= 2) x += shuffle_xor(x, d);
     return x;
 }
-// Of the lanes of the group before this one.
-DEVICE u32 group_before(u32 x) {
+// Of the lanes of the group up to this one; before it.
+DEVICE u32 group_until(u32 x) {
     const u32 own = lane() % LANES;
-    u32 sum = x;
 #pragma unroll
     for (u32 d = 1; d < LANES; d *= 2) {
-        const u32 other = shuffle_up(sum, d);
-        if (own >= d) sum += other;
+        const u32 other = shuffle_up(x, d);
+        if (own >= d) x += other;
     }
-    return sum - x;
+    return x;
 }
+DEVICE u32 group_before(u32 x) { return group_until(x) - x; }
 // About 16 log2(x).
 DEVICE u32 log16(u32 x) {
     x = most(x, 1u);
@@ -237,15 +242,16 @@ DEVICE void exchange(u32& a, u32& b) {
 
 // What is known of a row.
 struct Found {
-    // Enough elements reach the threshold, and at most LIST.
-    bool good;
+    // Enough elements reach the threshold, and at most LIST. Or too few do, and too many with `tied`, the next key.
+    bool good, is_tied;
     // The row's first key; how many elements reach the threshold, of this lane and of all, or this lane's as bits.
-    u32 threshold, first, reached, all, mask;
+    u32 threshold, first, reached, all, mask, tied;
 };
 // A threshold for the group's row of `n` elements that `needed` elements reach, from the least keys of a lane's parts.
-// reaching(at, mask) counts those of the lane's elements whose key is `at` at most; `zero` is the key of zero, 0 if numbers
-// on both sides of it are near one another.
-template <typename Reaching> DEVICE Found search(u32 (&minima)[PARTS], u32 zero, u32 n, u32 needed, Reaching reaching) {
+// reaching(at, mask) counts those of the lane's elements whose key is `at` at most; least_from(at) is the least key from `at`
+// on; `zero` is the key of zero, 0 if numbers on both sides of it are near one another.
+template <typename Reaching, typename LeastFrom>
+DEVICE Found search(u32 (&minima)[PARTS], u32 zero, u32 n, u32 needed, Reaching reaching, LeastFrom least_from) {
     Found f;
     exchange(minima[0], minima[1]);
     exchange(minima[2], minima[3]);
@@ -261,20 +267,27 @@ template <typename Reaching> DEVICE Found search(u32 (&minima)[PARTS], u32 zero,
     // Rows that fit the list go there as they are.
     if (n <= LIST) at = LAST_KEY;
     u32 upper = NONE, lower = f.first, many = n, few = 1;
-    f.good = false;
+    f.good = f.is_tied = false;
 #pragma unroll 1
     for (u32 step = 0; step < STEPS; step++) {
+        const bool next = TIES && step % TRUSTING == 0 && step > 0;
+        if (next) {
+            // Where many share a key, it is the first after those that are too few, as a rule.
+            const u32 key = group_least(least_from(lower + (few > 1)));
+            if (!f.good && !f.is_tied) at = key;
+        }
         u32 mask = 0;
         const u32 own = reaching(at, mask), count = group_sum(own);
-        if (!f.good) {
+        if (!f.good && !f.is_tied) {
             f.good = count >= needed && count <= LIST && at != NONE;
+            f.is_tied = TIES && count > LIST && (next || at == f.first) && at != NONE;
             f.threshold = at;
             f.reached = own;
             f.all = count;
             f.mask = mask;
         }
-        if (!any(!f.good)) break;
-        if (!f.good) {
+        if (!any(!f.good && !f.is_tied)) break;
+        if (!f.good && !f.is_tied) {
             // Counts grow about by their logarithm: from the first key, which one element reaches, or from lower to
             // upper where both are known.
             if (count > LIST) {
@@ -296,6 +309,18 @@ template <typename Reaching> DEVICE Found search(u32 (&minima)[PARTS], u32 zero,
             at = most(least(at, upper - 1), lower + 1);
         }
     }
+    if (TIES && any(f.is_tied)) {
+        // What is before the first key may be no number.
+        u32 mask = 0;
+        const u32 own = f.threshold > f.first ? reaching(f.threshold - 1, mask) : 0, all = group_sum(own);
+        if (f.is_tied) {
+            f.tied = f.threshold;
+            f.threshold--;
+            f.reached = own;
+            f.all = all;
+            f.mask = mask;
+        }
+    }
     return f;
 }
 DEVICE u32 key_of_zero(const Map& m) { return u32(m.zero_twin) != u32(m.zero_first) ? u32(m.zero_first) : 0; }
@@ -307,7 +332,7 @@ DEVICE Found find(const Map& m, const u32* keys, u32 n, u32 needed) {
 #pragma unroll
         for (u32 j = 1; j < OWN / PARTS; j++) minima[g] = least(minima[g], keys[g * (OWN / PARTS) + j]);
     }
-    return search(minima, key_of_zero(m), n, needed, [&](u32 at, u32& mask) {
+    const auto reaching = [&](u32 at, u32& mask) {
         u32 own = 0;
 #if MASKED
 #pragma unroll
@@ -320,6 +345,12 @@ DEVICE Found find(const Map& m, const u32* keys, u32 n, u32 needed) {
         for (u32 j = 0; j < OWN; j++) own += keys[j] <= at;
 #endif
         return own;
+    };
+    return search(minima, key_of_zero(m), n, needed, reaching, [&](u32 from) {
+        u32 least_key = NONE;
+#pragma unroll
+        for (u32 j = 0; j < OWN; j++) least_key = keys[j] >= from ? least(least_key, keys[j]) : least_key;
+        return least_key;
     });
 }
 
@@ -334,4 +365,33 @@ DEVICE bool is_plain(const Map& m, u32 first, u32 threshold) {
     const u32 nan = u32(m.nan_first), span = u32(m.nan_span), zero = u32(m.zero_first), twin = u32(m.zero_twin);
     const bool nans = span && (first - nan <= span || threshold - nan <= span);
     return !nans && !(zero != twin && first <= twin && threshold >= zero);
+}
+
+// Whether a tied row's candidates can be ordered by raw keys and written by rank, those that share the last key after them.
+DEVICE bool is_plainly_tied(const Problem& p, const Found& f) {
+    const u32 nan = u32(p.map.nan_first), span = u32(p.map.nan_span);
+    if (!f.is_tied || !p.sorted || (span && f.tied - nan <= span)) return false;
+    return f.all == 0 || is_plain(p.map, f.first, f.threshold);
+}
+// Writes of tied rows, each by the lanes of a group, the first by column that share the last key, after `all` others.
+RARE void write_tied(const Problem& p, u32 row, bool wanted, u32 tied, u32 all) {
+    const Row r = row_of(p, wanted ? row : 0);
+    const Map& m = p.map;
+    // Zeros are one key.
+    const u32 more = tied == u32(m.zero_first) ? u32(m.zero_twin) - tied : 0;
+    for (u32 v = 0; v < VECTORS && any(wanted && all < r.end); v++) {
+        const u32 first = (v * LANES + lane() % LANES) * EACH - r.off;
+        u32 hits = 0;
+#pragma unroll
+        for (u32 i = 0; i < EACH; i++) {
+            // A column before the first is a great number.
+            if (first + i < r.n && u32(raw_key(m, r.x[first + i])) - tied <= more) hits |= 1u << i;
+        }
+        const u32 until = group_until(count_bits(hits));
+        u32 rank = all + until - count_bits(hits);
+        all += shuffle(until, lane() | (LANES - 1));
+        for (; wanted && hits && rank < r.end; hits &= hits - 1, rank++) {
+            if (rank >= r.first) write_slot(p, r, row, rank - r.first, first + first_bit(hits));
+        }
+    }
 }

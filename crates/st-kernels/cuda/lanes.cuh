@@ -126,15 +126,15 @@ DEVICE bool words_of_row(const Problem& p, const Row& r, u32 (&v)[MINE]) {
 #endif
 }
 
-// Writes the ranks wanted of a row from its first `many` words, which are in order, but where they are alike and not
-// `exact`: there elements tell. The lanes of all rows of a wave are here; only rows that are `good` are written.
+// Writes the ranks wanted of a row, as far as there are, from its first `many` words, which are in order, but where they
+// are alike and not `exact`: there elements tell. The lanes of all rows of a wave are here; only rows that are `good` are written.
 DEVICE void write_ranks(const Problem& p, const Row& r, u32 row, const u32* slots, u32* marks, u32 many, bool good, bool exact) {
     const u32 own = lane() % LANES, group = lane() / LANES;
     const auto word = [&](u32 rank) { return slots[place(rank)]; };
     const auto alike = [&](u32 rank) { return (word(rank) ^ word(rank + 1)) <= COLUMN_MASK; };
     const auto key = [&](u32 w) { return key_of(p.map, r.x[w & COLUMN_MASK]); };
     // Those that are alike stay together.
-    u32 from = r.first, to = r.end;
+    u32 to = least(r.end, many), from = least(r.first, to);
     bool wrong = false;
     if (good && !exact) {
         while (from > 0 && alike(from - 1)) from--;

@@ -86,14 +86,17 @@ pub const fn group_rows(choice: &Choice, problem: &Problem) -> u64 {
 #[must_use]
 pub const fn group_bytes(choice: &Choice, problem: &Problem) -> u64 {
     let (waves, list) = ((choice.wg / 32) as u64, (GROUP * choice.kl) as u64);
-    match Order::of(choice) {
-        // Room for four rows, of which there may be fewer.
-        Order::Counted => waves * ((list + 4) * 4 / 2 + 256) * 8,
-        Order::Lane => waves * (list * 33 + 64) * 4,
-        Order::Lanes => {
-            let rows = (32 / group_lanes(problem)) as u64;
-            let (lists, exact) = (rows * (list + list / 32), 2 * list);
-            waves * (32 + if lists > exact { lists } else { exact }) * 4
-        }
-    }
+    let rows = (32 / group_lanes(problem)) as u64;
+    // A row that is done exactly has two words for each candidate.
+    let exact = 2 * list;
+    let words = match Order::of(choice) {
+        Order::Counted => most(rows * (list + 4), exact),
+        Order::Lane => list * 33 + 64,
+        Order::Lanes => 32 + most(rows * (list + list / 32), exact),
+    };
+    waves * words * 4
+}
+
+const fn most(a: u64, b: u64) -> u64 {
+    if a > b { a } else { b }
 }

@@ -124,47 +124,49 @@
         }
     }
     if (subgroupAny(!done)) {
-        // `low` is reached by as many as are needed, nothing is above `high`. Rows are read again, because
-        // what few of them need must not take registers from all.
-        var high = key_of_raw(found_most);
-        low = min(key_of_raw(low), high) / UNIT * UNIT;
-        // Where too many share a key, it is the least that reaches `low` now, as a rule, and fewer than are
-        // needed are above it.
-        low = min(group_least(least_reaching(s, low)), high);
-        let beyond = select(reaching(s, low + UNIT), 0u, low > 0xffffffffu - UNIT);
-        let beyond_count = group_sum(countOneBits(beyond));
-        if (beyond_count < needed) {
-            high = low;
-        } else if (!done && beyond_count <= CAP) {
-            done = true;
-            found_mask = beyond;
-            found_count = beyond_count;
-            found_least = low + UNIT;
-        }
-        // The others by bisection.
-        // A range of 32 bits is halved 32 times.
-        for (var step = 0u; step < 32u; step += 1u) {
-            let more = !done && high - low >= UNIT;
-            if (!subgroupAny(more)) {
+        // `low` is reached by as many as are needed: `reach`; beyond `high` are fewer: `above`. Rows are read again,
+        // because what few of them need must not take registers from all.
+        var high = key_of_raw(found_most) / UNIT * UNIT;
+        low = min(key_of_raw(low) / UNIT * UNIT, high);
+        var reach = reaching(s, low);
+        var above = 0u;
+        // Where too many share a key, it is the least that reaches `low`, as a rule, or one of the next, which every
+        // other question asks for. The others are found by bisection: a range of 32 bits is halved 32 times.
+        for (var step = 0u; step < 64u; step += 1u) {
+            if (!subgroupAny(!done && low < high)) {
                 break;
             }
-            let units = (high - low) / UNIT;
-            let middle = low + (units - units / 2u) * UNIT;
-            let count = group_sum(countOneBits(reaching(s, middle)));
-            if (more) {
-                if (count >= needed) {
-                    low = middle;
-                } else {
+            var middle = low + ((high - low) / UNIT + 1u) / 2u * UNIT;
+            if (step % 2u == 0u) {
+                low = min(group_least(least_reaching(s, low)), high);
+                middle = low + min(high - low, UNIT);
+            }
+            let mask = reaching(s, middle);
+            let count = group_sum(countOneBits(mask));
+            if (!done && low < high) {
+                if (count < needed) {
                     high = middle - UNIT;
+                    above = mask;
+                } else {
+                    low = middle;
+                    reach = mask;
+                    if (count <= CAP) {
+                        done = true;
+                        found_mask = mask;
+                        found_count = count;
+                        found_least = middle;
+                    }
                 }
             }
         }
         // All that come before the ties, and of these the first.
-        let above = select(reaching(s, low + UNIT), 0u, low > 0xffffffffu - UNIT);
-        let ties = reaching(s, low) & ~above;
+        let ties = reach & ~above;
         var rest = needed - min(needed, group_sum(countOneBits(above)));
         var mask = above;
         for (var j = 0u; j < p.held; j += 1u) {
+            if (!subgroupAny(!done && rest > 0u)) {
+                break;
+            }
             var mine = 0u;
             // As bits in the order of columns.
             for (var b = 0u; b < PER; b += 1u) {
