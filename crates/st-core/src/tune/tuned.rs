@@ -72,6 +72,9 @@ pub struct Found {
     pub best: Choice,
     /// How many times as fast as the best another may be, as far as noise tells: at most 2.
     pub doubt: f64,
+    /// Choices that were faster on random rows, but lose too much where elements are equal, of few values, or in order.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub gave_way: Vec<Choice>,
 }
 
 impl Found {
@@ -90,6 +93,7 @@ impl Found {
             best_us: outcome.best_us,
             best: outcome.best,
             doubt: outcome.doubt.exp(),
+            gave_way: outcome.given_way.iter().map(|timed| timed.choice).collect(),
         }
     }
 
@@ -104,6 +108,11 @@ impl Found {
         }
         (self.best, self.best_us) = (outcome.best, outcome.best_us);
         self.doubt = outcome.doubt.exp();
+        for timed in &outcome.given_way {
+            if !self.gave_way.contains(&timed.choice) {
+                self.gave_way.push(timed.choice);
+            }
+        }
     }
 }
 
@@ -114,7 +123,11 @@ impl fmt::Display for Found {
         write!(
             f,
             "{kind} {rows}x{cols} k={k} {dtype}: {best_us:.1} us, in doubt by {doubt:.1} %, the planner's {planned_us:.1} ({faster:+.1} %): {best}"
-        )
+        )?;
+        match self.gave_way.len() {
+            0 => Ok(()),
+            n => write!(f, "; {n} faster on random rows gave way: they lose too much on others"),
+        }
     }
 }
 
@@ -187,5 +200,61 @@ impl fmt::Display for Tuned {
             writeln!(f, "run it again to go on where this ended")?;
         }
         write!(f, "table {table}")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use st_rank::{DType, MergeDetail, MergeKind, RankKind};
+    use st_tune::tournament::Timed;
+
+    const fn choice(kl: u32) -> Choice {
+        let (mk, mkd) = (MergeKind::Filter, MergeDetail::Auto);
+        Choice { mk, mkd, tile: 256, ctile: 256, use_2ce: false, wg: 1, kl, ch: 0 }
+    }
+
+    fn outcome(given_way: &[u32]) -> Outcome {
+        let timed = |&kl: &u32| Timed {
+            choice: choice(kl),
+            median_us: 1.0,
+            min_us: 1.0,
+            spread: 0.0,
+            samples: 7,
+        };
+        Outcome {
+            planned: choice(1),
+            planned_us: 3.0,
+            predicted_us: None,
+            others_us: Vec::new(),
+            best: choice(2),
+            best_us: 2.0,
+            ratio: 1.5,
+            hopeless: Vec::new(),
+            unpromising: Vec::new(),
+            given_way: given_way.iter().map(timed).collect(),
+            untried: 0,
+            doubt: 0.0,
+            candidates: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn choices_that_gave_way_are_told_once() {
+        let cell = Cell { rows: 8, cols: 256, k: 4, kind: RankKind::TopK, dtype: DType::F32 };
+        let mut found = Found::new(&cell, &outcome(&[3, 5]));
+        assert!(
+            found
+                .to_string()
+                .ends_with("; 2 faster on random rows gave way: they lose too much on others")
+        );
+        found.again(&outcome(&[5, 7]));
+        let json = serde_json::to_value(&found).expect("it is plain data");
+        let told: Vec<_> =
+            json["gave_way"].as_array().expect("a list").iter().map(|c| c["kl"].clone()).collect();
+        assert_eq!(told, [3, 5, 7]);
+        let none = Found::new(&cell, &outcome(&[]));
+        assert!(none.to_string().ends_with(&none.best.to_string()));
+        assert!(serde_json::to_value(&none).expect("it is plain data").get("gave_way").is_none());
     }
 }
