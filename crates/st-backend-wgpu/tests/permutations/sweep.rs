@@ -50,6 +50,7 @@ impl fmt::Display for Found {
 
 /// Asks all questions, of the kernels as a GPU gets them; or of those for half of the groups, and for the
 /// others of the kernels as the adapter gets them: a software driver takes three times as long over the former.
+#[allow(clippy::print_stdout, reason = "this is what `--nocapture` is for")]
 pub(crate) fn ask(questions: Vec<Question>, all_unrolled: bool) -> Found {
     let began = Instant::now();
     let mut groups: HashMap<(u32, bool, bool), Vec<Question>> = HashMap::new();
@@ -59,20 +60,29 @@ pub(crate) fn ask(questions: Vec<Question>, all_unrolled: bool) -> Found {
     // The longest first, so that none is left to the end.
     let mut groups: Vec<_> = groups.into_iter().collect();
     groups.sort_unstable_by_key(|(group, questions)| (questions.len(), *group));
+    let all = groups.len();
     let (left, found) = (Mutex::new(groups), Mutex::new(Found::default()));
     let threads = std::thread::available_parallelism().map_or(2, usize::from).min(MOST_DEVICES);
     std::thread::scope(|scope| {
         for _ in 0..threads {
             scope.spawn(|| {
-                // Self-tests have tests of their own.
-                let exec = WgpuExecutor::default().with_self_test(false).with_launch_log();
-                let unrolled = exec.clone().with_unrolled_loops();
                 loop {
-                    let next = left.lock().unwrap_or_else(PoisonError::into_inner).pop();
-                    let Some(((_, is_half, subgroups), questions)) = next else { break };
+                    let mut groups = left.lock().unwrap_or_else(PoisonError::into_inner);
+                    let Some(((wg, is_half, subgroups), questions)) = groups.pop() else { break };
+                    let nth = all - groups.len();
+                    drop(groups);
+                    // Self-tests have tests of their own. A device for each group, because it keeps all kernels that
+                    // it ever ran: one for all of them took 14 GB of a software driver in a quarter of an hour.
+                    let exec = WgpuExecutor::default().with_self_test(false).with_launch_log();
                     let as_on_a_gpu = all_unrolled || is_half != subgroups;
-                    let exec = if as_on_a_gpu { &unrolled } else { &exec };
-                    questions.iter().for_each(|question| one(exec, question, &found));
+                    let exec = if as_on_a_gpu { exec.with_unrolled_loops() } else { exec };
+                    questions.iter().for_each(|question| one(&exec, question, &found));
+                    println!(
+                        "{nth} of {all}: {} questions, {wg} threads, {} bits, subgroups {subgroups}, after {:.0} s",
+                        questions.len(),
+                        if is_half { 16 } else { 32 },
+                        began.elapsed().as_secs_f64()
+                    );
                 }
             });
         }
