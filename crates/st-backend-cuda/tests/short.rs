@@ -31,33 +31,37 @@ fn row(cols: usize, pair: usize, rng: &mut Rng) -> Vec<f32> {
     x
 }
 
-/// Asks both kernels, each with every list that it can have; how many could be asked.
-fn ask(cols: usize, k: usize, pair: usize, rng: &mut Rng) -> usize {
+/// A way to order a short row: the detail, threads, and a list's length.
+type Way = (MergeDetail, u32, u32);
+
+/// Asks for these ranks in each of those ways that the device can; how many they were.
+fn ask_ways<T: Value>(
+    input: Input<'_, T>,
+    problem: Problem,
+    ways: impl IntoIterator<Item = Way>,
+    what: &str,
+) -> usize {
     let caps = executor().caps().expect("a device");
-    let problem = Problem::new(RankKind::TopK, ROWS, cols, k);
-    let x: Vec<f32> = (0..ROWS).flat_map(|_| row(cols, pair, rng)).collect();
-    let want = oracle::rank(Input::new(&x), &problem);
+    let want = oracle::rank(input, &problem);
     let mut asked = 0;
-    for (mkd, wg) in [(MergeDetail::GroupRank, 128), (MergeDetail::GroupNetwork, 32)] {
-        for kl in [1, 2, 4, 8, 16] {
-            let choice = Choice {
-                mk: MergeKind::Warp,
-                mkd,
-                tile: cols.next_power_of_two().max(256) as u32,
-                ctile: 256,
-                use_2ce: false,
-                wg,
-                kl,
-                ch: 0,
-            };
-            if st_kernels::check(&choice, &problem, &caps).is_err() {
-                continue;
-            }
+    for (mkd, wg, kl) in ways {
+        let (mk, tile, ctile) = (MergeKind::Warp, 1024, 256);
+        let choice = Choice { mk, mkd, tile, ctile, use_2ce: false, wg, kl, ch: 0 };
+        if st_kernels::check(&choice, &problem, &caps).is_ok() {
             asked += 1;
-            ask_by_hand(Input::new(&x), problem, choice, &want, &format!("pair at {pair}"));
+            ask_by_hand(input, problem, choice, &want, what);
         }
     }
     asked
+}
+
+/// Asks both kernels, each with every list that it can have; how many could be asked.
+fn ask(cols: usize, k: usize, pair: usize, rng: &mut Rng) -> usize {
+    let problem = Problem::new(RankKind::TopK, ROWS, cols, k);
+    let x: Vec<f32> = (0..ROWS).flat_map(|_| row(cols, pair, rng)).collect();
+    let kernels = [(MergeDetail::GroupRank, 128), (MergeDetail::GroupNetwork, 32)];
+    let ways = kernels.into_iter().flat_map(|(mkd, wg)| [1, 2, 4, 8, 16].map(|kl| (mkd, wg, kl)));
+    ask_ways(Input::new(&x), problem, ways, &format!("pair at {pair}"))
 }
 
 #[test]
@@ -74,51 +78,21 @@ fn ranks_at_the_ends_of_lists() {
 
 /// Asks the network between lanes, with each list that it can have, for these ranks of rows of that pattern.
 fn ask_lanes<T: Value>(problem: Problem, pattern: Pattern, rng: &mut Rng) -> usize {
-    let caps = executor().caps().expect("a device");
     let x: Vec<T> = pattern.matrix(problem.rows, problem.cols, rng);
     let lengths: Vec<u32> = (0..problem.rows).map(|_| rng.below(problem.cols + 1) as u32).collect();
     let ragged = problem.lengths.is_ragged();
     let input = if ragged { Input::ragged(&x, &lengths) } else { Input::new(&x) };
-    let want = oracle::rank(input, &problem);
-    let mut asked = 0;
-    for kl in [16, 32, 64, 128] {
-        let (mkd, tile, ctile) = (MergeDetail::GroupNetwork, 256, 256);
-        let choice =
-            Choice { mk: MergeKind::Warp, mkd, tile, ctile, use_2ce: false, wg: 64, kl, ch: 0 };
-        if st_kernels::check(&choice, &problem, &caps).is_err() {
-            continue;
-        }
-        asked += 1;
-        ask_by_hand(input, problem, choice, &want, &format!("{pattern:?}"));
-    }
-    asked
+    let ways = [16, 32, 64, 128].map(|kl| (MergeDetail::GroupNetwork, 64, kl));
+    ask_ways(input, problem, ways, &format!("{pattern:?}"))
 }
 
 /// Asks for these ranks of rows of that pattern, of whole vectors, which lanes compare in pairs: by both kernels that have a
 /// threshold, with each list.
 fn ask_pairs<T: Value>(problem: Problem, pattern: Pattern, rng: &mut Rng) -> usize {
-    let caps = executor().caps().expect("a device");
     let x: Vec<T> = pattern.matrix(problem.rows, problem.cols, rng);
-    let want = oracle::rank(Input::new(&x), &problem);
-    let choices = [1, 2, 4, 8].map(|kl| (MergeDetail::GroupRank, kl));
-    let mut asked = 0;
-    for (mkd, kl) in choices.into_iter().chain([(MergeDetail::GroupNetwork, 8)]) {
-        let choice = Choice {
-            mk: MergeKind::Warp,
-            mkd,
-            tile: 1024,
-            ctile: 256,
-            use_2ce: false,
-            wg: 32,
-            kl,
-            ch: 0,
-        };
-        if st_kernels::check(&choice, &problem, &caps).is_ok() {
-            asked += 1;
-            ask_by_hand(Input::new(&x), problem, choice, &want, &format!("{pattern:?}"));
-        }
-    }
-    asked
+    let counted = [1, 2, 4, 8].map(|kl| (MergeDetail::GroupRank, 32, kl));
+    let ways = counted.into_iter().chain([(MergeDetail::GroupNetwork, 32, 8)]);
+    ask_ways(Input::new(&x), problem, ways, &format!("{pattern:?}"))
 }
 
 #[test]
@@ -175,20 +149,9 @@ fn networks_between_lanes() {
 
 /// Asks for these ranks of those rows by every way to order a short row, with each list that it can have.
 fn ask_each<T: Value>(problem: Problem, x: &[T], what: &str) -> usize {
-    let caps = executor().caps().expect("a device");
-    let want = oracle::rank(Input::new(x), &problem);
-    let counted = [1, 2, 4, 8, 16].map(|kl| (MergeDetail::GroupRank, kl));
-    let ordered = [8, 16, 32].map(|kl| (MergeDetail::GroupNetwork, kl));
-    let mut asked = 0;
-    for (mkd, kl) in counted.into_iter().chain(ordered) {
-        let (mk, tile, ctile) = (MergeKind::Warp, 1024, 256);
-        let choice = Choice { mk, mkd, tile, ctile, use_2ce: false, wg: 64, kl, ch: 0 };
-        if st_kernels::check(&choice, &problem, &caps).is_ok() {
-            asked += 1;
-            ask_by_hand(Input::new(x), problem, choice, &want, what);
-        }
-    }
-    asked
+    let counted = [1, 2, 4, 8, 16].map(|kl| (MergeDetail::GroupRank, 64, kl));
+    let ordered = [8, 16, 32].map(|kl| (MergeDetail::GroupNetwork, 64, kl));
+    ask_ways(Input::new(x), problem, counted.into_iter().chain(ordered), what)
 }
 
 /// A row of which any number of elements are better than those, more than any list holds, that share a value, and some
