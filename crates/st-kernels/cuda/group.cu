@@ -11,7 +11,7 @@
 //     needed, and any ranks may be wanted.
 // Where too many share the last key wanted those before it are the list, and the first of them by column are found when the
 // others are written; but not with a row for each lane, nor by index. Rows for which this does not do (NaN and zeros among the
-// first) are done exactly, a wave for each. Each row is read once.
+// first) are done exactly, a wave for each. These are read once more, tied ones as far as their ties are wanted, all others once.
 #include "group.cuh"
 #include "lanes.cuh"
 #include "paired.cuh"

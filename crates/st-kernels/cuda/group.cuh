@@ -58,8 +58,8 @@
 #define STEPS 12
 // Steps that trust in how counts grow; those after halve.
 #define TRUSTING 4
-// Whether rows are told in which too many elements share the last key wanted: some steps ask for the next key. Where a lane
-// orders a row there is no room for that: 1048576x256, k 32, took 402 us instead of 381.
+// Whether rows are told in which too many elements share the last key wanted: every TRUSTING-th step asks for the next key.
+// Where a lane orders a row there is no room for that: 1048576x256, k 32, took 402 us instead of 381.
 #define TIES (NETWORK != 1)
 
 // The place of a lane's element in its row, from the lane's first on.
@@ -324,6 +324,13 @@ DEVICE Found search(u32 (&minima)[PARTS], u32 zero, u32 n, u32 needed, Reaching 
     return f;
 }
 DEVICE u32 key_of_zero(const Map& m) { return u32(m.zero_twin) != u32(m.zero_first) ? u32(m.zero_first) : 0; }
+// The least of a lane's keys, which key(j) gives, from `from` on.
+template <typename KeyOf> DEVICE u32 least_key(u32 from, KeyOf key) {
+    u32 found = NONE;
+#pragma unroll
+    for (u32 j = 0; j < OWN; j++) found = key(j) >= from ? least(found, key(j)) : found;
+    return found;
+}
 DEVICE Found find(const Map& m, const u32* keys, u32 n, u32 needed) {
     u32 minima[PARTS];
 #pragma unroll
@@ -346,12 +353,8 @@ DEVICE Found find(const Map& m, const u32* keys, u32 n, u32 needed) {
 #endif
         return own;
     };
-    return search(minima, key_of_zero(m), n, needed, reaching, [&](u32 from) {
-        u32 least_key = NONE;
-#pragma unroll
-        for (u32 j = 0; j < OWN; j++) least_key = keys[j] >= from ? least(least_key, keys[j]) : least_key;
-        return least_key;
-    });
+    const auto least_from = [&](u32 from) { return least_key(from, [&](u32 j) { return keys[j]; }); };
+    return search(minima, key_of_zero(m), n, needed, reaching, least_from);
 }
 
 // Bits that the keys from `first` to the threshold have too many for a word.

@@ -97,13 +97,9 @@ DEVICE Found find_floats(const Problem& p, u32 how, Pairs& pairs, u32 n, u32 nee
         }
         return count_bits(mask);
     }, [&](u32 from) {
-        u32 least_key = NONE;
-#pragma unroll
-        for (u32 j = 0; j < OWN; j++) {
-            const u32 key = u32(raw_key(m, Bits(pairs[j / 2] >> (j % 2 * 16))));
-            least_key = key >= from && there >> bit_of_own(j) & 1 ? least(least_key, key) : least_key;
-        }
-        return least_key;
+        return least_key(from, [&](u32 j) {
+            return there >> bit_of_own(j) & 1 ? u32(raw_key(m, Bits(pairs[j / 2] >> (j % 2 * 16)))) : NONE;
+        });
     });
 }
 #endif
