@@ -8,7 +8,7 @@
 //! |---|---|---|
 //! | `bitonic` | sort the whole row: short rows, k near the columns | |
 //! | `shared` | sorted insertion into the b best so far (a heap beyond a few): tiny k | `mkd` heap |
-//! | `warp` | the b-th greatest of `kl` maxima for each lane bounds the answer from below; a second pass over the row in cache collects what reaches it: short rows | `kl` |
+//! | `warp` | the b-th greatest of `kl` maxima for each lane bounds the answer from below; a second pass over the row in cache, or over blocks of a long one whose maxima reach the bound, collects what reaches it: short rows, and long ones with small k | `kl` |
 //! | `radix` | histograms of the code's digits until the boundary is known exactly, then one collecting pass: large k, hostile data | `ctile`: columns turned into codes at a time |
 //! | `filter` | read once against a running threshold that a sample seeds; what passes is kept in a buffer of b + `kl` x lanes and pruned | `tile`: columns between two tests for hits, `kl` |
 //!
@@ -22,7 +22,7 @@
 use st_rank::{Choice, DType, Error, Field, Fields, MergeDetail, MergeKind, Problem, Result};
 
 /// To be raised with every change that makes the kernels' times others: tables measured before it are then left out.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 
 /// Columns of a tile or part come in multiples of this: a cache line of the smallest type.
 pub const COLUMN_STEP: u32 = 64;
@@ -46,6 +46,28 @@ const TILE_ALLOWED: &str = "use a multiple of 64 up to 65536";
 #[must_use]
 pub const fn lanes(lane: u32, dtype: DType) -> usize {
     (lane as usize * 4) / dtype.size()
+}
+
+/// Vectors of a block of the `warp` kernel, and of a small one. Fewer are tested more often, more are read again for nothing.
+const BLOCKS: [usize; 2] = [16, 8];
+
+/// Blocks for each element wanted, at least, so that most need not be read again.
+const BLOCKS_EACH: [usize; 2] = [2, 1];
+
+/// Most maxima of a lane that are kept in registers.
+const REGISTER_KL: usize = 8;
+
+/// The vectors of a block, if the `warp` kernel takes a row, or a part of one, in blocks: all of it but a rest.
+#[must_use]
+pub const fn block(kl: usize, lanes: usize, cols: usize, b: usize) -> Option<usize> {
+    let mut nth = 0;
+    while kl <= REGISTER_KL && kl.is_power_of_two() && nth < BLOCKS.len() {
+        if cols / (BLOCKS[nth] * lanes) >= BLOCKS_EACH[nth] * b {
+            return Some(BLOCKS[nth]);
+        }
+        nth += 1;
+    }
+    None
 }
 
 /// Parts a row of `cols` is split into.

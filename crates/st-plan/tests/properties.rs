@@ -115,7 +115,7 @@ fn planned(rows: usize, cols: usize, k: usize, threads: u32) -> Choice {
 fn cpu_families_are_chosen_where_they_belong() {
     assert_eq!(planned(65_536, 128, 4, 2).mk, MergeKind::Warp, "short rows");
     assert_eq!(planned(1, 16 << 20, 5000, 2).mk, MergeKind::Filter, "a long row");
-    assert_eq!(planned(1, 16 << 20, 4, 2).mk, MergeKind::Shared, "a long row, tiny k");
+    assert_eq!(planned(1, 16 << 20, 4, 2).mk, MergeKind::Warp, "a long row, tiny k");
     assert_eq!(planned(1, 1 << 20, 1 << 19, 1).mk, MergeKind::Radix, "half of a long row");
     assert_eq!(planned(1000, 40, 40, 1).mk, MergeKind::Bitonic, "whole short rows");
 }

@@ -17,7 +17,7 @@ use self::openings::Openings;
 use self::todo::{PutOff, Todo};
 use crate::grid::Cell;
 use crate::store::{StoreError, TableFile};
-use crate::tournament::{Arena, Contest, NoChoice, Outcome, Task, Waves};
+use crate::tournament::{Arena, Contest, FINAL_TURNS, NoChoice, Outcome, Task, Waves};
 
 /// An [`Arena`] of any kind.
 pub type DynArena<'a, E> = dyn Arena<Error = E> + 'a;
@@ -458,10 +458,10 @@ fn records(outcome: &Outcome, bucket: &Record, reference_us: Option<f64>) -> Vec
         }
     });
     let untimed = outcome.hopeless.iter().chain(&outcome.unpromising).map(of);
-    // As many samples as it has: what a table had of it before goes.
+    // As many samples as it has, and those of the end, if it was the best once: what a table had of it before goes.
     let given_way = outcome
         .given_way
         .iter()
-        .map(|timed| Record { samples: timed.samples as u32, ..of(&timed.choice) });
+        .map(|timed| Record { samples: (timed.samples + FINAL_TURNS) as u32, ..of(&timed.choice) });
     timed.chain(untimed).chain(given_way).collect()
 }

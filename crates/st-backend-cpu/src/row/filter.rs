@@ -54,6 +54,9 @@ pub(crate) fn collect<L: Packs, S: Vectors<L>>(
     radix::collect(s, ctx, part, ranks, scratch)
 }
 
+/// Ties that are not wanted are dropped at once if they are more than a share of those wanted: one in so many.
+const MANY_TIES: usize = 8;
+
 /// How many times as many candidates as a part has columns are pruned, and no more.
 const PRUNED: usize = 4;
 
@@ -86,11 +89,20 @@ pub(crate) fn best<L: Packs, S: Vectors<L>>(
         }
     };
     let (mut hits, mut pruned) = (0, 0);
+    // A seed lets pass what is equal to its bound, of which there may be any number.
+    let mut bound = seed.map(|above| ctx.map.canon(above.add(L::from_i64(1))));
     while at < n {
         let end = (at + ctx.tile).min(n);
         let tile = Part { bits: &part.bits[at..end], base: part.base + at as u32 };
         append_hits(s, ctx, tile, above, cands);
         at = end;
+        if cands.len() >= b
+            && let Some(bound) = bound.take()
+        {
+            // There are b by now: those that follow must be better than it.
+            above = bound;
+            drop_ties::<L>(cands, bound, b);
+        }
         if cands.len() > full {
             hits += cands.len() - b;
             pruned += cands.len();
@@ -171,6 +183,25 @@ fn append_hits<L: Packs, S: Vectors<L>>(
             cands.push(ctx.map.canon(code).pack(tile.base + i as u32));
         }
     }
+}
+
+/// Drops what is equal to the bound, the least of all, and not among the `b` best, if that is much.
+#[inline(always)]
+fn drop_ties<L: Packs>(cands: &mut Vec<L::Packed>, bound: L, b: usize) {
+    let mut better = 0;
+    for &p in &*cands {
+        better += usize::from(L::code(p) > bound);
+    }
+    if cands.len() - better.max(b) <= b / MANY_TIES {
+        return;
+    }
+    let mut wanted = b.saturating_sub(better);
+    cands.retain(|&p| {
+        let ties = L::code(p) == bound;
+        let keep = !ties || wanted > 0;
+        wanted -= usize::from(ties && keep);
+        keep
+    });
 }
 
 /// Keeps the `b` best, by ascending index as before; returns the code that later elements must

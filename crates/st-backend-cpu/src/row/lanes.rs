@@ -4,16 +4,18 @@
 //! of them is reached by at least b elements, so it bounds the answer from below. The second pass
 //! collects what reaches it: a little more than b elements. Nothing is sampled, so nothing can go
 //! wrong, and nothing depends on the order of the columns beyond how many extra elements reach the
-//! bound. Reads the row once and its codes, kept in cache, a second time: for rows that fit there.
+//! bound. Reads the row once and its codes, kept in cache, a second time: for rows that fit there. Of long rows no codes are
+//! kept, but the maxima of blocks, and the few blocks that reach the bound are read again ([`super::blocks`]).
 //! Among keys equal to the bound only the first b by index are taken.
 
+use super::blocks::Blocks;
 use super::{Context, Part, append};
 use crate::packed::Packs;
 use crate::scratch::Scratch;
 use crate::simd::Vectors;
 
 /// Vectors tested for hits at a time in the second pass.
-const GROUP: usize = 4;
+pub(super) const GROUP: usize = 4;
 
 /// Most maxima that are ranked by comparing each with all.
 const MAX_RANKED: usize = 64;
@@ -29,63 +31,131 @@ pub(crate) fn collect<L: Packs, S: Vectors<L>>(
 ) {
     let lanes = S::LANES;
     let n = part.bits.len();
-    let padded = n.next_multiple_of(GROUP * lanes);
+    // Of columns in blocks no codes are kept.
+    let block = st_kernels::cpu::block(ctx.kl, lanes, n, b).map(|vectors| vectors * lanes);
+    let blocks = block.map_or(0, |columns| n / columns);
+    let in_blocks = blocks * block.unwrap_or_default();
+    let (head, tail) = part.bits.split_at(in_blocks);
+    let padded = tail.len().next_multiple_of(GROUP * lanes);
     let groups = ctx.kl * lanes;
     let Scratch { cands, codes, .. } = scratch;
-    if codes.len() < padded + groups {
-        codes.resize(padded + groups, L::MIN);
+    let room = padded + groups + blocks * lanes;
+    if codes.len() < room {
+        codes.resize(room, L::MIN);
     }
-    cands.reserve(n + lanes);
-    let (codes, maxima) = codes[..padded + groups].split_at_mut(padded);
+    let (codes, maxima) = codes[..room].split_at_mut(padded);
+    let (maxima, of_blocks) = maxima.split_at_mut(groups);
     match ctx.kl {
-        1 => maxima_in_registers::<L, S, 1>(s, ctx, part.bits, codes, maxima),
-        2 => maxima_in_registers::<L, S, 2>(s, ctx, part.bits, codes, maxima),
-        4 => maxima_in_registers::<L, S, 4>(s, ctx, part.bits, codes, maxima),
-        8 => maxima_in_registers::<L, S, 8>(s, ctx, part.bits, codes, maxima),
-        _ => maxima_in_memory(s, ctx, part.bits, codes, maxima),
+        1 => maxima_in_registers::<L, S, 1>(s, ctx, tail, codes, maxima),
+        2 => maxima_in_registers::<L, S, 2>(s, ctx, tail, codes, maxima),
+        4 => maxima_in_registers::<L, S, 4>(s, ctx, tail, codes, maxima),
+        8 => maxima_in_registers::<L, S, 8>(s, ctx, tail, codes, maxima),
+        _ => maxima_in_memory(s, ctx, tail, codes, maxima),
+    }
+    let read = block.map(|columns| Blocks { part: Part { bits: head, ..part }, columns });
+    if let Some(read) = read {
+        match ctx.kl {
+            1 => read.maxima::<S, 1>(s, ctx, of_blocks, maxima),
+            2 => read.maxima::<S, 2>(s, ctx, of_blocks, maxima),
+            4 => read.maxima::<S, 4>(s, ctx, of_blocks, maxima),
+            _ => read.maxima::<S, 8>(s, ctx, of_blocks, maxima),
+        }
     }
     let bound = ctx.map.canon(nth_greatest(s, maxima, b));
-    let least = ctx.map.least(bound);
-    // Codes above `above` are hits: first all that reach the bound, and once b equal to it are
-    // taken, only those beyond it. Where the bound is the least code of all there is no room for
-    // "reaches", and its equals are fetched at the end.
-    let mut above = if least > L::MIN { least.sub(L::from_i64(1)) } else { bound };
-    let mut equals = 0;
+    let mut taking = Taking::new(ctx, bound, b);
+    if let Some(read) = read {
+        read.take(s, ctx, of_blocks, &mut taking, cands);
+    }
+    cands.reserve(padded + lanes);
     let mut at = 0;
     while at < padded {
-        let threshold = s.splat(above);
-        let mut group = [threshold; GROUP];
-        let mut masks = [0; GROUP];
-        for i in 0..GROUP {
-            // SAFETY: `padded` is a multiple of the group.
-            group[i] = unsafe { s.load(codes.as_ptr().add(at + i * lanes)) };
-            masks[i] = s.gt(group[i], threshold);
-        }
-        if masks[0] | masks[1] | masks[2] | masks[3] != 0 {
-            for (i, (&code, mask)) in group.iter().zip(masks).enumerate() {
-                // The threshold may have risen since the masks were made.
-                let mask = if equals < b { mask } else { s.gt(code, s.splat(bound)) };
-                let base = part.base + (at + i * lanes) as u32;
-                // SAFETY: padding has the least code and is never above the threshold, so at
-                // most n are appended, and n + LANES were reserved.
-                unsafe { append(s, ctx, (code, mask), base, cands) };
-                if above != bound {
-                    equals += (mask & !s.gt(code, s.splat(bound))).count_ones() as usize;
-                    if equals >= b {
-                        above = bound;
-                    }
-                }
-            }
-        }
+        // SAFETY: `padded` is a multiple of the group.
+        let group = unsafe { load_group(s, codes.as_ptr().add(at)) };
+        // Padding has the least code and is never above the threshold.
+        taking.take(s, ctx, group, part.base + (in_blocks + at) as u32, cands);
         at += GROUP * lanes;
     }
     if cands.len() < b {
-        for (i, &code) in codes[..n].iter().enumerate() {
-            if code <= bound && cands.len() < b {
+        for (i, &bits) in part.bits.iter().enumerate() {
+            if ctx.map.code(bits) <= bound && cands.len() < b {
                 cands.push(bound.pack(part.base + i as u32));
             }
         }
         cands.sort_unstable_by_key(|&p| L::index(p));
+    }
+}
+
+/// A group of vectors.
+///
+/// # Safety
+/// That many elements must be readable at `p`.
+#[inline(always)]
+unsafe fn load_group<L: Packs, S: Vectors<L>>(s: S, p: *const L) -> [S::V; GROUP] {
+    let mut group = [s.splat(L::MIN); GROUP];
+    for (i, vector) in group.iter_mut().enumerate() {
+        // SAFETY: the caller's.
+        *vector = unsafe { s.load(p.add(i * S::LANES)) };
+    }
+    group
+}
+
+/// What is taken of the codes that reach the bound, as they come by index.
+pub(super) struct Taking<L> {
+    bound: L,
+    b: usize,
+    /// How many equal to it were taken.
+    equals: usize,
+    /// Codes above this are hits: first all that reach the bound, and once b equal to it are taken, only those beyond it.
+    /// Where the bound is the least code of all there is no room for "reaches", and its equals are fetched at the end.
+    above: L,
+}
+
+impl<L: Packs> Taking<L> {
+    #[inline(always)]
+    fn new<V>(ctx: &Context<L, V>, bound: L, b: usize) -> Self {
+        let least = ctx.map.least(bound);
+        let above = if least > L::MIN { least.sub(L::from_i64(1)) } else { bound };
+        Self { bound, b, equals: 0, above }
+    }
+
+    /// What codes must exceed now.
+    #[inline(always)]
+    pub(super) fn above(&self) -> L {
+        self.above
+    }
+
+    /// Takes the hits of a group, whose first column is `base`. There is room for it, and a vector more, behind the
+    /// candidates.
+    #[inline(always)]
+    pub(super) fn take<S: Vectors<L>>(
+        &mut self,
+        s: S,
+        ctx: &Context<L, S::V>,
+        group: [S::V; GROUP],
+        base: u32,
+        cands: &mut Vec<L::Packed>,
+    ) {
+        let threshold = s.splat(self.above);
+        let mut masks = [0; GROUP];
+        for (mask, &code) in masks.iter_mut().zip(&group) {
+            *mask = s.gt(code, threshold);
+        }
+        if masks[0] | masks[1] | masks[2] | masks[3] == 0 {
+            return;
+        }
+        for (i, (&code, mask)) in group.iter().zip(masks).enumerate() {
+            // The threshold may have risen since the masks were made.
+            let mask = if self.equals < self.b { mask } else { s.gt(code, s.splat(self.bound)) };
+            let base = base + (i * S::LANES) as u32;
+            // SAFETY: the caller made room for the group and a vector.
+            unsafe { append(s, ctx, (code, mask), base, cands) };
+            if self.above != self.bound {
+                self.equals += (mask & !s.gt(code, s.splat(self.bound))).count_ones() as usize;
+                if self.equals >= self.b {
+                    self.above = self.bound;
+                }
+            }
+        }
     }
 }
 

@@ -1,6 +1,7 @@
 //! The kernels: each finds candidates in a row, or in a part of one, that contain the wanted
 //! ranks. [`finish`] orders and writes them.
 
+mod blocks;
 pub(crate) mod filter;
 pub(crate) mod finish;
 pub(crate) mod insertion;

@@ -72,7 +72,7 @@ pub struct Found {
     pub best: Choice,
     /// How many times as fast as the best another may be, as far as noise tells: at most 2.
     pub doubt: f64,
-    /// Choices that were faster on random rows, but lose too much where elements are equal, of few values, or in order.
+    /// Choices that were faster on random rows, but lose more where elements are equal, of few values, or in order.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub gave_way: Vec<Choice>,
 }
@@ -126,7 +126,7 @@ impl fmt::Display for Found {
         )?;
         match self.gave_way.len() {
             0 => Ok(()),
-            n => write!(f, "; {n} faster on random rows gave way: they lose too much on others"),
+            n => write!(f, "; {n} faster on random rows gave way: they lose more on others"),
         }
     }
 }
@@ -246,7 +246,7 @@ mod tests {
         assert!(
             found
                 .to_string()
-                .ends_with("; 2 faster on random rows gave way: they lose too much on others")
+                .ends_with("; 2 faster on random rows gave way: they lose more on others")
         );
         found.again(&outcome(&[5, 7]));
         let json = serde_json::to_value(&found).expect("it is plain data");

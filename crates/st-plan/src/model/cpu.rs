@@ -3,7 +3,7 @@
 //! Its coefficients are [`CpuCosts`]. They are scaled by the lanes of the vector, never by the name of
 //! the processor.
 
-use st_kernels::cpu::{COLUMN_STEP, MAX_KL, MAX_THREADS, details, lanes, parts, uses};
+use st_kernels::cpu::{COLUMN_STEP, MAX_KL, MAX_THREADS, block, details, lanes, parts, uses};
 use st_rank::{Choice, CompactProblem, DeviceCaps, Field, MergeDetail, MergeKind, Problem};
 
 use super::costs::CpuCosts;
@@ -104,7 +104,14 @@ impl Shape {
                 let size = (n / groups).max(1.0);
                 let below = (1.0 - (b / groups).min(1.0)).powf(1.0 / size);
                 let hits = (n * (1.0 - below)).clamp(b, n);
-                let mut passes = vectors * (self.costs.vector + self.costs.codes);
+                let read_once = vectors * self.costs.vector;
+                let kl = kernel.kl as usize;
+                if let Some(block) = block(kl, self.lanes as usize, n as usize, b as usize) {
+                    let again = (hits * block as f64).min(n / self.lanes);
+                    let time = read_once + again * self.costs.look + ranked;
+                    return (time + hits * self.costs.append, hits);
+                }
+                let mut passes = read_once + vectors * self.costs.codes;
                 if bytes > self.l1 && !self.beyond_caches() {
                     passes *= MAXIMA_RISK;
                 }

@@ -1,111 +1,179 @@
-//! Holding the winner against the planner's choice on hard inputs.
+//! Weighing the best on hard inputs, beside the planner's choice.
 //!
 //! Random rows say nothing of rows of ties, or of rows in which every element is better than all before, on which choices
-//! that are fastest on random ones may take several times as long. A plan is for a shape, whatever its rows will be like: a
-//! winner that loses more on one of them than it gains on random rows gives way to the next.
+//! that are fastest on random ones may take several times as long. A plan is for a shape, whatever its rows will be like:
+//! none wins that loses much to the first choice on one of the inputs, and of those that are about as fast on random rows the
+//! one wins that takes least on all of them, the random ones counting as much as the hard ones together.
+
+use std::time::Duration;
 
 use st_rank::Choice;
 
-use super::outcome::{behind, own};
+use super::outcome::behind;
 use super::race::{log_ratios, median_of};
 use super::{Arena, Contest, Deadline, Entrant, finish, once};
 use crate::stats::Samples;
 
-/// What a winner may take on a hard input, for each microsecond of the first choice, by the turns below: so that it is within
+/// What a winner may take on an input, for each microsecond of the first choice, by the turns below: so that it is within
 /// a tenth, which is what they may be wrong by.
 const MOST_SLOWER: f64 = 1.08;
 
-/// Turns on each of them.
+/// What a winner may take on random rows, for each microsecond of the fastest that may win.
+const ABOUT_AS_FAST: f64 = 1.10;
+
+/// How much better than the fastest that may win another must be, as a natural logarithm of the product of what both take
+/// on random rows and on hard inputs: less is what the turns below may be wrong by.
+const SURELY_BETTER: f64 = 0.03;
+
+/// Turns on each input.
 const TURNS: usize = 7;
 
-/// A winner that takes so many times what it may in its first turn has lost at once.
+/// One that takes so many times what it may in its first turn has lost at once.
 const FAR_SLOWER: f64 = 2.0;
 
-/// Winners that may give way; after them the first choice wins.
-const MOST_TRIED: usize = 8;
+/// How many are weighed: those that are fastest on random rows, and the first choice.
+const MOST_WEIGHED: usize = 8;
+
+/// What hard inputs say of a choice.
+#[derive(Clone, Debug)]
+pub(super) struct Weighed {
+    choice: Choice,
+    /// On each of them how far it is behind the first choice, as a natural logarithm.
+    behind: Vec<f64>,
+}
+
+impl Weighed {
+    /// Whether it is nowhere slower than the first choice by more than it may.
+    fn holds(&self) -> bool {
+        self.behind.iter().all(|&behind| behind <= MOST_SLOWER.ln())
+    }
+
+    fn mean(&self) -> f64 {
+        self.behind.iter().sum::<f64>() / self.behind.len().max(1) as f64
+    }
+}
 
 impl Contest {
-    /// Holds the leader against the first choice, and the next, until one stands.
+    /// Weighs the leader and those behind it, and lets the one win that is best by all inputs.
     pub(super) fn hold<A: Arena + ?Sized>(
         &mut self,
         arena: &mut A,
         deadline: Deadline,
     ) -> Result<(), A::Error> {
-        let Some(leader) = self.running.first().map(|e| e.choice) else { return Ok(()) };
+        let Some(leader) = self.running.first().cloned() else { return Ok(()) };
+        let places = self.places(&leader);
         // If the first choice's result is wrong there is nothing to hold others against.
-        let first = self.running.iter().chain(&self.dropped).any(|e| e.choice == self.planned);
-        if !first || arena.hard_inputs() == 0 {
+        let first = places.iter().position(|(choice, _)| *choice == self.planned);
+        let Some(first) = first.filter(|_| arena.hard_inputs() > 0) else { return Ok(()) };
+        let nearest =
+            places.iter().enumerate().filter(|(at, _)| *at == first || *at < MOST_WEIGHED);
+        let nearest: Vec<(Choice, f64)> = nearest.map(|(_, place)| *place).collect();
+        let unknown = |choice: &Choice| {
+            *choice != self.planned && self.weighed.iter().all(|w| w.choice != *choice)
+        };
+        let new: Vec<Choice> = nearest.iter().map(|(choice, _)| *choice).filter(unknown).collect();
+        if !new.is_empty() {
+            self.weighed.extend(weigh(arena, (self.planned, &new), deadline)?);
+        }
+        let best = self.best_by_all(&nearest, places[first].1);
+        if best == leader.choice {
             return Ok(());
         }
-        let mut choice = leader;
-        while choice != self.planned && !self.held.contains(&choice) {
-            if holds(arena, choice, self.planned, deadline)? {
-                self.held.push(choice);
-                break;
-            }
-            let out = self.running.remove(0);
-            self.given_way.extend(own(&out));
-            choice = self.promote(&out, self.given_way.len() < MOST_TRIED);
-            arena.prepare(&[choice])?;
-            // It was right before.
-            let _ = arena.admit(choice)?;
+        // Nothing that was faster on random rows is to be planned.
+        for (choice, _) in places.iter().take_while(|(choice, _)| *choice != best) {
+            let out = self.take(*choice);
+            self.given_way.extend(out);
         }
-        if choice != leader {
-            // What is left in doubt was of another.
-            self.doubt = 0.0;
-            let again: Vec<Choice> =
-                self.finals.iter().map(|e| e.choice).filter(|c| *c != leader).collect();
-            self.finals = finish(arena, &once([vec![choice], again].concat()), deadline)?;
+        if let Some(winner) = self.take(best) {
+            self.running.insert(0, winner);
         }
+        // What is left in doubt was of another.
+        self.doubt = 0.0;
+        let asked = self.finals.iter().map(|e| e.choice).filter(|choice| self.asks_for(choice));
+        let finalists = once([vec![best], asked.collect()].concat());
+        self.finals = finish(arena, &finalists, deadline)?;
         Ok(())
     }
 
-    /// Brings to the front whoever is next behind one that is out, or the first choice if no other is to be tried.
-    fn promote(&mut self, out: &Entrant, others: bool) -> Choice {
-        let place = |e: &Entrant| match () {
-            () if others => behind(e, out).unwrap_or(f64::INFINITY),
-            () if e.choice == self.planned => 0.0,
-            () => f64::INFINITY,
+    /// How far each candidate is behind the leader on random rows, as a natural logarithm: the leader, then the nearest.
+    fn places(&self, leader: &Entrant) -> Vec<(Choice, f64)> {
+        let place = |e: &Entrant| Some((e.choice, behind(e, leader)?.max(0.0)));
+        let all = [&self.running, &self.dropped, &self.given_way].into_iter().flatten();
+        let mut all: Vec<(Choice, f64)> = all.filter_map(place).collect();
+        // The leader is the first of those running, and stays before those that are as fast.
+        all.sort_by(|a, b| a.1.total_cmp(&b.1));
+        all
+    }
+
+    /// Who wins by all inputs, of those that were weighed and the first choice, the fastest on random rows first.
+    fn best_by_all(&self, places: &[(Choice, f64)], first: f64) -> Choice {
+        let may_win = |(choice, random): &(Choice, f64)| {
+            if *choice == self.planned {
+                return Some((*choice, *random, *random));
+            }
+            let weighed = self.weighed.iter().find(|w| w.choice == *choice)?;
+            let holds = *random <= first + MOST_SLOWER.ln() && weighed.holds();
+            holds.then(|| (*choice, *random, *random + weighed.mean()))
         };
-        let all = self.running.iter().chain(&self.dropped).enumerate();
-        let next = all.min_by(|a, b| place(a.1).total_cmp(&place(b.1))).map_or(0, |(at, _)| at);
-        let entrant = match next.checked_sub(self.running.len()) {
-            None => self.running.remove(next),
-            Some(at) => self.dropped.remove(at),
-        };
-        let choice = entrant.choice;
-        self.running.insert(0, entrant);
-        choice
+        let all: Vec<(Choice, f64, f64)> = places.iter().filter_map(may_win).collect();
+        let Some(fastest) = all.first() else { return self.planned };
+        all.iter()
+            .filter(|c| c.1 <= fastest.1 + ABOUT_AS_FAST.ln())
+            .min_by(|a, b| a.2.total_cmp(&b.2))
+            .filter(|best| best.2 < fastest.2 - SURELY_BETTER)
+            .unwrap_or(fastest)
+            .0
+    }
+
+    /// Takes a candidate out.
+    fn take(&mut self, choice: Choice) -> Option<Entrant> {
+        let lists = [&mut self.running, &mut self.dropped, &mut self.given_way];
+        lists
+            .into_iter()
+            .find_map(|list| list.iter().position(|e| e.choice == choice).map(|at| list.remove(at)))
     }
 }
 
-/// Whether a choice is nowhere slower than the first by more than it may.
-fn holds<A: Arena + ?Sized>(
+/// Times choices on hard inputs beside the first one.
+fn weigh<A: Arena + ?Sized>(
     arena: &mut A,
-    choice: Choice,
-    first: Choice,
+    (first, choices): (Choice, &[Choice]),
     deadline: Deadline,
-) -> Result<bool, A::Error> {
-    let may_lose = MOST_SLOWER.ln();
+) -> Result<Vec<Weighed>, A::Error> {
+    let all = [&[first], choices].concat();
+    arena.prepare(&all)?;
+    for &choice in &all {
+        // It was right before, and its time is known.
+        let _ = arena.admit(choice)?;
+    }
+    let of = |list: &[Entrant], choice: Choice| list.iter().find(|e| e.choice == choice).cloned();
+    let mut found: Vec<Weighed> =
+        choices.iter().map(|&choice| Weighed { choice, behind: Vec::new() }).collect();
     for input in 0..arena.hard_inputs() {
-        let entrant = |choice| Entrant { choice, about_us: 0.0, samples: Samples::default() };
-        let mut sides = [entrant(choice), entrant(first)];
+        let entrant = |&choice| Entrant { choice, about_us: 0.0, samples: Samples::default() };
+        let mut sides: Vec<Entrant> = all.iter().map(entrant).collect();
+        let mut lost = Vec::new();
         for turn in 0..TURNS {
-            if turn > 0 && !deadline.allows(arena.now(), std::time::Duration::ZERO) {
+            if turn > 0 && !deadline.allows(arena.now(), Duration::ZERO) {
                 break;
             }
             arena.hard_turns(input, &mut sides)?;
-            let [own, other] = &sides;
             if turn == 0
-                && log_ratios(own, other).iter().any(|log| *log > may_lose + FAR_SLOWER.ln())
+                && let Some(first) = of(&sides, first)
             {
-                break;
+                let behind = |e: &Entrant| median_of(&log_ratios(e, &first));
+                let far = (MOST_SLOWER * FAR_SLOWER).ln();
+                lost.extend(sides.extract_if(.., |e| behind(e) > far));
             }
+            // Whoever stands beside whom leaves other things in the caches.
+            sides.reverse();
         }
-        let [own, other] = &sides;
-        if median_of(&log_ratios(own, other)) > may_lose {
-            return Ok(false);
+        let Some(first) = of(&sides, first) else { continue };
+        sides.append(&mut lost);
+        for weighed in &mut found {
+            let own = of(&sides, weighed.choice);
+            weighed.behind.extend(own.map(|own| median_of(&log_ratios(&own, &first))));
         }
     }
-    Ok(true)
+    Ok(found)
 }

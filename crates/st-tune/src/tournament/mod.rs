@@ -4,8 +4,8 @@
 //! ([`MODEL_ERROR`]). Then they are timed by turns, and thinned out until it is known which is the best, or the time is
 //! up; what is left in doubt is told, and the contest can be gone on with later, on an arena opened anew. At last the
 //! best, the first and others asked for are timed afresh, in turns, because the least of many noisy medians is too good
-//! to be true. The best must not be much slower than the first on hard inputs either ([`Arena::hard_inputs`]), or it gives
-//! way to the next. A candidate's time is reported as its ratio to the best in the turns that both had, times the best's time:
+//! to be true. On devices that have them hard inputs are weighed, too ([`Arena::hard_inputs`]): the best must not be much slower
+//! than the first on them, and of those about as fast as it the one wins that takes least on all. A candidate's time is reported as its ratio to the best in the turns that both had, times the best's time:
 //! what disturbed the device in some turns disturbed both.
 
 mod admission;
@@ -23,13 +23,14 @@ use st_rank::Choice;
 
 pub(crate) use self::admission::kernel;
 pub use self::admission::{MODEL_ERROR, Waves};
+use self::hold::Weighed;
 pub use self::outcome::{Outcome, Timed};
-use self::outcome::{beside, of_final, us};
+use self::outcome::{beside, of_final, own, us};
 use self::race::{DECIDED, log_ratios, surely_faster};
 use crate::stats::{LEAST_TURNS, Samples};
 
 /// Turns in the end.
-const FINAL_TURNS: usize = 15;
+pub(crate) const FINAL_TURNS: usize = 15;
 
 /// The share of the time in which candidates are made ready, and the one by which turns end: the rest is for the end.
 const ADMITTING: f64 = 0.5;
@@ -67,8 +68,8 @@ pub trait Arena {
     /// The device fails.
     fn turns(&mut self, entrants: &mut [Entrant]) -> Result<(), Self::Error>;
 
-    /// Inputs on which some choices are known to take long, like rows of ties: on each the winner is held against the
-    /// first choice. None, if not said otherwise.
+    /// Inputs on which some choices are known to take long, like rows of ties: on each the best are timed beside the first
+    /// choice. None, if not said otherwise.
     fn hard_inputs(&self) -> usize {
         0
     }
@@ -154,9 +155,9 @@ pub struct Contest {
     unpromising: Vec<Choice>,
     untried: usize,
     doubt: f64,
-    /// Leaders that were held against the first choice on hard inputs and stood, and those that fell.
-    held: Vec<Choice>,
-    given_way: Vec<Timed>,
+    /// What hard inputs said of candidates, and those that were faster than the one that won by all inputs.
+    weighed: Vec<Weighed>,
+    given_way: Vec<Entrant>,
     /// The leader, the planner's and others, timed afresh.
     finals: Vec<Entrant>,
     /// What opening the arena took: the first candidate's admission.
@@ -199,7 +200,7 @@ impl Contest {
             unpromising: admission.unpromising,
             untried: admission.untried,
             doubt: 0.0,
-            held: Vec::new(),
+            weighed: Vec::new(),
             given_way: Vec::new(),
             finals: Vec::new(),
             opening: admission.first,
@@ -250,14 +251,13 @@ impl Contest {
         limit: Option<Duration>,
     ) -> Result<(), A::Error> {
         let until = Deadline::new(begun, limit, RACING);
-        let asked = |choice: &Choice| *choice == self.planned || self.others.contains(choice);
+        let all = self.running.iter().chain(&self.dropped).map(|e| e.choice);
+        let asked: Vec<Choice> = all.filter(|choice| self.asks_for(choice)).collect();
         // Where time is short those have turns that are asked for, and that are most promising.
         self.running.sort_by(|a, b| {
-            let order = |e: &Entrant| !asked(&e.choice);
+            let order = |e: &Entrant| !asked.contains(&e.choice);
             order(a).cmp(&order(b)).then(a.about_us.total_cmp(&b.about_us))
         });
-        let asked: Vec<Choice> =
-            self.running.iter().chain(&self.dropped).map(|e| e.choice).filter(asked).collect();
         let before = self.running.len() + self.dropped.len();
         self.doubt = race::race(arena, &mut self.running, &mut self.dropped, until)?;
         self.untried += before - self.running.len() - self.dropped.len();
@@ -266,6 +266,11 @@ impl Contest {
         self.finals = finish(arena, &finalists, Deadline::new(begun, limit, 1.0))?;
         self.uphold(best);
         self.hold(arena, Deadline::new(begun, limit, 1.0))
+    }
+
+    /// Whether a choice is timed in the end, however slow.
+    fn asks_for(&self, choice: &Choice) -> bool {
+        *choice == self.planned || self.others.contains(choice)
     }
 
     /// Another wins that is faster by all turns, those of the end as well: where there was little time for turns before, those
@@ -363,7 +368,7 @@ impl Contest {
             ratio: planned_us / best_us,
             hopeless: self.hopeless.clone(),
             unpromising: self.unpromising.clone(),
-            given_way: self.given_way.clone(),
+            given_way: self.given_way.iter().filter_map(own).collect(),
             untried: self.untried,
             doubt: self.doubt,
             candidates,

@@ -32,7 +32,7 @@ pub struct Outcome {
     pub hopeless: Vec<Choice>,
     /// Candidates that the model expects to be far too slow: they were not made ready.
     pub unpromising: Vec<Choice>,
-    /// Candidates that were fastest, but lose too much on a hard input.
+    /// Candidates that were faster than the best on random rows, but not on all inputs.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub given_way: Vec<Timed>,
     /// Candidates for which no time was left.
@@ -124,7 +124,7 @@ impl Outcome {
         };
         let slower = match self.given_way.len() {
             0 => String::new(),
-            n => format!(" ({n} faster ones gave way: they lose too much on hard inputs)"),
+            n => format!(" ({n} faster ones gave way: they lose more on hard inputs)"),
         };
         format!(
             "planner {:.1} us{predicted}, best of {}{untried}{slower} {:.1} us, ratio {:.3}\n    planner {}\n    best    {}",
