@@ -61,7 +61,7 @@ DEVICE u32 between(const Problem& p, const Row& r, u32 low, u32 high, const Benc
         order(b, MANY, MANY, low == NO_RANK ? high : low, high == NO_RANK ? low + 1 : high + 1, [&](u32 rank, Key key, u32) {
             if (rank == low) s.keys[0] = key;
             if (rank == high) s.keys[1] = key;
-        });
+        }, by_usual(p));
         const Key floor = low == NO_RANK ? 0 : s.keys[0], limit = high == NO_RANK ? ~Key(0) : reach(p.map, s.keys[1]);
         const Key last = s.keys[1];
         const bool bounded = low != NO_RANK && high != NO_RANK;

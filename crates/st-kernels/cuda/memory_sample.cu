@@ -213,5 +213,5 @@ KERNEL(memory_sample, Params) {
         const u32 from = ceil_div(rank * KNOTS, used), to = ceil_div((rank + 1) * KNOTS, used);
         for (u32 knot = from; knot < to; knot++) state.knots[knot] = word;
         if (all_there && rank + 1 == used) state.last = state.knots[KNOTS] = word;
-    });
+    }, by_numbers(p.p));
 }

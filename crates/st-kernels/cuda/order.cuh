@@ -170,9 +170,53 @@ DEVICE u32 trim(const Bench& b, u32 count, u32 end) {
     return left;
 }
 
+// How a whole list's words become bins: of equal width over words. Another way must not give a greater word a lesser bin.
+struct ByWords {
+    static constexpr bool OTHER = false;
+};
+DEVICE void begin_by(ByWords&, Key, Key, u32) {}
+DEVICE u32 bin_by(const ByWords&, Key word, u32 shift) { return u32(word >> shift); }
+#if WIDTH == 32
+// Floats on both sides of zero by numbers: most of their keys tell how small a number is, so that few bins of equal width
+// over keys would have nearly all. Other lists by words.
+struct ByNumbers {
+    static constexpr bool OTHER = true;
+    const Problem& p;
+    Key least_key;
+    u32 shift_key;
+    float low, scale;
+};
+DEVICE float number(const ByNumbers& by, Key key) { return as_float(bits_of(by.p.map, key)); }
+// By the first key, the last, and the bits that words have below them.
+DEVICE void begin_by(ByNumbers& by, Key first, Key last, u32 below) {
+    by.least_key = first;
+    by.shift_key = below;
+    by.low = number(by, first);
+    const float way = fabsf(number(by, last) - by.low), most_float = as_float(0x7f7fffff);
+    by.scale = float(BINS) / way;
+    // Not if an end is no number, or is infinite.
+    const bool far = (by.p.quick & QUICK) && (last - first) >> 24 != 0 && way <= most_float && by.scale <= most_float;
+    if (!far) by.scale = 0;
+}
+DEVICE u32 bin_by(const ByNumbers& by, Key word, u32 shift) {
+    if (by.scale == 0) return u32(word >> shift);
+    return least(u32(fabsf(number(by, (word >> by.shift_key) + by.least_key) - by.low) * by.scale), u32(BINS - 1));
+}
+DEVICE ByNumbers by_numbers(const Problem& p) { return {p, 0, 0, 0, 0}; }
+#else
+DEVICE ByWords by_numbers(const Problem&) { return {}; }
+#endif
+// A block's lists are on both sides of zero where they are of ranks in the middle.
+#if defined(MODE) && MODE == 4
+DEVICE auto by_usual(const Problem& p) { return by_numbers(p); }
+#else
+DEVICE ByWords by_usual(const Problem&) { return {}; }
+#endif
+
 // Calls write(rank, key, column) for each of the ranks [first, end) of the list's `count` candidates, of columns below n.
 // The list's keys are not the same afterwards.
-template <typename Write> DEVICE void order(const Bench& b, u32 count, u32 n, u32 first, u32 end, Write write) {
+template <typename Write, typename Bins = ByWords>
+DEVICE void order(const Bench& b, u32 count, u32 n, u32 first, u32 end, Write write, Bins by = {}) {
     barrier();
     if (count > FEW && count <= TRIMMED * THREADS && end * 2 <= FEW && end <= THREADS) count = trim(b, count, end);
     if (count <= FEW) {
@@ -213,6 +257,7 @@ template <typename Write> DEVICE void order(const Bench& b, u32 count, u32 n, u3
             least_key = low;
             shift_key = least(least(all - used, column_bits), all - 1);
             shift_column = column_bits - shift_key;
+            begin_by(by, low, high, shift_key);
             high = (high - low) << shift_key | ((Key(1) << shift_key) - 1);
             low = 0;
         }
@@ -229,6 +274,9 @@ template <typename Write> DEVICE void order(const Bench& b, u32 count, u32 n, u3
         if (thread() == 0 && !whole) s.count = left - 1;
         const u32 shift = bin_shift(high - low);
         const auto bin_of = [&](u32 place) {
+            if constexpr (Bins::OTHER) {
+                if (whole) return bin_by(by, b.keys[place], shift);
+            }
             return u32(((by_column ? Key(b.columns[place]) : b.keys[place]) - low) >> shift);
         };
         // The first time each candidate remembers its place in the bin, later they take places anew.
@@ -243,7 +291,7 @@ template <typename Write> DEVICE void order(const Bench& b, u32 count, u32 n, u3
                 }
 #pragma unroll
                 for (u32 q = 0; q < BATCH; q++) {
-                    if (base + q * THREADS < many) within[q] = atomic_add(&b.bins[u32(words[q] >> shift)], 1);
+                    if (base + q * THREADS < many) within[q] = atomic_add(&b.bins[bin_by(by, words[q], shift)], 1);
                 }
 #pragma unroll
                 for (u32 q = 0; q < BATCH; q++) {
@@ -345,7 +393,7 @@ DEVICE void finish(const Problem& p, const Row& r, u32 row, const Bench& b, u32 
             } else {
                 indices[rank - first] = column;
             }
-        });
+        }, by_usual(p));
         if (how != TO_RESULTS) return;
         how = BY_INDEX;
         count = end - first;

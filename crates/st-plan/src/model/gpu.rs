@@ -29,8 +29,9 @@ const CUDA_COMMAND_NS: f64 = 2_000.0;
 /// A further dispatch that depends on the first.
 const WGPU_NEXT_NS: f64 = 7_500.0;
 const CUDA_NEXT_NS: f64 = 1_200.0;
-/// Bytes per nanosecond where nothing was measured: an integrated GPU; a data-centre one.
-const WGPU_BANDWIDTH: f64 = 100.0;
+/// Bytes per nanosecond where nothing was measured: a card with as many multiprocessors as are assumed then
+/// ([`DeviceCaps::ASSUMED_CORES`]); a data-centre one. Too little would hide what kernels do beside reading.
+const WGPU_BANDWIDTH: f64 = 500.0;
 const CUDA_BANDWIDTH: f64 = 1_000.0;
 /// From asking for a line of device memory to having it.
 const LATENCY_NS: f64 = 700.0;
@@ -411,7 +412,7 @@ pub(crate) fn compact_choice(problem: &CompactProblem, caps: &DeviceCaps) -> Cho
 
 #[cfg(test)]
 mod tests {
-    use st_rank::RankKind;
+    use st_rank::{DType, RankKind};
 
     use super::super::measured::MEASURED;
     use super::*;
@@ -468,5 +469,28 @@ mod tests {
         assert!(logs.len() > 40, "{} of them can be run", logs.len());
         let mean = logs.iter().sum::<f64>() / logs.len() as f64;
         assert!(mean < 0.5, "off by a factor of {:.2} on average", mean.exp());
+    }
+
+    /// WGPU tells neither multiprocessors nor bandwidth. A card's kernels are found all the same.
+    #[test]
+    fn what_wgpu_tells_is_enough_for_the_kernel() {
+        let shapes = [
+            (1 << 20, 256, 32),
+            (65_536, 128, 4),
+            (1024, 4096, 64),
+            (1024, 65_536, 2048),
+            (1000, 1_000_000, 10),
+            (1, 100_000_000, 1_000_000),
+            (1, 1 << 26, 100),
+        ];
+        for (rows, cols, k) in shapes {
+            for dtype in [DType::F32, DType::Bf16] {
+                let problem = Problem::new(RankKind::TopK, rows, cols, k).with_dtype(dtype);
+                let [known, told] = [h200(), h200().with_cores(0).with_bandwidth(0)]
+                    .map(|caps| crate::plan(&problem, &caps, &crate::Knowledge::default()).choice)
+                    .map(|choice| (choice.mk, choice.mkd, choice.use_2ce));
+                assert_eq!(told, known, "{rows}x{cols} {k} {dtype}");
+            }
+        }
     }
 }
