@@ -96,8 +96,14 @@ pub(crate) fn caps(
     let caps = DeviceCaps { backend, ..DeviceCaps::wgpu(lane, subgroups, workgroup) }
         .with_shared_mem(limits.max_compute_workgroup_storage_size)
         .with_names(&info.name, &driver(info));
+    let is_card = info.device_type == DeviceType::DiscreteGpu;
+    let caps = if is_card { caps.with_bandwidth(CARD_BANDWIDTH) } else { caps };
     if info.name.contains("llvmpipe") { caps.with_loop_rounds(LLVMPIPE_ROUNDS) } else { caps }
 }
+
+/// Bytes per second that a card is assumed to read, for wgpu does not tell: what one with as many multiprocessors as the
+/// planner assumes has. With that of an integrated GPU reading would hide what else kernels do.
+const CARD_BANDWIDTH: u64 = 500_000_000_000;
 
 /// Mesa's software driver ends a thread after 65,535 rounds of all its loops together, and says
 /// nothing; some are kept for what is not counted.
