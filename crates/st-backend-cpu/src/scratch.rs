@@ -19,7 +19,7 @@ pub(crate) struct Scratch<L: Packs> {
     pub(crate) cands: Vec<L::Packed>,
     /// A second list for selecting and sorting.
     pub(crate) spare: Vec<L::Packed>,
-    /// Codes of a short row, of a tile, or of a sample.
+    /// Codes of a short row, of a tile, or of a sample, and maxima of them.
     pub(crate) codes: Vec<L>,
     /// Counters of digits.
     pub(crate) counts: Vec<u32>,

@@ -58,7 +58,9 @@ fn ask<T: Value>(exec: &CpuExecutor) -> usize {
 
 #[test]
 fn rows_in_blocks_are_the_oracles() {
-    for executor in common::cpu().executors().iter().filter(|e| e.name.contains("x 1 ")) {
+    let alone = common::cpu().executors().iter().filter(|e| e.name.contains("x 1 "));
+    assert_eq!(alone.clone().count(), common::isas().len(), "one of each instruction set");
+    for executor in alone {
         for dtype in DType::ALL {
             let in_blocks = for_dtype!(dtype, T => ask::<T>(&executor.exec));
             assert_eq!(in_blocks, 2 * Pattern::ALL.len(), "{} {dtype}", executor.group);

@@ -1,6 +1,6 @@
 // Ordering a list of distinct candidates in shared memory, by key and then by column: by counting, if they are few,
-// else by bins of equal width between the least and the greatest key, of which crowded ones are binned again on their
-// own, those that are the same by their columns. Ranges shrink by BINS each time, so that this ends.
+// else by bins of equal width between the least and the greatest key, or number, of which crowded ones are binned again on their
+// own, by keys, those that are the same by their columns. Ranges shrink by BINS each time, so that this ends.
 #pragma once
 #include "block.cuh"
 
@@ -177,8 +177,8 @@ struct ByWords {
 DEVICE void begin_by(ByWords&, Key, Key, u32) {}
 DEVICE u32 bin_by(const ByWords&, Key word, u32 shift) { return u32(word >> shift); }
 #if WIDTH == 32
-// Floats on both sides of zero by numbers: most of their keys tell how small a number is, so that few bins of equal width
-// over keys would have nearly all. Other lists by words.
+// Floats whose keys lie far apart, as on both sides of zero, by numbers: most of those keys tell how small a number is, so that
+// few bins of equal width over keys would have nearly all. Other lists by words.
 struct ByNumbers {
     static constexpr bool OTHER = true;
     const Problem& p;

@@ -2,7 +2,7 @@
 //!
 //! Beside the lanes' maxima over the row the first pass keeps those over each block; the second reads again only blocks of
 //! which one reaches the bound, about as many as there are hits. So a row takes little more than reading it once, whatever its
-//! elements are like, and nothing is written for it.
+//! elements are like, and a vector for each block is all that is written for it.
 
 use super::lanes::{GROUP, Taking};
 use super::{Context, Part};

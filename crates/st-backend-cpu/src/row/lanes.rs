@@ -12,7 +12,7 @@ use super::blocks::Blocks;
 use super::{Context, Part, append};
 use crate::packed::Packs;
 use crate::scratch::Scratch;
-use crate::simd::Vectors;
+use crate::simd::{Vectors, load_vectors};
 
 /// Vectors tested for hits at a time in the second pass.
 pub(super) const GROUP: usize = 4;
@@ -45,21 +45,14 @@ pub(crate) fn collect<L: Packs, S: Vectors<L>>(
     }
     let (codes, maxima) = codes[..room].split_at_mut(padded);
     let (maxima, of_blocks) = maxima.split_at_mut(groups);
-    match ctx.kl {
-        1 => maxima_in_registers::<L, S, 1>(s, ctx, tail, codes, maxima),
-        2 => maxima_in_registers::<L, S, 2>(s, ctx, tail, codes, maxima),
-        4 => maxima_in_registers::<L, S, 4>(s, ctx, tail, codes, maxima),
-        8 => maxima_in_registers::<L, S, 8>(s, ctx, tail, codes, maxima),
-        _ => maxima_in_memory(s, ctx, tail, codes, maxima),
-    }
     let read = block.map(|columns| Blocks { part: Part { bits: head, ..part }, columns });
-    if let Some(read) = read {
-        match ctx.kl {
-            1 => read.maxima::<S, 1>(s, ctx, of_blocks, maxima),
-            2 => read.maxima::<S, 2>(s, ctx, of_blocks, maxima),
-            4 => read.maxima::<S, 4>(s, ctx, of_blocks, maxima),
-            _ => read.maxima::<S, 8>(s, ctx, of_blocks, maxima),
-        }
+    match ctx.kl {
+        1 => first_pass::<L, S, 1>(s, ctx, read, tail, codes, of_blocks, maxima),
+        2 => first_pass::<L, S, 2>(s, ctx, read, tail, codes, of_blocks, maxima),
+        4 => first_pass::<L, S, 4>(s, ctx, read, tail, codes, of_blocks, maxima),
+        8 => first_pass::<L, S, 8>(s, ctx, read, tail, codes, of_blocks, maxima),
+        // Only those that are kept in registers are taken in blocks.
+        _ => maxima_in_memory(s, ctx, tail, codes, maxima),
     }
     let bound = ctx.map.canon(nth_greatest(s, maxima, b));
     let mut taking = Taking::new(ctx, bound, b);
@@ -70,33 +63,17 @@ pub(crate) fn collect<L: Packs, S: Vectors<L>>(
     let mut at = 0;
     while at < padded {
         // SAFETY: `padded` is a multiple of the group.
-        let group = unsafe { load_group(s, codes.as_ptr().add(at)) };
+        let group = unsafe { load_vectors(s, codes.as_ptr().add(at)) };
         // Padding has the least code and is never above the threshold.
         taking.take(s, ctx, group, part.base + (in_blocks + at) as u32, cands);
         at += GROUP * lanes;
     }
     if cands.len() < b {
-        for (i, &bits) in part.bits.iter().enumerate() {
-            if ctx.map.code(bits) <= bound && cands.len() < b {
-                cands.push(bound.pack(part.base + i as u32));
-            }
-        }
+        let reach = |&(_, &bits): &(usize, &L)| ctx.map.code(bits) <= bound;
+        let equals = part.bits.iter().enumerate().filter(reach).take(b - cands.len());
+        cands.extend(equals.map(|(i, _)| bound.pack(part.base + i as u32)));
         cands.sort_unstable_by_key(|&p| L::index(p));
     }
-}
-
-/// A group of vectors.
-///
-/// # Safety
-/// That many elements must be readable at `p`.
-#[inline(always)]
-unsafe fn load_group<L: Packs, S: Vectors<L>>(s: S, p: *const L) -> [S::V; GROUP] {
-    let mut group = [s.splat(L::MIN); GROUP];
-    for (i, vector) in group.iter_mut().enumerate() {
-        // SAFETY: the caller's.
-        *vector = unsafe { s.load(p.add(i * S::LANES)) };
-    }
-    group
 }
 
 /// What is taken of the codes that reach the bound, as they come by index.
@@ -156,6 +133,24 @@ impl<L: Packs> Taking<L> {
                 }
             }
         }
+    }
+}
+
+/// The maxima of vectors i, i + N, i + 2N ... for each i below N: of the tail, whose codes are written, and of what is taken
+/// in blocks, whose own maxima are.
+#[inline(always)]
+fn first_pass<L: Packs, S: Vectors<L>, const N: usize>(
+    s: S,
+    ctx: &Context<L, S::V>,
+    read: Option<Blocks<'_, L>>,
+    tail: &[L],
+    codes: &mut [L],
+    of_blocks: &mut [L],
+    maxima: &mut [L],
+) {
+    maxima_in_registers::<L, S, N>(s, ctx, tail, codes, maxima);
+    if let Some(read) = read {
+        read.maxima::<S, N>(s, ctx, of_blocks, maxima);
     }
 }
 

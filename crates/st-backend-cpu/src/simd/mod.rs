@@ -139,21 +139,38 @@ impl<V: Copy> VectorMap<V> {
     }
 }
 
-/// The codes of `N` vectors' worth of elements at `p`.
+/// `N` vectors at `p`.
 ///
 /// # Safety
 /// `N * LANES` elements must be readable at `p`.
 // Loops, not closures over arrays: a closure that is not inlined loses the instruction set.
+#[inline(always)]
+pub(crate) unsafe fn load_vectors<L: Packs, S: Vectors<L>, const N: usize>(
+    s: S,
+    p: *const L,
+) -> [S::V; N] {
+    let mut vectors = [s.splat(L::MIN); N];
+    for (i, vector) in vectors.iter_mut().enumerate() {
+        // SAFETY: vector i ends at element (i + 1) * LANES, which the caller made readable.
+        *vector = unsafe { s.load(p.add(i * S::LANES)) };
+    }
+    vectors
+}
+
+/// The codes of `N` vectors' worth of elements at `p`.
+///
+/// # Safety
+/// As [`load_vectors`].
 #[inline(always)]
 pub(crate) unsafe fn load_codes<L: Packs, S: Vectors<L>, const N: usize>(
     s: S,
     map: &VectorMap<S::V>,
     p: *const L,
 ) -> [S::V; N] {
-    let mut codes = [s.splat(L::MIN); N];
-    for (i, code) in codes.iter_mut().enumerate() {
-        // SAFETY: vector i ends at element (i + 1) * LANES, which the caller made readable.
-        *code = map.code(s, unsafe { s.load(p.add(i * S::LANES)) });
+    // SAFETY: the caller's.
+    let mut codes = unsafe { load_vectors(s, p) };
+    for code in &mut codes {
+        *code = map.code(s, *code);
     }
     codes
 }

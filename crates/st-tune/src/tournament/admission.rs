@@ -12,8 +12,9 @@ use crate::stats::Samples;
 /// The model is trusted no further than this: a candidate is left out if it would be slower than the best one though
 /// its prediction were so many times too long, beside the predictions of others.
 ///
-/// The worst that was ever seen of a model is a choice 9.3 times as slow as the best one that it should have preferred
-/// (WGPU, which does not tell how many multiprocessors there are); `docs/tuning.md` has the table.
+/// Of a model in use the worst that was ever seen is a choice 9.3 times as slow as the best one that it should have preferred
+/// (WGPU, which does not tell how many multiprocessors there are); with the memory of an integrated GPU assumed of a card it
+/// was 23 (`docs/tuning.md`).
 pub const MODEL_ERROR: f64 = 16.0;
 
 /// Waves that say how long the next will take.

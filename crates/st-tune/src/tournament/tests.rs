@@ -48,7 +48,7 @@ impl Arena for Made {
     }
 }
 
-/// Where winners are held against the first choice.
+/// Where the best are weighed on hard inputs.
 struct Hard(Made);
 
 impl Arena for Hard {
