@@ -4,20 +4,22 @@
 //! A candidate that is in the table is not measured again: when there are new ones they are timed beside the best one
 //! known, whose old and new time bring the new ones' times to the table's.
 
+mod found;
 mod openings;
 mod todo;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use st_plan::table::{Partial, Record, Versions};
+use st_plan::table::{Record, Versions};
 use st_rank::{Choice, DeviceCaps, RankPlan};
 
+use self::found::{added, records, replaced};
 use self::openings::Openings;
 use self::todo::{PutOff, Todo};
 use crate::grid::Cell;
 use crate::store::{StoreError, TableFile};
-use crate::tournament::{Arena, Contest, FINAL_TURNS, NoChoice, Outcome, Task, Waves};
+use crate::tournament::{Arena, Contest, NoChoice, Outcome, Task, Waves};
 
 /// An [`Arena`] of any kind.
 pub type DynArena<'a, E> = dyn Arena<Error = E> + 'a;
@@ -384,7 +386,7 @@ impl<'a, D: Device + ?Sized> Session<'a, D> {
             records.len()
         } else {
             // The one that the others were compared with is in it already.
-            let all = self.table.add(&records)?;
+            let all = self.table.change(|all| added(all, &bucket, &outcome, &records))?;
             let own = all.records().iter().filter(|r| bucket.shares_bucket(r)).count();
             own.saturating_sub(todo.known)
         };
@@ -423,7 +425,7 @@ impl<'a, D: Device + ?Sized> Session<'a, D> {
                 Ok(outcome) => {
                     let bucket = cell.bucket(&self.caps);
                     let records = records(&outcome, &bucket, todo.reference_us);
-                    self.table.add(&records)?;
+                    self.table.change(|all| added(all, &bucket, &outcome, &records))?;
                     self.summary.again += 1;
                     any = true;
                     event(Event::Again { cell, at: *at, outcome: &outcome });
@@ -434,34 +436,4 @@ impl<'a, D: Device + ?Sized> Session<'a, D> {
         }
         Ok(any)
     }
-}
-
-/// A table in which a bucket has these records and no other.
-fn replaced(table: st_plan::Table, bucket: &Record, records: &[Record]) -> st_plan::Table {
-    table.without(|r| bucket.shares_bucket(r)).merged(records)
-}
-
-/// Records of what was found: those that are far too slow, on hard inputs or all, or are expected to be, without a time, so
-/// that they are neither planned nor tried again.
-fn records(outcome: &Outcome, bucket: &Record, reference_us: Option<f64>) -> Vec<Record> {
-    // Of a reference whose result is wrong by now nothing is known.
-    let scale = reference_us.map(|us| us / outcome.planned_us).filter(|scale| scale.is_finite());
-    let scale = scale.unwrap_or(1.0);
-    let of = |choice: &Choice| bucket.with_choice(Partial::from(*choice));
-    let timed = outcome.candidates.iter().map(|timed| {
-        let record = of(&timed.choice);
-        Record {
-            median_us: Some(timed.median_us * scale),
-            spread: Some(timed.spread),
-            samples: timed.samples as u32,
-            ..record
-        }
-    });
-    let untimed = outcome.hopeless.iter().chain(&outcome.unpromising).map(of);
-    // As many samples as it has, and those of the end, if it was the best once: what a table had of it before goes.
-    let given_way = outcome
-        .given_way
-        .iter()
-        .map(|timed| Record { samples: (timed.samples + FINAL_TURNS) as u32, ..of(&timed.choice) });
-    timed.chain(untimed).chain(given_way).collect()
 }

@@ -119,8 +119,8 @@ class Health(Report):
 
 
 class Tuning(Report):
-    """What tuning found: ``device``, ``table`` (the file), ``cells`` with ``planned_us``, ``best_us`` and the best choice of
-    each, counts (``measured``, ``known``, ``refused``, ``left``, ``failed``, ``records``), ``faults``."""
+    """What tuning found: ``device``, ``table`` (the file), ``cells`` with ``planned_us``, ``best_us`` (both on random rows)
+    and the best choice of each, counts (``measured``, ``known``, ``refused``, ``left``, ``failed``, ``records``), ``faults``."""
 
     def __repr__(self) -> str:
         lines = [f"<Tuning of {self.device}"]

@@ -12,7 +12,7 @@ use st_rank::Choice;
 use super::outcome::behind;
 use super::race::{log_ratios, median_of};
 use super::{Arena, Contest, Deadline, Entrant, finish, once};
-use crate::stats::Samples;
+use crate::stats::{LEAST_TURNS, Samples};
 
 /// What a winner may take on an input, for each microsecond of the first choice, by the turns below: so that it is within
 /// a tenth, which is what they may be wrong by.
@@ -25,7 +25,7 @@ const ABOUT_AS_FAST: f64 = 1.10;
 /// on random rows and on hard inputs: less is what the turns below may be wrong by.
 const SURELY_BETTER: f64 = 0.03;
 
-/// Turns on each input.
+/// Turns on each input, of which there are [`LEAST_TURNS`] at least, or it says nothing but who is far slower.
 const TURNS: usize = 7;
 
 /// One that takes so many times what it may in its first turn has lost at once.
@@ -40,6 +40,8 @@ pub(super) struct Weighed {
     choice: Choice,
     /// On each of them how far it is behind the first choice, as a natural logarithm.
     behind: Vec<f64>,
+    /// There was no time for as many turns as it takes to tell who is ahead: nothing but who is far slower is known.
+    in_haste: bool,
 }
 
 impl Weighed {
@@ -68,14 +70,17 @@ impl Contest {
         let nearest =
             places.iter().enumerate().filter(|(at, _)| *at == first || *at < MOST_WEIGHED);
         let nearest: Vec<(Choice, f64)> = nearest.map(|(_, place)| *place).collect();
-        let unknown = |choice: &Choice| {
-            *choice != self.planned && self.weighed.iter().all(|w| w.choice != *choice)
+        self.weighed.retain(|w| !w.in_haste);
+        let most = places[first].1 + MOST_SLOWER.ln();
+        let unknown = |(choice, random): &&(Choice, f64)| {
+            let weighed = self.weighed.iter().any(|w| w.choice == *choice);
+            !weighed && *choice != self.planned && *random <= most
         };
-        let new: Vec<Choice> = nearest.iter().map(|(choice, _)| *choice).filter(unknown).collect();
+        let new: Vec<Choice> = nearest.iter().filter(unknown).map(|place| place.0).collect();
         if !new.is_empty() {
             self.weighed.extend(weigh(arena, (self.planned, &new), deadline)?);
         }
-        let best = self.best_by_all(&nearest, places[first].1);
+        let best = self.best_by_all(&nearest, most);
         if best == leader.choice {
             return Ok(());
         }
@@ -95,24 +100,27 @@ impl Contest {
         Ok(())
     }
 
-    /// How far each candidate is behind the leader on random rows, as a natural logarithm: the leader, then the nearest.
+    /// How far each candidate is behind the leader on random rows, as a natural logarithm, the fastest first. Those that gave
+    /// way to it may be before it.
     fn places(&self, leader: &Entrant) -> Vec<(Choice, f64)> {
-        let place = |e: &Entrant| Some((e.choice, behind(e, leader)?.max(0.0)));
-        let all = [&self.running, &self.dropped, &self.given_way].into_iter().flatten();
-        let mut all: Vec<(Choice, f64)> = all.filter_map(place).collect();
+        let place = |least: f64| move |e: &Entrant| Some((e.choice, behind(e, leader)?.max(least)));
+        let lost = self.running.iter().chain(&self.dropped).filter_map(place(0.0));
+        let gave_way = self.given_way.iter().filter_map(place(f64::NEG_INFINITY));
+        let mut all: Vec<(Choice, f64)> = lost.chain(gave_way).collect();
         // The leader is the first of those running, and stays before those that are as fast.
         all.sort_by(|a, b| a.1.total_cmp(&b.1));
         all
     }
 
-    /// Who wins by all inputs, of those that were weighed and the first choice, the fastest on random rows first.
-    fn best_by_all(&self, places: &[(Choice, f64)], first: f64) -> Choice {
+    /// Who wins by all inputs, of those that were weighed and the first choice, the fastest on random rows first. On those a
+    /// winner may be behind the leader by `most`.
+    fn best_by_all(&self, places: &[(Choice, f64)], most: f64) -> Choice {
         let may_win = |(choice, random): &(Choice, f64)| {
             if *choice == self.planned {
                 return Some((*choice, *random, *random));
             }
             let weighed = self.weighed.iter().find(|w| w.choice == *choice)?;
-            let holds = *random <= first + MOST_SLOWER.ln() && weighed.holds();
+            let holds = *random <= most && weighed.holds();
             holds.then(|| (*choice, *random, *random + weighed.mean()))
         };
         let all: Vec<(Choice, f64, f64)> = places.iter().filter_map(may_win).collect();
@@ -141,14 +149,18 @@ fn weigh<A: Arena + ?Sized>(
     deadline: Deadline,
 ) -> Result<Vec<Weighed>, A::Error> {
     let all = [&[first], choices].concat();
-    arena.prepare(&all)?;
-    for &choice in &all {
-        // It was right before, and its time is known.
-        let _ = arena.admit(choice)?;
+    for wave in all.chunks(arena.together().max(1)) {
+        arena.prepare(wave)?;
+        for &choice in wave {
+            // It was right before, and its time is known.
+            let _ = arena.admit(choice)?;
+        }
     }
     let of = |list: &[Entrant], choice: Choice| list.iter().find(|e| e.choice == choice).cloned();
-    let mut found: Vec<Weighed> =
-        choices.iter().map(|&choice| Weighed { choice, behind: Vec::new() }).collect();
+    let mut found: Vec<Weighed> = choices
+        .iter()
+        .map(|&choice| Weighed { choice, behind: Vec::new(), in_haste: false })
+        .collect();
     for input in 0..arena.hard_inputs() {
         let entrant = |&choice| Entrant { choice, about_us: 0.0, samples: Samples::default() };
         let mut sides: Vec<Entrant> = all.iter().map(entrant).collect();
@@ -169,10 +181,13 @@ fn weigh<A: Arena + ?Sized>(
             sides.reverse();
         }
         let Some(first) = of(&sides, first) else { continue };
-        sides.append(&mut lost);
+        let behind = |e: Entrant| median_of(&log_ratios(&e, &first));
+        let in_haste = first.samples.turns().len() < LEAST_TURNS;
         for weighed in &mut found {
-            let own = of(&sides, weighed.choice);
-            weighed.behind.extend(own.map(|own| median_of(&log_ratios(&own, &first))));
+            weighed.in_haste |= in_haste;
+            let far = of(&lost, weighed.choice).map(behind);
+            let near = of(&sides, weighed.choice).map(|e| if in_haste { 0.0 } else { behind(e) });
+            weighed.behind.extend(far.or(near));
         }
     }
     Ok(found)

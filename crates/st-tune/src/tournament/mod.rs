@@ -4,9 +4,10 @@
 //! ([`MODEL_ERROR`]). Then they are timed by turns, and thinned out until it is known which is the best, or the time is
 //! up; what is left in doubt is told, and the contest can be gone on with later, on an arena opened anew. At last the
 //! best, the first and others asked for are timed afresh, in turns, because the least of many noisy medians is too good
-//! to be true. On devices that have them hard inputs are weighed, too ([`Arena::hard_inputs`]): the best must not be much slower
-//! than the first on them, and of those about as fast as it the one wins that takes least on all. A candidate's time is reported as its ratio to the best in the turns that both had, times the best's time:
-//! what disturbed the device in some turns disturbed both.
+//! to be true. On devices that have them hard inputs are weighed, too ([`Arena::hard_inputs`]): the best must not be much
+//! slower than the first on them, and of those about as fast as it the one wins that takes least on all. A candidate's
+//! time is reported as its ratio to the best in the turns that both had, times the best's time: what disturbed the device
+//! in some turns disturbed both.
 
 mod admission;
 mod hold;
@@ -30,7 +31,7 @@ use self::race::{DECIDED, log_ratios, surely_faster};
 use crate::stats::{LEAST_TURNS, Samples};
 
 /// Turns in the end.
-pub(crate) const FINAL_TURNS: usize = 15;
+const FINAL_TURNS: usize = 15;
 
 /// The share of the time in which candidates are made ready, and the one by which turns end: the rest is for the end.
 const ADMITTING: f64 = 0.5;
@@ -251,7 +252,8 @@ impl Contest {
         limit: Option<Duration>,
     ) -> Result<(), A::Error> {
         let until = Deadline::new(begun, limit, RACING);
-        let all = self.running.iter().chain(&self.dropped).map(|e| e.choice);
+        let all = self.running.iter().chain(&self.dropped).chain(&self.given_way);
+        let all = all.map(|e| e.choice);
         let asked: Vec<Choice> = all.filter(|choice| self.asks_for(choice)).collect();
         // Where time is short those have turns that are asked for, and that are most promising.
         self.running.sort_by(|a, b| {
@@ -287,7 +289,9 @@ impl Contest {
             }
             surely_faster(&logs)
         };
-        let all = self.finals.iter().map(|other| (other.choice, faster(other)));
+        let gave_way = |other: &&Entrant| of(&self.given_way, other.choice).is_some();
+        let all = self.finals.iter().filter(|other| !gave_way(other));
+        let all = all.map(|other| (other.choice, faster(other)));
         let Some((better, _)) =
             all.filter(|(_, faster)| *faster > 0.0).max_by(|a, b| a.1.total_cmp(&b.1))
         else {

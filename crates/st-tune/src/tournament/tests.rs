@@ -16,13 +16,17 @@ const PLANNED: Choice = Choice {
 };
 
 /// A choice takes as many microseconds as its tile has columns, and if its `kl` is more than 1 it was lucky with half of
-/// that so often. On hard inputs, of which there are two, choices of `slow` take so many times as long on the second.
+/// that so often. On hard inputs, of which there are two, choices of `slow` take so many times as long on the second, or on both.
 #[derive(Default)]
 struct Made {
     lucky: u32,
     slow: Vec<(u32, f64)>,
+    on_both: bool,
     turns: usize,
     admitted: Vec<u32>,
+    /// Time is up once a hard input was tried.
+    hurry: bool,
+    late: bool,
 }
 
 impl Arena for Made {
@@ -66,10 +70,19 @@ impl Arena for Hard {
         2
     }
 
+    fn now(&self) -> Duration {
+        Duration::from_secs(if self.0.hurry && self.0.late { 1000 } else { 0 })
+    }
+
     fn hard_turns(&mut self, input: usize, entrants: &mut [Entrant]) -> Result<(), Self::Error> {
+        self.0.late = true;
         for entrant in entrants {
             let tile = entrant.choice.tile;
-            let slow = self.0.slow.iter().find(|(slow, _)| input == 1 && *slow == tile);
+            let slow = self
+                .0
+                .slow
+                .iter()
+                .find(|(slow, _)| (input == 1 || self.0.on_both) && *slow == tile);
             let factor = slow.map_or(1.0, |(_, factor)| *factor);
             entrant.samples.push_turn(vec![f64::from(tile) * factor * 1e3]);
         }
@@ -218,5 +231,53 @@ fn of_those_about_as_fast_the_best_on_all_inputs_wins() {
         let fell: Vec<u32> = got.given_way.iter().map(|t| t.choice.tile).collect();
         assert_eq!(fell, faster, "{tiles:?} {slow:?}");
         assert!(got.candidates.iter().all(|t| t.median_us >= got.best_us));
+    }
+}
+
+#[test]
+fn a_first_choice_that_gave_way_is_compared_with_all_the_same() {
+    let mut all = choices(&[100, 105, 109]);
+    all[2].kl = 2;
+    let mut arena = Hard(Made { slow: vec![(100, 2.0), (109, 4.0)], ..Made::default() });
+    let mut contest =
+        Contest::begin(&mut arena, &task(&all), &mut Waves::default(), &mut |_, _| ()).unwrap();
+    let outcome = |contest: &Contest| contest.outcome::<NoChoice>().unwrap();
+    assert_eq!((outcome(&contest).best.tile, outcome(&contest).given_way.len()), (105, 1));
+    contest.resume(&mut arena, None).unwrap();
+    let again = outcome(&contest);
+    assert_eq!((again.best.tile, again.planned_us, again.given_way.len()), (105, 100.0, 1));
+    // Another that would be within a tenth of the best, but not of the one that gave way to it, does not win.
+    let mut all = choices(&[100, 105, 112]);
+    all[2].kl = 2;
+    let slow = vec![(100, 2.0), (112, 0.1)];
+    let mut arena = Hard(Made { slow, on_both: true, ..Made::default() });
+    let mut contest =
+        Contest::begin(&mut arena, &task(&all), &mut Waves::default(), &mut |_, _| ()).unwrap();
+    assert_eq!(outcome(&contest).best.tile, 105);
+    contest.resume(&mut arena, None).unwrap();
+    assert_eq!(outcome(&contest).best.tile, 105);
+    assert_eq!(outcome(&contest).given_way.len(), 1);
+}
+
+#[test]
+fn in_haste_none_gives_way_but_who_is_far_slower() {
+    // A turn on each hard input: one is taken, whatever the time.
+    let all = choices(&[120, 100, 110]);
+    for (slow, best) in [(vec![(100, 1.9)], 100), (vec![(100, 4.0)], 110)] {
+        let mut arena = Hard(Made { slow, hurry: true, ..Made::default() });
+        let limit = Some(Duration::from_secs(100));
+        let mut contest = Contest::begin(
+            &mut arena,
+            &Task { limit, ..task(&all) },
+            &mut Waves::default(),
+            &mut |_, _| (),
+        )
+        .unwrap();
+        let got = contest.outcome::<NoChoice>().unwrap();
+        assert_eq!(got.best.tile, best, "{:?}", arena.0.slow);
+        // With time both are seen to be slower than they may be.
+        arena.0.hurry = false;
+        contest.resume(&mut arena, None).unwrap();
+        assert_eq!(contest.outcome::<NoChoice>().unwrap().best.tile, 110);
     }
 }

@@ -42,6 +42,8 @@ pub(crate) struct Simulation {
     pub(crate) plays: bool,
     /// Choices of this kind give wrong results.
     pub(crate) wrong: Option<MergeKind>,
+    /// It has a hard input, on which all choices but this one take three times as long.
+    pub(crate) not_hard_for: Option<Choice>,
     /// Seconds that compiling takes, between a third and three times as long.
     pub(crate) compiling: f64,
     /// Choices that are compiled side by side.
@@ -64,6 +66,7 @@ impl Simulation {
             model_error: 4.0,
             plays: false,
             wrong: None,
+            not_hard_for: None,
             compiling: 0.01,
             together: 1,
             opening: 0.0,
@@ -187,6 +190,20 @@ impl Arena for Place<'_> {
             let times: Vec<f64> = (0..calls.max(1)).map(|_| call()).collect();
             device.pass(times.iter().sum::<f64>() * 1e-9 + WARM_TIME.as_secs_f64() + usual * 1e-9);
             entrant.samples.push_turn(times);
+        }
+        Ok(())
+    }
+
+    fn hard_inputs(&self) -> usize {
+        usize::from(self.device.not_hard_for.is_some())
+    }
+
+    fn hard_turns(&mut self, _input: usize, entrants: &mut [Entrant]) -> Result<(), Self::Error> {
+        for entrant in entrants {
+            let is_hard = self.device.not_hard_for != Some(entrant.choice);
+            let us = self.device.us(self.plan, &entrant.choice) * if is_hard { 3.0 } else { 1.0 };
+            self.device.pass(us * 1e-6);
+            entrant.samples.push_turn(vec![us * 1e3]);
         }
         Ok(())
     }

@@ -9,6 +9,7 @@ mod noise;
 
 use std::time::Duration;
 
+use st_plan::table::Record;
 use st_plan::{Knowledge, plan};
 use st_tune::Cell;
 use st_tune::report::{html, regrets};
@@ -93,6 +94,40 @@ fn a_new_candidate_is_measured_beside_the_best_alone() {
     assert_eq!(back.records().len(), whole.records().len());
     let again = back.records().iter().find(|r| r.is_about(&gone)).unwrap();
     assert!((again.median_us.unwrap() / gone.median_us.unwrap() - 1.0).abs() < 1e-6);
+}
+
+#[test]
+fn where_the_best_known_gives_way_nothing_faster_is_planned() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut device = Simulation::new(QUIET);
+    device.model_error = 1.05;
+    let file = table(&dir);
+    let cells = &cells()[..1];
+    device.tune(cells, 1e6, &file);
+    let whole = file.load().unwrap().0;
+    let mut timed: Vec<_> = whole.records().iter().filter(|r| r.median_us.is_some()).collect();
+    timed.sort_by(|a, b| a.median_us.unwrap().total_cmp(&b.median_us.unwrap()));
+    let (best, third) = (timed[0].median_us.unwrap(), timed[2]);
+    assert!(third.median_us.unwrap() < 1.08 * best, "it is about as fast as the best");
+    file.change(|table| table.without(|r| r.is_about(third))).unwrap();
+    // It is measured later, beside the best that is known, which takes three times as long on hard inputs.
+    device.not_hard_for = third.choice.whole();
+    let summary = device.tune(cells, 1e6, &file);
+    let after = file.load().unwrap().0;
+    assert_eq!((summary.records, after.records().len()), (1, whole.records().len()));
+    let of = |r: &Record| after.records().iter().find(|a| a.is_about(r)).unwrap().median_us;
+    assert_eq!(
+        (of(timed[0]), of(timed[1])),
+        (None, None),
+        "the best gave way, and with it the second"
+    );
+    assert!(of(third).is_some() && timed[3..].iter().all(|r| of(r) == r.median_us));
+    let mut knowledge = Knowledge::default();
+    knowledge.add_table(after);
+    let planned = plan(&cells[0].problem(), &CAPS, &knowledge);
+    assert_eq!(Some(planned.choice), third.choice.whole());
+    // All is known.
+    assert_eq!(device.tune(cells, 1e6, &file).known, 1);
 }
 
 #[test]
