@@ -4,9 +4,11 @@
     python3 tools/tuner/gen_generated_rs.py tools/tuner/tuner_results.json \
       > crates/st-core/src/backend/wgpu_heuristics_generated.rs
 
-Reads a list of records, or {"schema": 1, "device": {..}, "records": [..]}. A record has `rows`,
-`cols_min`, `cols_max`, `k_max`, `sg` (or null: with subgroups or without), and `mk` and `tile`, or
-`choice` with any of the eight fields; and may have `kind`, `dtype`, `median_us`, `cols`, `k`.
+Reads a list of records, or a table of `spiral tune`: {"schema": 1, "device": {..}, "versions": {..},
+"records": [..]}, which must be of a WGPU device, and of which those records are left out that have no
+time: they say which choices are not to be planned. A record has `rows`, `cols_min`, `cols_max`,
+`k_max`, `sg` (or null: with subgroups or without), and `mk` and `tile`, or `choice` with any of the
+eight fields; and may have `kind`, `dtype`, `median_us`, `cols`, `k`.
 Exit status 2, and a message that names the record, for anything else; nothing is printed then.
 """
 
@@ -29,6 +31,7 @@ MERGE_DETAILS = [
 ]
 KINDS = ["topk", "bottomk", "midk", "range"]
 DTYPES = ["f32", "f16", "bf16", "f64", "i8", "i16", "i32", "i64", "u8", "u16", "u32", "u64"]
+BACKENDS = ["wgpu", "mps"]
 FIELDS = ["mk", "mkd", "tile", "ctile", "use_2ce", "wg", "kl", "ch"]
 U32_MAX = 2**32 - 1
 
@@ -110,16 +113,24 @@ def rust(record):
 
 
 def records_of(document):
-    """The records of either form, and what they were measured on."""
+    """The records of either form with their places, what they were measured on, and the kernels' version."""
     if isinstance(document, list):
-        return document, "no device is named"
+        return list(enumerate(document)), "no device is named", None
     if not isinstance(document, dict) or document.get("schema") != 1:
         raise Bad("it is neither a list of records nor a document of schema 1")
     records = document.get("records")
     if not isinstance(records, list):
         raise Bad("it has no list of records")
-    device = document.get("device")
-    return records, json.dumps(device, sort_keys=True) if device else "no device is named"
+    device, versions = document.get("device"), document.get("versions", {})
+    if not device:
+        return list(enumerate(records)), "no device is named", None
+    backend = device.get("backend") if isinstance(device, dict) else device
+    if backend not in BACKENDS:
+        raise Bad(f"its device is of {backend!r}: give a table of {' or '.join(BACKENDS)}")
+    if not isinstance(versions, dict):
+        raise Bad("versions is no object")
+    timed = [(at, r) for at, r in enumerate(records) if not isinstance(r, dict) or r.get("median_us") is not None]
+    return timed, json.dumps(device, sort_keys=True), number(versions, "kernels", 1)
 
 
 def generate(path):
@@ -127,11 +138,11 @@ def generate(path):
     with open(path, "rb") as file:
         data = file.read()
     try:
-        records, device = records_of(json.loads(data))
+        records, device, kernels = records_of(json.loads(data))
     except ValueError as error:
         raise Bad(f"not JSON: {error}") from error
     lines = []
-    for place, record in enumerate(records):
+    for place, record in records:
         try:
             lines.append(rust(record))
         except Bad as error:
@@ -139,9 +150,10 @@ def generate(path):
     # A comment may not be opened or closed by what a file names itself.
     device = device.replace("\n", " ")
     name = os.path.basename(path).replace("\n", " ")
-    timed = sum(1 for r in records if r.get("median_us") is not None)
+    timed = sum(1 for _, r in records if r.get("median_us") is not None)
     body = "\n".join(lines)
     table = f"&[\n{body}\n]" if lines else "&[]"
+    version = "None" if kernels is None else f"Some({kernels})"
     use = "use st_plan::table::{Partial, Record};" if lines else "use st_plan::table::Record;"
     return f"""//! What was found best on WGPU, by buckets of shapes.
 //!
@@ -155,6 +167,9 @@ def generate(path):
 
 {use}
 use st_rank::Choice;
+
+/// The version of the kernels that were measured, if it is told.
+pub const KERNELS: Option<u32> = {version};
 
 /// The records, in the order of the results.
 #[rustfmt::skip]

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
 use serde::Serialize;
-use st_core::backend::device_caps::Backend;
+use st_core::backend::device_caps::{Backend, DeviceCaps};
 use st_core::ops::rank_entry::Choice;
 use st_core::settings::{Settings, backend_of};
 use st_core::tune::{Record, Table, TableFile};
@@ -194,6 +194,9 @@ fn import(file: &Path) -> Result<(), Error> {
         });
     };
     let place = TableFile::new(&home()?.join("tables"), caps, table.versions().clone());
+    if let Some(why) = not_of_here(&table, &caps, &place) {
+        return Err(Error::TableRefused { why });
+    }
     let before = place.load()?.0.records().len();
     let after = place.add(table.records())?.records().len();
     output::stdout(|out| {
@@ -205,6 +208,29 @@ fn import(file: &Path) -> Result<(), Error> {
             place.path().display(),
             table.records().len() - (after - before).min(table.records().len())
         )
+    })
+}
+
+/// Why a table must not take its place among those of this machine: the device is here and has another driver, or a good table
+/// of another driver stands there, which it would put aside.
+fn not_of_here(table: &Table, caps: &DeviceCaps, place: &TableFile) -> Option<String> {
+    let device = match caps.backend {
+        Backend::Cpu => Device::Cpu,
+        Backend::Wgpu => Device::Wgpu,
+        Backend::Mps => Device::Mps,
+        Backend::Cuda => Device::Cuda,
+        Backend::Hip => Device::Hip,
+    };
+    // Where the device is not to be had the table is for later.
+    let here = Exec::open(device, &CpuArgs::default(), "use a build with that backend").ok();
+    if let Some(why) = here.and_then(|exec| table.refusal(&exec.caps())) {
+        return Some(why);
+    }
+    let known = place.path().exists().then(|| read(place.path()).ok()).flatten()?;
+    known.refusal(caps).map(|_| {
+        let (path, driver) = (place.path().display(), &known.versions().driver);
+        let other = &table.versions().driver;
+        format!("{path} has what was measured with the driver {driver}, this was with {other}: remove that file first if the driver was replaced")
     })
 }
 

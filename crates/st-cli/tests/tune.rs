@@ -2,6 +2,7 @@
 
 mod common;
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -50,10 +51,14 @@ impl Home {
         .json()
     }
 
+    fn tables(&self) -> Vec<PathBuf> {
+        let list = fs::read_dir(self.files.path("tables")).into_iter().flatten().flatten();
+        let all = list.map(|entry| entry.path());
+        all.filter(|path| path.extension().is_some_and(|e| e == "json")).collect()
+    }
+
     fn table(&self) -> PathBuf {
-        let list = fs::read_dir(self.files.path("tables")).unwrap().flatten();
-        let mut tables: Vec<PathBuf> = list.map(|entry| entry.path()).collect();
-        tables.retain(|path| path.extension().is_some_and(|e| e == "json"));
+        let mut tables = self.tables();
         assert_eq!(tables.len(), 1);
         tables.remove(0)
     }
@@ -103,6 +108,7 @@ fn killed_at_any_time_it_goes_on() {
     let home = Home::new();
     let deadline = Instant::now() + Duration::from_secs(60);
     let mut kills = 0;
+    let mut before = BTreeSet::new();
     // Killed later each time, until one lives to the end.
     for ms in (0..).map(|n| (40.0 * 1.25f64.powi(n)) as u64) {
         assert!(Instant::now() < deadline, "it never ends");
@@ -117,6 +123,11 @@ fn killed_at_any_time_it_goes_on() {
         child.kill().unwrap();
         child.wait().unwrap();
         kills += 1;
+        // What was there is there still; times of later sessions may be better ones.
+        let now = written(&home);
+        let lost: Vec<&String> = before.difference(&now).collect();
+        assert!(lost.is_empty(), "of {} records, after {kills} kills: {lost:?}", before.len());
+        before = now;
         // Whatever it was doing, the next process has a whole table or none, and says nothing of it.
         let plan = home.run(&["plan", "topk", "--rows", "64", "--cols", "256", "-k", "8"]);
         assert_eq!((plan.code, plan.stderr.as_str()), (0, ""), "{plan:?}");
@@ -124,11 +135,18 @@ fn killed_at_any_time_it_goes_on() {
     assert!(kills > 0, "it was never killed");
     let done = home.tune("20s");
     assert_eq!((&done["known"], &done["left"]), (&4.into(), &0.into()), "{done}");
-    let mut all: Vec<String> = records(&home.table()).iter().map(about).collect();
-    let count = all.len();
-    all.sort();
-    all.dedup();
-    assert_eq!(all.len(), count, "no record twice");
+    let all = written(&home);
+    assert_eq!(all.len(), records(&home.table()).len(), "no record twice");
+    assert!(
+        !before.is_empty() && before.is_subset(&all),
+        "it was killed before there was a record"
+    );
+}
+
+/// What the table of a home is about, if there is one.
+fn written(home: &Home) -> BTreeSet<String> {
+    let table = home.tables().first().map(|table| records(table));
+    table.unwrap_or_default().iter().map(about).collect()
 }
 
 #[test]
@@ -139,6 +157,11 @@ fn a_table_travels_and_is_compared() {
     let own = home.table();
     assert_eq!(home.run(&["tables", "export", "mine.json", "--device", "cpu"]).code, 0);
     assert_eq!(records(&home.files.path("mine.json")), records(&own));
+    // What is compiled in is of WGPU devices.
+    let generator =
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tools/tuner/gen_generated_rs.py");
+    ran(Command::new("python3").arg(generator).arg(home.files.path("mine.json")))
+        .refused(&["its device is of 'cpu'", "give a table of wgpu or mps"]);
     let listed = home.run(&["tables", "list", "--json"]).json();
     assert_eq!(listed[0]["records"], records(&own).len());
     assert_eq!(listed[0]["refused"], Value::Null);
@@ -185,17 +208,65 @@ fn a_table_travels_and_is_compared() {
 }
 
 #[test]
-fn a_near_devices_table_is_used_and_marked() {
+fn a_table_of_another_driver_does_not_displace_one() {
     let home = Home::new();
     home.tune("12s");
     let table = home.table();
     let text = fs::read_to_string(&table).unwrap();
     fs::remove_file(&table).unwrap();
-    fs::write(table.with_file_name("cpu-near.json"), text.replace("\"cores\":", "\"cores\":1"))
-        .unwrap();
-    let why =
-        home.run(&["explain", "topk", "--rows", "64", "--cols", "256", "-k", "8", "--json"]).json();
-    assert_eq!(why["table"]["origin"], "near", "{why}");
+    // Of a device that is not here, so that nobody knows which driver is right.
+    let of = |file: &str, driver: u32| {
+        let mut table: Value = serde_json::from_str(&text).unwrap();
+        table["device"]["lane"] = 8.into();
+        table["device"]["driver"] = driver.into();
+        table["versions"]["driver"] = format!("version {driver}").into();
+        fs::write(home.files.path(file), table.to_string()).unwrap();
+    };
+    of("new.json", 7);
+    of("old.json", 5);
+    assert!(home.run(&["tables", "import", "new.json"]).stdout.contains("new records"));
+    let kept = fs::read_to_string(home.table()).unwrap();
+    home.run(&["tables", "import", "old.json"]).refused(&[
+        "version 7",
+        "version 5",
+        "remove that file",
+    ]);
+    assert_eq!(fs::read_to_string(home.table()).unwrap(), kept);
+    assert!(home.run(&["tables", "import", "new.json"]).stdout.starts_with("0 new records"));
+    fs::remove_file(home.table()).unwrap();
+    assert!(home.run(&["tables", "import", "old.json"]).stdout.contains("new records"));
+}
+
+#[test]
+fn a_near_devices_table_is_used_and_marked() {
+    let home = Home::new();
+    home.tune("12s");
+    let own = home.table();
+    let mut table: Value = serde_json::from_str(&fs::read_to_string(&own).unwrap()).unwrap();
+    fs::remove_file(&own).unwrap();
+    let explained = || {
+        home.run(&["explain", "topk", "--rows", "64", "--cols", "256", "-k", "8", "--json"]).json()
+    };
+    // What is planned without a table, and what is expected to be almost as fast.
+    let without = explained();
+    assert_eq!(without["table"], Value::Null, "{without}");
+    let second = &without["candidates"][1]["choice"];
+    assert_ne!(*second, without["choice"]);
+    // By a table of a device with other cores the second is better.
+    let records = table["records"].as_array_mut().unwrap();
+    let mut record = records.iter().find(|r| r["rows"] == 64).unwrap().clone();
+    record["choice"] = second.clone();
+    *records = vec![record];
+    table["device"]["cores"] = 1000.into();
+    fs::write(own.with_file_name("cpu-near.json"), table.to_string()).unwrap();
+    let why = explained();
+    let said = &why["table"];
+    assert_eq!((&said["origin"], &said["outcome"]), (&"near".into(), &"adopted".into()), "{why}");
+    assert_eq!(why["choice"], *second);
+    assert_eq!(why["sources"]["wg"], "table", "{why}");
+    // Beside one of one's own it says nothing.
+    home.tune("12s");
+    assert_eq!(explained()["table"]["origin"], "own");
 }
 
 #[test]

@@ -33,6 +33,43 @@ fn both_devices_give_the_same_bits() {
 }
 
 #[test]
+fn a_table_of_another_driver_is_refused_where_the_device_is() {
+    let home = common::Files::new();
+    let run = |args: &[&str]| {
+        let folder = home.0.path();
+        common::ran(common::command().env("SPIRAL_HOME", folder).current_dir(folder).args(args))
+    };
+    std::fs::write(home.path("grid.json"), "[[4, 64, 2]]").unwrap();
+    let tuned = run(&["tune", "--device", "wgpu", "--grid", "grid.json", "--budget", "3s", "-q"]);
+    assert_eq!(tuned.code, 0, "{tuned:?}");
+    assert_eq!(run(&["tables", "export", "mine.json", "--device", "wgpu"]).code, 0);
+    let text = std::fs::read_to_string(home.path("mine.json")).unwrap();
+    let mut table: serde_json::Value = serde_json::from_str(&text).unwrap();
+    generated(&home.path("mine.json"), &table);
+    let driver = table["device"]["driver"].as_u64().unwrap();
+    table["device"]["driver"] = (driver + 1).into();
+    std::fs::write(home.path("other.json"), table.to_string()).unwrap();
+    std::fs::remove_dir_all(home.path("tables")).unwrap();
+    run(&["tables", "import", "other.json"]).refused(&["another driver", "spiral tune"]);
+    let own = run(&["tables", "import", "mine.json"]);
+    assert!(own.stdout.contains("new records"), "{own:?}");
+}
+
+/// The table can be compiled in: all that has a time, and nothing else.
+fn generated(file: &std::path::Path, table: &serde_json::Value) {
+    let generator =
+        PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../tools/tuner/gen_generated_rs.py");
+    let made = std::process::Command::new("python3").arg(generator).arg(file).output().unwrap();
+    let rust = String::from_utf8(made.stdout).unwrap();
+    let records = table["records"].as_array().unwrap();
+    let timed = records.iter().filter(|r| r["median_us"].is_number()).count();
+    assert!(timed > 1 && timed < records.len(), "{timed} of {}", records.len());
+    assert!(rust.contains(&format!("{timed} records, {timed} of them with a measured time")));
+    assert_eq!(rust.matches(".with_time(").count(), timed);
+    assert!(rust.contains(&format!("= Some({});", table["versions"]["kernels"])), "{rust}");
+}
+
+#[test]
 fn doctor_lists_adapters_and_says_which_are_software() {
     let report = spiral(["doctor", "--json"]).json();
     let wgpu = &report["backends"][1];

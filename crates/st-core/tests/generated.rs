@@ -1,7 +1,7 @@
 //! The generated table, made from the founding document's five records.
 
-use st_core::backend::device_caps::DeviceCaps;
-use st_core::backend::wgpu_heuristics_generated::{RECORDS, choose};
+use st_core::backend::device_caps::{Backend, DeviceCaps};
+use st_core::backend::wgpu_heuristics_generated::{KERNELS, RECORDS, choose};
 use st_core::ops::rank_entry::{MergeDetail, MergeKind};
 
 /// Rows, columns, k, subgroups; merge kind and tile, or a miss.
@@ -55,4 +55,13 @@ fn what_a_record_does_not_say_is_filled_in() {
         100,
     );
     assert_eq!(st_kernels::check(&warp, &problem, &DeviceCaps::wgpu(32, true, 256)), Ok(()));
+}
+
+#[test]
+fn what_is_compiled_in_was_measured_with_the_kernels_in_use() {
+    let now = st_kernels::version(Backend::Wgpu);
+    assert!(
+        KERNELS.is_none_or(|then| then == now),
+        "{KERNELS:?}, now {now}: run `spiral tune` again"
+    );
 }

@@ -162,9 +162,11 @@ fn hints_arrive_in_another_process_with_the_same_fingerprint_only() {
     assert!(fetch(&server.url(), &OTHER).unwrap().times.is_empty());
 }
 
-/// A call takes microseconds; a machine that does other things may keep a thread waiting for longer, but not for
-/// as long as these servers.
-const LONG_US: u128 = 200_000;
+/// A call takes microseconds; a command may wait for 50 ms, a library call may not.
+const LONG_US: u128 = 25_000;
+
+/// A machine that does other things may keep a thread waiting for as long, too, but not in each of so many processes.
+const TRIES: usize = 4;
 
 #[test]
 fn no_call_waits_and_one_warning_is_given() {
@@ -181,10 +183,13 @@ fn no_call_waits_and_one_warning_is_given() {
     std::thread::scope(|scope| {
         for (what, url) in &cases {
             scope.spawn(move || {
-                let seen = process(url, &CAPS, wait);
-                assert!(!seen.changed, "{what}: {seen:?}");
-                assert_eq!(seen.warnings, 1, "{what}: {seen:?}");
-                assert!(seen.longest_us < LONG_US, "{what}: {seen:?}");
+                let quick = (0..TRIES).any(|_| {
+                    let seen = process(url, &CAPS, wait);
+                    assert!(!seen.changed, "{what}: {seen:?}");
+                    assert_eq!(seen.warnings, 1, "{what}: {seen:?}");
+                    seen.longest_us < LONG_US
+                });
+                assert!(quick, "{what}: a call waited");
             });
         }
     });

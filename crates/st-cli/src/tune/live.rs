@@ -1,9 +1,10 @@
 //! What a tuning session shows while it runs, on standard error.
 
+use std::fmt::Write;
 use std::io::{self, IsTerminal, Write as _};
 use std::time::{Duration, Instant};
 
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::{ProgressBar, ProgressState, ProgressStyle};
 use st_core::tune::Event;
 
 /// A bar on a terminal, lines elsewhere.
@@ -17,16 +18,23 @@ pub(super) struct Live {
 
 impl Live {
     pub(super) fn new(quiet: bool, cells: usize, budget: Duration) -> Self {
+        let begun = Instant::now();
         let bar = (!quiet && io::stderr().is_terminal()).then(|| {
             let bar = ProgressBar::new(cells as u64);
-            let template = "{bar:30} {pos}/{len} cells {elapsed} {msg}";
+            let template = "{bar:30} {pos}/{len} cells {elapsed}, {left}: {msg}";
             if let Ok(style) = ProgressStyle::with_template(template) {
-                bar.set_style(style);
+                // Asked whenever the bar is drawn, so that it goes on within a cell.
+                bar.set_style(style.with_key(
+                    "left",
+                    move |_: &ProgressState, out: &mut dyn Write| {
+                        let _ = out.write_str(&left(begun, budget));
+                    },
+                ));
             }
             bar.enable_steady_tick(Duration::from_millis(200));
             bar
         });
-        Self { quiet, bar, cells, begun: Instant::now(), budget }
+        Self { quiet, bar, cells, begun, budget }
     }
 
     /// A line of its own.
@@ -43,14 +51,13 @@ impl Live {
         let of = |at: usize| format!("{}/{}", at + 1, self.cells);
         match event {
             Event::Begun { cell, at, candidates, limit } => {
-                let left = self.budget.saturating_sub(self.begun.elapsed()).as_secs_f64();
-                let text = format!(
-                    "{cell}: {candidates} candidates in {:.1} s, {left:.0} s left",
-                    limit.as_secs_f64()
-                );
+                let text =
+                    format!("{cell}: {candidates} candidates in {:.1} s", limit.as_secs_f64());
                 match &self.bar {
                     Some(bar) => bar.set_message(text),
-                    None => self.say(&format!("{} {text}", of(*at))),
+                    None => {
+                        self.say(&format!("{} {text}, {}", of(*at), left(self.begun, self.budget)))
+                    }
                 }
             }
             Event::Done { cell, at, outcome } => {
@@ -65,10 +72,11 @@ impl Live {
             }
             Event::Again { cell, at, outcome } => {
                 self.say(&format!(
-                    "{} {cell}: timed again, best {:.1} us, the planner's {:.1} us",
+                    "{} {cell}: timed again, best {:.1} us, the planner's {:.1} us; {}",
                     of(*at),
                     outcome.best_us,
-                    outcome.planned_us
+                    outcome.planned_us,
+                    left(self.begun, self.budget)
                 ));
             }
             Event::Known { cell, at } => {
@@ -96,4 +104,9 @@ impl Live {
             bar.finish_and_clear();
         }
     }
+}
+
+/// The time that is left of a budget.
+fn left(begun: Instant, budget: Duration) -> String {
+    format!("{:.0} s left", budget.saturating_sub(begun.elapsed()).as_secs_f64())
 }

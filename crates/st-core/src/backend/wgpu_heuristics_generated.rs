@@ -11,6 +11,9 @@
 use st_plan::table::{Partial, Record};
 use st_rank::Choice;
 
+/// The version of the kernels that were measured, if it is told.
+pub const KERNELS: Option<u32> = None;
+
 /// The records, in the order of the results.
 #[rustfmt::skip]
 pub static RECORDS: &[Record] = &[

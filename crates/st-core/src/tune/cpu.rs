@@ -124,14 +124,17 @@ impl<T: Element> Arena for Place<'_, T> {
         }
         Ok(())
     }
+
     fn hard_inputs(&self) -> usize {
         Hard::ALL.len()
     }
 
     fn hard_turns(&mut self, input: usize, entrants: &mut [Entrant]) -> Result<(), TuneError> {
-        let hard = match self.hard.take() {
-            Some((known, hard)) if known == input => hard,
-            _ => {
+        let hard = match self.hard.take_if(|(known, _)| *known == input) {
+            Some((_, hard)) => hard,
+            None => {
+                // Those of another input go before there are new ones.
+                self.hard = None;
                 let hard: Vec<T> = Hard::ALL[input].input(&self.plan.problem);
                 (0..self.inputs.len()).map(|_| Pages::of(&hard)).collect::<Result<_, _>>()?
             }

@@ -75,6 +75,9 @@ pub struct Found {
     /// Choices that were faster on random rows, but lose more where elements are equal, of few values, or in order.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub gave_way: Vec<Choice>,
+    /// Why those were not timed, if the device could not have them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub not_weighed: Option<String>,
 }
 
 impl Found {
@@ -94,6 +97,7 @@ impl Found {
             best: outcome.best,
             doubt: outcome.doubt.exp(),
             gave_way: outcome.given_way.iter().map(|timed| timed.choice).collect(),
+            not_weighed: outcome.not_weighed.clone(),
         }
     }
 
@@ -108,6 +112,9 @@ impl Found {
         }
         (self.best, self.best_us) = (outcome.best, outcome.best_us);
         self.doubt = outcome.doubt.exp();
+        self.not_weighed.clone_from(&outcome.not_weighed);
+        // With more turns one that gave way may be the best after all.
+        self.gave_way.retain(|choice| *choice != outcome.best);
         for timed in &outcome.given_way {
             if !self.gave_way.contains(&timed.choice) {
                 self.gave_way.push(timed.choice);
@@ -125,8 +132,12 @@ impl fmt::Display for Found {
             "{kind} {rows}x{cols} k={k} {dtype}: {best_us:.1} us, in doubt by {doubt:.1} %, the planner's {planned_us:.1} ({faster:+.1} %): {best}"
         )?;
         match self.gave_way.len() {
-            0 => Ok(()),
-            n => write!(f, "; {n} faster on random rows gave way: they lose more on others"),
+            0 => {}
+            n => write!(f, "; {n} faster on random rows gave way: they lose more on others")?,
+        }
+        match &self.not_weighed {
+            None => Ok(()),
+            Some(why) => write!(f, "; nothing was timed on hard inputs: {why}"),
         }
     }
 }
@@ -233,6 +244,7 @@ mod tests {
             hopeless: Vec::new(),
             unpromising: Vec::new(),
             given_way: given_way.iter().map(timed).collect(),
+            not_weighed: None,
             untried: 0,
             doubt: 0.0,
             candidates: Vec::new(),
@@ -253,6 +265,12 @@ mod tests {
         let told: Vec<_> =
             json["gave_way"].as_array().expect("a list").iter().map(|c| c["kl"].clone()).collect();
         assert_eq!(told, [3, 5, 7]);
+        // One comes back, and hard inputs cannot be had any more.
+        let back = Outcome { best: choice(5), not_weighed: Some("no room".into()), ..outcome(&[]) };
+        found.again(&back);
+        assert!(found.to_string().ends_with(
+            "; 2 faster on random rows gave way: they lose more on others; nothing was timed on hard inputs: no room"
+        ));
         let none = Found::new(&cell, &outcome(&[]));
         assert!(none.to_string().ends_with(&none.best.to_string()));
         assert!(serde_json::to_value(&none).expect("it is plain data").get("gave_way").is_none());

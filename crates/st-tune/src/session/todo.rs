@@ -5,7 +5,7 @@ use st_plan::{Knowledge, predict};
 use st_rank::{Choice, DeviceCaps, Problem, RankPlan};
 
 use crate::candidates::{candidates, launched_alike};
-use crate::tournament::{MODEL_ERROR, Outcome, Task, kernel};
+use crate::tournament::{MODEL_ERROR, MOST_SLOWER, Outcome, Task, kernel};
 
 /// What is to be measured for a cell.
 pub(super) struct Todo {
@@ -18,6 +18,8 @@ pub(super) struct Todo {
     chances: usize,
     /// What the table says of the first.
     pub(super) reference_us: Option<f64>,
+    /// What is planned without the table, and how far the table says that it is behind the first.
+    untuned: Option<(Choice, f64)>,
     /// How many records the table has of the cell.
     pub(super) known: usize,
 }
@@ -25,19 +27,14 @@ pub(super) struct Todo {
 impl Todo {
     /// All candidates that are not known; none if there is none.
     pub(super) fn new(problem: &Problem, caps: &DeviceCaps, known: &[Record]) -> Option<Self> {
-        let plan = st_plan::plan(problem, caps, &Knowledge::default());
-        let mut all = candidates(&plan);
-        let Some((reference, us)) = best(known) else {
-            return Some(Self::of(plan, all, 0, None, known.len()));
+        let untuned = st_plan::plan(problem, caps, &Knowledge::default());
+        let mut all = candidates(&untuned);
+        let Some(reference) = best(known) else {
+            return Some(Self::of(untuned, all, 0, None, known));
         };
         let measured: Vec<Choice> = known.iter().filter_map(|r| r.choice.whole()).collect();
         all.retain(|new| !measured.iter().any(|old| launched_alike(old, new, caps.backend)));
-        if all.is_empty() {
-            return None;
-        }
-        all.insert(0, reference);
-        let plan = RankPlan::by_hand(*problem, *caps, reference);
-        Some(Self::of(plan, all, 0, Some(us), known.len()))
+        (!all.is_empty()).then(|| Self::of(untuned, all, 0, Some(reference), known))
     }
 
     /// Those that were put off, beside the best that is known.
@@ -47,29 +44,39 @@ impl Todo {
         known: &[Record],
         put_off: &PutOff,
     ) -> Option<Self> {
-        let (reference, us) = best(known)?;
-        let most = predict(problem, caps, &reference)? * MODEL_ERROR * MODEL_ERROR;
+        let reference = best(known)?;
+        let most = predict(problem, caps, &reference.0)? * MODEL_ERROR * MODEL_ERROR;
         let is_fit = |c: &Choice| predict(problem, caps, c).is_some_and(|us| us < most);
         let (mut all, others) = put_off.chances(is_fit);
         let chances = all.len();
-        all.insert(0, reference);
         all.extend(others);
-        let plan = RankPlan::by_hand(*problem, *caps, reference);
-        Some(Self::of(plan, all, chances, Some(us), known.len()))
+        let untuned = st_plan::plan(problem, caps, &Knowledge::default());
+        Some(Self::of(untuned, all, chances, Some(reference), known))
     }
 
+    /// Those beside a reference, if the table has one.
     fn of(
-        plan: RankPlan,
-        all: Vec<Choice>,
+        untuned: RankPlan,
+        mut all: Vec<Choice>,
         chances: usize,
-        reference_us: Option<f64>,
-        known: usize,
+        reference: Option<(Choice, f64)>,
+        known: &[Record],
     ) -> Self {
+        let (problem, caps) = (untuned.problem, untuned.caps);
+        let (plan, behind) = match reference {
+            None => (untuned, None),
+            Some((choice, us)) => {
+                let behind = behind(&untuned.choice, us, known, &all);
+                all.insert(0, choice);
+                (RankPlan::by_hand(problem, caps, choice), behind.map(|b| (untuned.choice, b)))
+            }
+        };
         // Candidates can be run, so that there is a prediction.
-        let predicted =
-            |choice| predict(&plan.problem, &plan.caps, choice).unwrap_or(f64::INFINITY);
+        let predicted = |choice| predict(&problem, &caps, choice).unwrap_or(f64::INFINITY);
         let predicted_us = all.iter().map(predicted).collect();
-        Self { plan, candidates: all, predicted_us, chances, reference_us, known }
+        let reference_us = reference.map(|(_, us)| us);
+        let known = known.len();
+        Self { plan, candidates: all, predicted_us, chances, reference_us, untuned: behind, known }
     }
 
     pub(super) fn task(&self) -> Task<'_> {
@@ -77,6 +84,7 @@ impl Todo {
             candidates: &self.candidates,
             predicted_us: &self.predicted_us,
             chances: self.chances,
+            untuned: self.untuned,
             ..Task::default()
         }
     }
@@ -86,6 +94,19 @@ impl Todo {
 fn best(known: &[Record]) -> Option<(Choice, f64)> {
     let timed = known.iter().filter_map(|r| Some((r.choice.whole()?, r.median_us?)));
     timed.min_by(|a, b| a.1.total_cmp(&b.1))
+}
+
+/// How far the untuned choice is behind the best that is known, as a natural logarithm; none if it cannot be run.
+fn behind(untuned: &Choice, best_us: f64, known: &[Record], new: &[Choice]) -> Option<f64> {
+    match known.iter().find(|r| r.choice.whole() == Some(*untuned)) {
+        Some(Record { median_us: Some(us), .. }) => Some((us / best_us).ln()),
+        // It gave way: the best may have been slower by as much as it may be, so that others must not be slower still.
+        Some(record) if record.samples > 0 => Some(-MOST_SLOWER.ln()),
+        // It was far too slow.
+        Some(_) => None,
+        // It is timed now.
+        None => new.contains(untuned).then_some(0.0),
+    }
 }
 
 /// Candidates of a cell that the model took for hopeless.

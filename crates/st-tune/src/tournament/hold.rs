@@ -2,7 +2,7 @@
 //!
 //! Random rows say nothing of rows of ties, or of rows in which every element is better than all before, on which choices
 //! that are fastest on random ones may take several times as long. A plan is for a shape, whatever its rows will be like:
-//! none wins that loses much to the first choice on one of the inputs, and of those that are about as fast on random rows the
+//! none wins that loses much to the untuned choice on one of the inputs, and of those that are about as fast on random rows the
 //! one wins that takes least on all of them, the random ones counting as much as the hard ones together.
 
 use std::time::Duration;
@@ -10,13 +10,13 @@ use std::time::Duration;
 use st_rank::Choice;
 
 use super::outcome::behind;
-use super::race::{log_ratios, median_of};
+use super::race::{MOST_DOUBT, log_ratios, median_of};
 use super::{Arena, Contest, Deadline, Entrant, finish, once};
 use crate::stats::{LEAST_TURNS, Samples};
 
-/// What a winner may take on an input, for each microsecond of the first choice, by the turns below: so that it is within
+/// What a winner may take on an input, for each microsecond of the untuned choice, by the turns below: so that it is within
 /// a tenth, which is what they may be wrong by.
-const MOST_SLOWER: f64 = 1.08;
+pub(crate) const MOST_SLOWER: f64 = 1.08;
 
 /// What a winner may take on random rows, for each microsecond of the fastest that may win.
 const ABOUT_AS_FAST: f64 = 1.10;
@@ -31,21 +31,21 @@ const TURNS: usize = 7;
 /// One that takes so many times what it may in its first turn has lost at once.
 const FAR_SLOWER: f64 = 2.0;
 
-/// How many are weighed: those that are fastest on random rows, and the first choice.
-const MOST_WEIGHED: usize = 8;
+/// How many are weighed at once: those that are fastest on random rows; if none of them may win the next ones.
+const WEIGHED_AT_ONCE: usize = 8;
 
 /// What hard inputs say of a choice.
 #[derive(Clone, Debug)]
 pub(super) struct Weighed {
     choice: Choice,
-    /// On each of them how far it is behind the first choice, as a natural logarithm.
+    /// On each of them how far it is behind the untuned choice, as a natural logarithm.
     behind: Vec<f64>,
     /// There was no time for as many turns as it takes to tell who is ahead: nothing but who is far slower is known.
     in_haste: bool,
 }
 
 impl Weighed {
-    /// Whether it is nowhere slower than the first choice by more than it may.
+    /// Whether it is nowhere slower than the untuned choice by more than it may.
     fn holds(&self) -> bool {
         self.behind.iter().all(|&behind| behind <= MOST_SLOWER.ln())
     }
@@ -56,7 +56,8 @@ impl Weighed {
 }
 
 impl Contest {
-    /// Weighs the leader and those behind it, and lets the one win that is best by all inputs.
+    /// Weighs those that are fastest on random rows, and lets the one win that is best by all inputs. If a hard input cannot
+    /// be had the outcome says why, and the one wins that is fastest on random rows.
     pub(super) fn hold<A: Arena + ?Sized>(
         &mut self,
         arena: &mut A,
@@ -64,40 +65,70 @@ impl Contest {
     ) -> Result<(), A::Error> {
         let Some(leader) = self.running.first().cloned() else { return Ok(()) };
         let places = self.places(&leader);
-        // If the first choice's result is wrong there is nothing to hold others against.
-        let first = places.iter().position(|(choice, _)| *choice == self.planned);
-        let Some(first) = first.filter(|_| arena.hard_inputs() > 0) else { return Ok(()) };
-        let nearest =
-            places.iter().enumerate().filter(|(at, _)| *at == first || *at < MOST_WEIGHED);
-        let nearest: Vec<(Choice, f64)> = nearest.map(|(_, place)| *place).collect();
-        self.weighed.retain(|w| !w.in_haste);
-        let most = places[first].1 + MOST_SLOWER.ln();
-        let unknown = |(choice, random): &&(Choice, f64)| {
-            let weighed = self.weighed.iter().any(|w| w.choice == *choice);
-            !weighed && *choice != self.planned && *random <= most
-        };
-        let new: Vec<Choice> = nearest.iter().filter(unknown).map(|place| place.0).collect();
-        if !new.is_empty() {
-            self.weighed.extend(weigh(arena, (self.planned, &new), deadline)?);
-        }
-        let best = self.best_by_all(&nearest, most);
-        if best == leader.choice {
+        // If the result of the one to hold others against is wrong there is nothing to do.
+        let Some(base) = self.base(&places).filter(|_| arena.hard_inputs() > 0) else {
             return Ok(());
+        };
+        let most = base.1 + MOST_SLOWER.ln();
+        self.weighed.retain(|w| !w.in_haste);
+        self.in_haste = false;
+        let may_win: Vec<Choice> = places
+            .iter()
+            .filter(|(choice, random)| *choice != base.0 && *random <= most)
+            .map(|place| place.0)
+            .collect();
+        for (nth, nearest) in may_win.chunks(WEIGHED_AT_ONCE).enumerate() {
+            if nth > 0 && !deadline.allows(arena.now(), Duration::ZERO) {
+                // What was not weighed is not planned, either, and asked in the time that is left.
+                self.in_haste = true;
+                break;
+            }
+            let unknown = |choice: &&Choice| self.weighed.iter().all(|w| w.choice != **choice);
+            let new: Vec<Choice> = nearest.iter().filter(unknown).copied().collect();
+            if !new.is_empty() {
+                match weigh(arena, (base.0, &new), deadline) {
+                    Ok(weighed) => self.weighed.extend(weighed),
+                    Err(why) => {
+                        self.not_weighed = Some(why.to_string());
+                        return Ok(());
+                    }
+                }
+            }
+            if self.weighed.iter().any(|w| nearest.contains(&w.choice) && w.holds()) {
+                break;
+            }
         }
-        // Nothing that was faster on random rows is to be planned.
-        for (choice, _) in places.iter().take_while(|(choice, _)| *choice != best) {
-            let out = self.take(*choice);
-            self.given_way.extend(out);
+        self.in_haste |= self.weighed.iter().any(|w| w.in_haste);
+        let best = self.best_by_all(&places, base, most);
+        if best != leader.choice {
+            // Nothing that was faster on random rows is to be planned.
+            for (choice, _) in places.iter().take_while(|(choice, _)| *choice != best) {
+                let out = self.take(*choice);
+                self.given_way.extend(out);
+            }
+            if let Some(winner) = self.take(best) {
+                self.running.insert(0, winner);
+            }
+            // What is left in doubt was of another.
+            self.doubt = 0.0;
+            let asked = self.finals.iter().map(|e| e.choice).filter(|choice| self.asks_for(choice));
+            let finalists = once([vec![best], asked.collect()].concat());
+            self.finals = finish(arena, &finalists, deadline)?;
         }
-        if let Some(winner) = self.take(best) {
-            self.running.insert(0, winner);
+        if self.in_haste {
+            self.doubt = MOST_DOUBT;
         }
-        // What is left in doubt was of another.
-        self.doubt = 0.0;
-        let asked = self.finals.iter().map(|e| e.choice).filter(|choice| self.asks_for(choice));
-        let finalists = once([vec![best], asked.collect()].concat());
-        self.finals = finish(arena, &finalists, deadline)?;
         Ok(())
+    }
+
+    /// What others are held against, and how far it is behind the leader on random rows, as a natural logarithm.
+    fn base(&self, places: &[(Choice, f64)]) -> Option<(Choice, f64)> {
+        let place = |wanted: Choice| places.iter().find(|(choice, _)| *choice == wanted).copied();
+        match self.untuned {
+            None => place(self.planned),
+            Some((choice, behind)) => place(choice)
+                .or_else(|| place(self.planned).map(|(_, planned)| (choice, planned + behind))),
+        }
     }
 
     /// How far each candidate is behind the leader on random rows, as a natural logarithm, the fastest first. Those that gave
@@ -112,11 +143,11 @@ impl Contest {
         all
     }
 
-    /// Who wins by all inputs, of those that were weighed and the first choice, the fastest on random rows first. On those a
-    /// winner may be behind the leader by `most`.
-    fn best_by_all(&self, places: &[(Choice, f64)], most: f64) -> Choice {
+    /// Who wins by all inputs, of those that were weighed and what they are held against. On random rows a winner may be behind
+    /// the leader by `most`.
+    fn best_by_all(&self, places: &[(Choice, f64)], base: (Choice, f64), most: f64) -> Choice {
         let may_win = |(choice, random): &(Choice, f64)| {
-            if *choice == self.planned {
+            if *choice == base.0 {
                 return Some((*choice, *random, *random));
             }
             let weighed = self.weighed.iter().find(|w| w.choice == *choice)?;
@@ -124,6 +155,7 @@ impl Contest {
             holds.then(|| (*choice, *random, *random + weighed.mean()))
         };
         let all: Vec<(Choice, f64, f64)> = places.iter().filter_map(may_win).collect();
+        // The first choice was the best of an earlier contest, if not what others are held against.
         let Some(fastest) = all.first() else { return self.planned };
         all.iter()
             .filter(|c| c.1 <= fastest.1 + ABOUT_AS_FAST.ln())

@@ -5,7 +5,7 @@
 //! up; what is left in doubt is told, and the contest can be gone on with later, on an arena opened anew. At last the
 //! best, the first and others asked for are timed afresh, in turns, because the least of many noisy medians is too good
 //! to be true. On devices that have them hard inputs are weighed, too ([`Arena::hard_inputs`]): the best must not be much
-//! slower than the first on them, and of those about as fast as it the one wins that takes least on all. A candidate's
+//! slower than the untuned choice on them, and of those about as fast as it the one wins that takes least on all. A candidate's
 //! time is reported as its ratio to the best in the turns that both had, times the best's time: what disturbed the device
 //! in some turns disturbed both.
 
@@ -24,6 +24,7 @@ use st_rank::Choice;
 
 pub(crate) use self::admission::kernel;
 pub use self::admission::{MODEL_ERROR, Waves};
+pub(crate) use self::hold::MOST_SLOWER;
 use self::hold::Weighed;
 pub use self::outcome::{Outcome, Timed};
 use self::outcome::{beside, of_final, own, us};
@@ -33,9 +34,11 @@ use crate::stats::{LEAST_TURNS, Samples};
 /// Turns in the end.
 const FINAL_TURNS: usize = 15;
 
-/// The share of the time in which candidates are made ready, and the one by which turns end: the rest is for the end.
+/// The share of the time in which candidates are made ready, and those by which turns and the turns of the end are over: the
+/// rest is for the end, and for hard inputs where there are some.
 const ADMITTING: f64 = 0.5;
-const RACING: f64 = 0.8;
+const RACING: (f64, f64) = (0.8, 1.0);
+const RACING_BEFORE_HARD_INPUTS: (f64, f64) = (0.6, 0.75);
 
 /// Where choices are tried: a device with an input.
 pub trait Arena {
@@ -69,7 +72,7 @@ pub trait Arena {
     /// The device fails.
     fn turns(&mut self, entrants: &mut [Entrant]) -> Result<(), Self::Error>;
 
-    /// Inputs on which some choices are known to take long, like rows of ties: on each the best are timed beside the first
+    /// Inputs on which some choices are known to take long, like rows of ties: on each the best are timed beside the untuned
     /// choice. None, if not said otherwise.
     fn hard_inputs(&self) -> usize {
         0
@@ -120,6 +123,9 @@ pub struct Task<'a> {
     pub chances: usize,
     /// Those among them that are timed in the end, too, however slow.
     pub others: &'a [Choice],
+    /// The choice that the best must not be much slower than on hard inputs, if that is not the first, and how far it was
+    /// behind the first when both were timed, as a natural logarithm.
+    pub untuned: Option<(Choice, f64)>,
     /// The time there is. In half of it as many are made ready as can be.
     pub limit: Option<Duration>,
 }
@@ -148,6 +154,7 @@ impl Deadline {
 #[derive(Clone, Debug)]
 pub struct Contest {
     planned: Choice,
+    untuned: Option<(Choice, f64)>,
     others: Vec<Choice>,
     /// Those that are still in it, the leader first.
     running: Vec<Entrant>,
@@ -159,6 +166,10 @@ pub struct Contest {
     /// What hard inputs said of candidates, and those that were faster than the one that won by all inputs.
     weighed: Vec<Weighed>,
     given_way: Vec<Entrant>,
+    /// There was no time to weigh all that might win.
+    in_haste: bool,
+    /// Why hard inputs could not be had.
+    not_weighed: Option<String>,
     /// The leader, the planner's and others, timed afresh.
     finals: Vec<Entrant>,
     /// What opening the arena took: the first candidate's admission.
@@ -194,6 +205,7 @@ impl Contest {
         let admission = admission::admit(arena, task, waves, until, wrong)?;
         let mut this = Self {
             planned,
+            untuned: task.untuned,
             others: task.others.to_vec(),
             running: admission.running,
             dropped: Vec::new(),
@@ -203,6 +215,8 @@ impl Contest {
             doubt: 0.0,
             weighed: Vec::new(),
             given_way: Vec::new(),
+            in_haste: false,
+            not_weighed: None,
             finals: Vec::new(),
             opening: admission.first,
         };
@@ -251,7 +265,11 @@ impl Contest {
         begun: Duration,
         limit: Option<Duration>,
     ) -> Result<(), A::Error> {
-        let until = Deadline::new(begun, limit, RACING);
+        let (racing, ending) = match arena.hard_inputs() {
+            0 => RACING,
+            _ => RACING_BEFORE_HARD_INPUTS,
+        };
+        let until = Deadline::new(begun, limit, racing);
         let all = self.running.iter().chain(&self.dropped).chain(&self.given_way);
         let all = all.map(|e| e.choice);
         let asked: Vec<Choice> = all.filter(|choice| self.asks_for(choice)).collect();
@@ -265,7 +283,7 @@ impl Contest {
         self.untried += before - self.running.len() - self.dropped.len();
         let best = self.running.first().ok_or(NoChoice)?.choice;
         let finalists = once([vec![best], asked].concat());
-        self.finals = finish(arena, &finalists, Deadline::new(begun, limit, 1.0))?;
+        self.finals = finish(arena, &finalists, Deadline::new(begun, limit, ending))?;
         self.uphold(best);
         self.hold(arena, Deadline::new(begun, limit, 1.0))
     }
@@ -321,7 +339,7 @@ impl Contest {
     /// Whether more turns would not tell more that matters.
     #[must_use]
     pub fn is_decided(&self) -> bool {
-        self.running.len() < 2 || self.doubt <= DECIDED
+        !self.in_haste && (self.running.len() < 2 || self.doubt <= DECIDED)
     }
 
     /// What the first candidate's admission took, whose result is checked by another way.
@@ -373,6 +391,7 @@ impl Contest {
             hopeless: self.hopeless.clone(),
             unpromising: self.unpromising.clone(),
             given_way: self.given_way.iter().filter_map(own).collect(),
+            not_weighed: self.not_weighed.clone(),
             untried: self.untried,
             doubt: self.doubt,
             candidates,

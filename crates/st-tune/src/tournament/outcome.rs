@@ -35,6 +35,9 @@ pub struct Outcome {
     /// Candidates that were faster than the best on random rows, but not on all inputs.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub given_way: Vec<Timed>,
+    /// Why nothing was weighed on hard inputs, if the device could not have them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub not_weighed: Option<String>,
     /// Candidates for which no time was left.
     pub untried: usize,
     /// How much faster than the best another may be, as a natural logarithm: what noise leaves in doubt. At most ln 2, which
@@ -113,7 +116,7 @@ impl Outcome {
         self.candidates.len() + self.hopeless.len() + self.given_way.len()
     }
 
-    /// In three lines.
+    /// In three lines, and one more if hard inputs could not be had.
     #[must_use]
     pub fn lines(&self) -> String {
         let predicted =
@@ -122,12 +125,15 @@ impl Outcome {
             (0, 0) => String::new(),
             (h, n) => format!(" ({h} more far too slow, {n} not tried)"),
         };
+        let not_weighed = self.not_weighed.as_ref().map_or_else(String::new, |why| {
+            format!("\n    nothing was timed on hard inputs: {why}")
+        });
         let slower = match self.given_way.len() {
             0 => String::new(),
             n => format!(" ({n} faster ones gave way: they lose more on hard inputs)"),
         };
         format!(
-            "planner {:.1} us{predicted}, best of {}{untried}{slower} {:.1} us, ratio {:.3}\n    planner {}\n    best    {}",
+            "planner {:.1} us{predicted}, best of {}{untried}{slower} {:.1} us, ratio {:.3}\n    planner {}\n    best    {}{not_weighed}",
             self.planned_us,
             self.candidates.len(),
             self.best_us,

@@ -28,6 +28,9 @@ const BEHIND: f64 = 3.5;
 /// Standard errors of what is said of the difference that is left.
 const DOUBT: f64 = 2.0;
 
+/// The most that is left in doubt: next to nothing is known.
+pub(super) const MOST_DOUBT: f64 = LN_2;
+
 /// It is decided when no other is faster by more than this, in natural logarithms.
 pub(super) const DECIDED: f64 = 0.01;
 
@@ -199,7 +202,7 @@ fn gaps(running: &[Entrant], dropped: &[Entrant]) -> Vec<Gap> {
 /// How much faster than the first another may be; twice as fast where next to nothing is known.
 fn doubt(gaps: &[Gap]) -> f64 {
     let others = gaps.iter().skip(1);
-    others.map(|gap| DOUBT * gap.error - gap.middle).fold(0.0, f64::max).min(LN_2)
+    others.map(|gap| DOUBT * gap.error - gap.middle).fold(0.0, f64::max).min(MOST_DOUBT)
 }
 
 #[cfg(test)]

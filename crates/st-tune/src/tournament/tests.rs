@@ -27,6 +27,8 @@ struct Made {
     /// Time is up once a hard input was tried.
     hurry: bool,
     late: bool,
+    /// There are no hard inputs to be had.
+    no_room: bool,
 }
 
 impl Arena for Made {
@@ -76,6 +78,9 @@ impl Arena for Hard {
 
     fn hard_turns(&mut self, input: usize, entrants: &mut [Entrant]) -> Result<(), Self::Error> {
         self.0.late = true;
+        if self.0.no_room {
+            return Err("no room".into());
+        }
         for entrant in entrants {
             let tile = entrant.choice.tile;
             let slow = self
@@ -275,9 +280,54 @@ fn in_haste_none_gives_way_but_who_is_far_slower() {
         .unwrap();
         let got = contest.outcome::<NoChoice>().unwrap();
         assert_eq!(got.best.tile, best, "{:?}", arena.0.slow);
+        assert!(!contest.is_decided() && got.doubt > 0.6, "it is gone on with if there is time");
         // With time both are seen to be slower than they may be.
         arena.0.hurry = false;
         contest.resume(&mut arena, None).unwrap();
         assert_eq!(contest.outcome::<NoChoice>().unwrap().best.tile, 110);
+        assert!(contest.is_decided());
     }
+}
+
+#[test]
+fn in_a_later_contest_winners_are_held_against_the_untuned_choice() {
+    // The best known takes 1.25 times as long on hard inputs, which is just what it may beside the untuned choice's 116.
+    let all = choices(&[100, 95]);
+    let slow = vec![(100, 1.25), (95, 1.4)];
+    for (tile, behind, best) in [(116, 1.16_f64, 100), (130, 1.3, 95), (95, 0.95, 95)] {
+        let mut arena = Hard(Made { slow: slow.clone(), on_both: true, ..Made::default() });
+        let untuned = Some((Choice { tile, ..PLANNED }, behind.ln()));
+        let got = tournament(&mut arena, &Task { untuned, ..task(&all) }, |_, _| ()).unwrap();
+        assert_eq!((got.best.tile, got.planned_us), (best, 100.0), "beside {tile}");
+        assert_eq!(got.given_way.len(), usize::from(best == 100));
+    }
+    // On random rows nothing may be slower than it by more than it may, either, whatever it gains.
+    let mut arena = Hard(Made { slow: vec![(109, 0.1)], on_both: true, ..Made::default() });
+    for (behind, best) in [(0.0, 100), (0.02, 109)] {
+        let untuned = Some((Choice { tile: 99, ..PLANNED }, behind));
+        let all = choices(&[100, 109]);
+        let got = tournament(&mut arena, &Task { untuned, ..task(&all) }, |_, _| ()).unwrap();
+        assert_eq!(got.best.tile, best, "{behind}");
+    }
+}
+
+#[test]
+fn where_the_first_eight_fall_behind_the_next_are_weighed() {
+    let tiles: Vec<u32> = [130].into_iter().chain(100..112).collect();
+    let slow: Vec<(u32, f64)> = (100..110).map(|tile| (tile, 3.0)).collect();
+    let mut arena = Hard(Made { slow, on_both: true, ..Made::default() });
+    let got = tournament(&mut arena, &task(&choices(&tiles)), |_, _| ()).unwrap();
+    assert_eq!((got.best.tile, got.given_way.len()), (110, 10));
+    // All do.
+    arena.0.slow.extend([(110, 3.0), (111, 3.0)]);
+    let got = tournament(&mut arena, &task(&choices(&tiles)), |_, _| ()).unwrap();
+    assert_eq!((got.best.tile, got.given_way.len()), (130, 12));
+}
+
+#[test]
+fn without_hard_inputs_the_fastest_on_random_rows_wins_and_it_is_told() {
+    let mut arena = Hard(Made { no_room: true, ..Made::default() });
+    let got = tournament(&mut arena, &task(&choices(&[120, 100])), |_, _| ()).unwrap();
+    assert_eq!((got.best.tile, got.not_weighed.as_deref()), (100, Some("no room")));
+    assert!(got.lines().ends_with("hard inputs: no room"));
 }

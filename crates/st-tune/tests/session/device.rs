@@ -93,6 +93,11 @@ impl Simulation {
         tune(self, cells, (budget, false), table, &|| self.clock.get(), &mut |_| ()).unwrap()
     }
 
+    /// What is planned without a table.
+    pub(crate) fn planned(&self, cell: &Cell) -> Choice {
+        plan(&cell.problem(), &self.caps, &Knowledge::default()).choice
+    }
+
     fn best(&self, cell: &Cell) -> f64 {
         let planned = plan(&cell.problem(), &self.caps, &Knowledge::default());
         let all = candidates(&planned);
@@ -117,6 +122,11 @@ impl Simulation {
         self.clock.set(self.clock.get() + Duration::from_secs_f64(seconds));
     }
 
+    /// An input is made.
+    fn open(&self, problem: &Problem) {
+        self.pass(self.opening * (problem.rows * problem.cols) as f64 / 1e6);
+    }
+
     /// A draw from a normal distribution: twelve even ones less six.
     fn normal(&self) -> f64 {
         let mut rng = self.rng.borrow_mut();
@@ -136,6 +146,8 @@ struct Place<'a> {
     drift: f64,
     /// The shortest first run so far.
     least_us: f64,
+    /// The hard input was made.
+    has_hard: bool,
 }
 
 impl Arena for Place<'_> {
@@ -199,10 +211,14 @@ impl Arena for Place<'_> {
     }
 
     fn hard_turns(&mut self, _input: usize, entrants: &mut [Entrant]) -> Result<(), Self::Error> {
+        if !std::mem::replace(&mut self.has_hard, true) {
+            self.device.open(&self.plan.problem);
+        }
         for entrant in entrants {
             let is_hard = self.device.not_hard_for != Some(entrant.choice);
             let us = self.device.us(self.plan, &entrant.choice) * if is_hard { 3.0 } else { 1.0 };
-            self.device.pass(us * 1e-6);
+            let calls = TURN_CALLS as f64;
+            self.device.pass((us * 1e-6 * calls).min(5e-3) + us * 1e-6);
             entrant.samples.push_turn(vec![us * 1e3]);
         }
         Ok(())
@@ -232,13 +248,14 @@ impl Device for Simulation {
         if planned.problem.rows == 13 {
             return Err(NoChoice.into());
         }
-        self.pass(self.opening * (planned.problem.rows * planned.problem.cols) as f64 / 1e6);
+        self.open(&planned.problem);
         body(&mut Place {
             device: self,
             plan: planned,
             met: HashMap::new(),
             drift: 0.0,
             least_us: f64::INFINITY,
+            has_hard: false,
         })
     }
 }
