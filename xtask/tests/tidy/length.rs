@@ -6,7 +6,7 @@ use super::{Source, sample, sources};
 const HARD: usize = 1_000;
 const SOFT: usize = 500;
 const MEDIAN: usize = 200;
-const LANGUAGES: &[&str] = &["rs", "py", "sh", "wgsl", "cu", "h", "c", "js", "ts"];
+const LANGUAGES: &[&str] = &["rs", "py", "sh", "wgsl", "cu", "cuh", "h", "c", "cpp", "js", "ts"];
 
 fn lengths(sources: &[Source]) -> Vec<(&str, usize)> {
     let ours = sources.iter().filter(|source| source.has_extension(LANGUAGES));

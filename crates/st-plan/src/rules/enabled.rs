@@ -23,10 +23,11 @@ pub const SCHEMA: Schema = Schema {
         number("mk", "merge kind: 0 bitonic, 1 shared, 2 warp, 3 radix, 4 filter"),
         number(
             "mkd",
-            "sub-strategy: 0 auto, 1 heap, 2 kway, 3 bitonic, 4 warp_heap, 5 warp_bitonic",
+            "sub-strategy: 0 auto, 1 heap, 2 kway, 3 bitonic, 4 warp_heap, 5 warp_bitonic, 6 group_rank, \
+             7 group_network",
         ),
-        number("tile", "columns swept for each tile"),
-        number("ctile", "columns for each compaction tile"),
+        number("tile", "columns of a tile; on CUDA and the processor of filter alone"),
+        number("ctile", "columns of a tile of radix; CUDA has none"),
         flag("use_2ce", "two compute commands instead of one"),
         number("wg", "threads of a workgroup"),
         number("kl", "candidates a lane keeps"),
