@@ -68,7 +68,9 @@ fuzz_target!(|data: &[u8]| {
             let candidate = [variable(0), variable(1), variable(2), Value::Bool(true)];
             for vote in &outcome.votes {
                 assert!(vote.weight.is_finite());
-                vote.applies(&variables, &candidate);
+                if let Err(note) = vote.applies(&variables, &candidate) {
+                    assert!(note.of_candidates().starts_with("fuzz:"));
+                }
             }
             for note in &outcome.notes {
                 assert!(note.to_string().starts_with("fuzz:"));

@@ -67,6 +67,17 @@ impl fmt::Display for Note {
     }
 }
 
+impl Note {
+    /// The text of a note on a condition, which concerns some candidates alone.
+    #[must_use]
+    pub fn of_candidates(&self) -> String {
+        let Self { name, line, column, message } = self;
+        format!(
+            "{name}:{line}:{column}: {message}; the statement is left out for choices of which this is so"
+        )
+    }
+}
+
 impl<'r> Vote<'r> {
     /// The candidate's fields that its condition mentions. Empty when the vote always applies.
     pub fn fields(&self) -> FieldSet {
@@ -77,11 +88,15 @@ impl<'r> Vote<'r> {
     /// `variables` are those that were given to [`Rules::eval`].
     ///
     /// The condition only: whether the candidate has the value voted on is the caller's to see.
-    /// A condition without a finite value, and one that reads a value missing here, does not hold.
-    pub fn applies(&self, variables: &[Value], candidate: &[Value]) -> bool {
-        let Some(condition) = self.condition else { return true };
+    ///
+    /// # Errors
+    /// The condition has no finite value for the candidate, or reads a value that is missing here: the vote says nothing
+    /// of it.
+    pub fn applies(&self, variables: &[Value], candidate: &[Value]) -> Result<bool, Note> {
+        let Some(condition) = self.condition else { return Ok(true) };
         let env = Env { variables, fields: &[], candidate };
-        matches!(run(&self.rules.code.ops, condition, env), Ok(x) if x != 0.0)
+        let value = run(&self.rules.code.ops, condition, env);
+        value.map(|x| x != 0.0).map_err(|fault| self.rules.note(fault))
     }
 
     /// The name of the source.

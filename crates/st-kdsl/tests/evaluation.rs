@@ -158,17 +158,19 @@ fn votes_and_their_conditions() {
         fields
     };
     assert_eq!(votes[3].fields().iter().collect::<Vec<_>>(), [2, 4]);
-    assert!(votes[0].applies(&vars, &candidate(1.0, false)));
+    let applies = |at: usize, candidate: &[Value]| votes[at].applies(&vars, candidate).unwrap();
+    assert!(applies(0, &candidate(1.0, false)));
     // In the condition `tile` is the candidate's, not the 512 assigned.
-    assert!(!votes[2].applies(&vars, &candidate(1024.0, false)));
-    assert!(votes[2].applies(&vars, &candidate(1025.0, false)));
-    assert!(votes[3].applies(&vars, &candidate(16384.0, false)));
-    assert!(!votes[3].applies(&vars, &candidate(16384.0, true)));
-    // Division by zero: does not apply.
-    assert!(votes[4].applies(&vars, &candidate(1025.0, true)));
-    assert!(!votes[4].applies(&vars, &candidate(1024.0, true)));
-    // Too few values: does not apply, does not panic.
-    assert!(!votes[4].applies(&vars, &[]));
+    assert!(!applies(2, &candidate(1024.0, false)));
+    assert!(applies(2, &candidate(1025.0, false)));
+    assert!(applies(3, &candidate(16384.0, false)));
+    assert!(!applies(3, &candidate(16384.0, true)));
+    assert!(applies(4, &candidate(1025.0, true)));
+    // Division by zero: it says nothing, and why.
+    let note = votes[4].applies(&vars, &candidate(1024.0, true)).unwrap_err();
+    assert_eq!((note.line, note.message.as_str()), (7, "division by zero"));
+    // Too few values: no panic.
+    assert!(votes[4].applies(&vars, &[]).is_err());
 }
 
 #[test]

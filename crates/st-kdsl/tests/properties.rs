@@ -25,7 +25,7 @@ fn exercise(source: &str) {
         let vars = variables(3.0, 1000.0, 7.0, false);
         let outcome = rules.eval(&vars, &mut assigned);
         for vote in &outcome.votes {
-            vote.applies(&vars, &[Value::Number(1.0); 8]);
+            let _ = vote.applies(&vars, &[Value::Number(1.0); 8]);
             assert!(vote.weight.is_finite());
         }
         assert!(outcome.assignments.iter().all(|a| assigned[a.field] == Some(a.value)));
@@ -233,6 +233,6 @@ proptest! {
         candidate[4] = Value::Bool(two);
         let outcome = rules.eval(&[], &mut [None; 8]);
         let want = tile * 2 > wg && (two || tile == wg);
-        prop_assert_eq!(outcome.votes[0].applies(&[], &candidate), want);
+        prop_assert_eq!(outcome.votes[0].applies(&[], &candidate), Ok(want));
     }
 }

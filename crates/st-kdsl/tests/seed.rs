@@ -20,7 +20,7 @@ fn decide(r: f64, c: f64, k: f64, sg: bool) -> ([f64; 4], Vec<(usize, f64, f64)>
     let votes = outcome.votes.iter().map(|v| match (v.field, v.value) {
         (Some(field), Some(Value::Number(x))) => {
             assert!(v.fields().is_empty());
-            assert!(v.applies(&[], &[]));
+            assert_eq!(v.applies(&[], &[]), Ok(true));
             (field, x, v.weight)
         }
         other => panic!("{other:?}"),

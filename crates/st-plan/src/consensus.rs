@@ -156,9 +156,15 @@ impl<'a> Session<'a> {
             sources: self.sources(&choice, adopted.map(|t| t.hit)),
             predicted_us: time(&choice).map(|ns| ns / 1e3),
             runner_up: next.map(|c| RunnerUp { mk: c.choice.mk, predicted_us: c.ns / 1e3 }),
-            notes: self.notes.clone(),
+            notes: self.notes_on(&solver),
         };
         Decision { plan, best, from_table }
+    }
+
+    /// All notes, once the solver has asked what it asks.
+    fn notes_on(&self, solver: &Solver<'_>) -> Vec<String> {
+        let void = self.votes.iter().filter_map(|vote| vote.void.get().cloned());
+        self.notes.iter().cloned().chain(void).chain(solver.note()).collect()
     }
 
     /// Hears the measured table: whether its record can be had, and scores better.

@@ -150,6 +150,28 @@ fn later_rules_win_and_void_ones_say_so() {
 }
 
 #[test]
+fn conditions_without_a_value_and_searches_without_an_end_say_so() {
+    let plan = made("penalty_if(1 / (wg - 64) > 0, 50)");
+    assert_eq!(plan.notes.len(), 1, "once, whatever the number of candidates: {plan}");
+    assert!(plan.notes[0].starts_with("test:1:14: division by zero"), "{plan}");
+    assert_eq!(plan.choice.wg, 64, "of it the rule says nothing");
+    let plan = made("penalty_if(1 / wg > 0, 50)");
+    assert!(plan.notes.is_empty(), "{plan}");
+    // Every rule speaks of other combinations of fields, of which no kernel uses all.
+    let tangled: String = (1..9)
+        .flat_map(|i| ["tile", "ctile", "kl", "ch", "wg"].map(|field| (i, field)))
+        .map(|(i, field)| {
+            let value = if field == "kl" { i } else { 64 * i };
+            format!(
+                "soft({field}, {value}, 0.{i}, (tile + 3 * ctile + 5 * kl + 7 * ch + 11 * wg) % 13 == {i});"
+            )
+        })
+        .collect();
+    let plan = made(&tangled);
+    assert!(plan.notes.iter().any(|note| note.contains("20000 steps")), "{:?}", plan.notes);
+}
+
+#[test]
 fn programs_follow_each_other() {
     let mut knowledge = knowledge("tile: 1024; mk: 3");
     knowledge.add_rules("second", b"ctile: tile / 2; mk: 4").expect("tile was assigned before");

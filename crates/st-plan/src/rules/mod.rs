@@ -15,6 +15,9 @@ pub(crate) use disabled::RuleBook;
 #[cfg(not(feature = "kdsl"))]
 pub use disabled::RuleError;
 
+use std::cell::OnceCell;
+use std::rc::Rc;
+
 #[cfg(feature = "logic")]
 use st_rank::Fields;
 use st_rank::{Choice, Field};
@@ -57,6 +60,8 @@ pub(crate) struct Vote<'a> {
     pub(crate) scope: Fields,
     /// Whether it speaks of a candidate; none: of each.
     pub(crate) when: Option<Condition<'a>>,
+    /// Why it says nothing of some candidates: the condition has no finite value there. Known once one was asked about.
+    pub(crate) void: Rc<OnceCell<String>>,
     pub(crate) place: Place,
 }
 

@@ -51,4 +51,10 @@ impl<'q> Solver<'q> {
         scored.truncate(n);
         scored
     }
+
+    /// Nothing is to be said of so simple a search.
+    #[allow(clippy::unused_self, reason = "that of SoftLogic has something to say")]
+    pub(crate) const fn note(&self) -> Option<String> {
+        None
+    }
 }

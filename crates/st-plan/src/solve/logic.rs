@@ -1,6 +1,8 @@
 //! With SoftLogic: the candidates are the rows of its table, in which the fields that a kernel
 //! does not use are free, and the soft rules are its soft constraints.
 
+use std::cell::Cell;
+
 use st_logic::{Error, Model, Pattern, Var};
 use st_rank::{Choice, Field};
 
@@ -8,7 +10,7 @@ use super::{Question, Scored};
 
 /// Nodes after which a search is content with the best found so far. Rules written in earnest need
 /// some hundred; this bounds the time of those that are not.
-const MOST_NODES: u64 = 100_000;
+const MOST_NODES: u64 = 20_000;
 
 /// A question put to SoftLogic.
 pub(crate) struct Solver<'q> {
@@ -16,12 +18,15 @@ pub(crate) struct Solver<'q> {
     model: Option<Model<'q>>,
     vars: Vec<Var>,
     base: Option<Choice>,
+    /// A search ended before it was through.
+    cut: Cell<bool>,
 }
 
 impl<'q> Solver<'q> {
     pub(crate) fn new(question: &'q Question<'q>) -> Self {
         let base = question.candidates.first().map(|c| c.choice);
-        let mut this = Self { model: None, vars: Vec::with_capacity(8), base };
+        let mut this =
+            Self { model: None, vars: Vec::with_capacity(8), base, cut: Cell::new(false) };
         // Errors are for values outside domains and the like, which are made here from one list.
         this.model = base.and_then(|base| this.model_of(question, base).ok());
         this
@@ -39,8 +44,20 @@ impl<'q> Solver<'q> {
     pub(crate) fn best(&self, n: usize) -> Vec<Scored> {
         let (Some(model), Some(base)) = (&self.model, self.base) else { return Vec::new() };
         let choice = |values: &[i64]| with_values(base, &Field::ALL, values);
-        let found = model.best_n(n).solutions.into_iter();
+        let best = model.best_n(n);
+        self.cut.set(self.cut.get() || !best.complete);
+        let found = best.solutions.into_iter();
         found.map(|s| Scored { choice: choice(&s.values), score: s.score }).collect()
+    }
+
+    /// What is to be said of the search, if there is anything.
+    pub(crate) fn note(&self) -> Option<String> {
+        self.cut.get().then(|| {
+            format!(
+                "the rules leave too much open: the search ended after {MOST_NODES} steps with the best choice until then; \
+                 let fewer of them have conditions on the candidate"
+            )
+        })
     }
 
     fn model_of(&mut self, question: &'q Question<'q>, base: Choice) -> Result<Model<'q>, Error> {
