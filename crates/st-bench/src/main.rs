@@ -14,6 +14,8 @@
 
 #[cfg(any(feature = "cuda", feature = "wgpu"))]
 mod bounds;
+#[cfg(any(feature = "cuda", feature = "wgpu"))]
+mod by_cpu;
 mod cells;
 mod check;
 #[cfg(any(feature = "cuda", feature = "wgpu"))]

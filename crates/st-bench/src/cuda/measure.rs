@@ -4,16 +4,13 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use st_core::Element;
-use st_core::backend::cpu_exec::CpuExecutor;
 use st_core::backend::cuda_exec::CudaExecutor;
 use st_core::backend::cuda_exec::timing::{Graph, Resident};
 use st_core::backend::device_caps::DeviceCaps;
-use st_core::ops::rank_entry::{
-    Choice, Knowledge, Problem, RankKind, RankPlan, execute_rank, plan as planner,
-};
-use st_rank::order::Lane;
+use st_core::ops::rank_entry::{Choice, Problem, RankKind, RankPlan};
 
 use super::{Args, CellReport, Contender};
+use crate::by_cpu::{self, WRONG};
 use crate::cells::Cell;
 use crate::numbers::Spread;
 use crate::patterns::constants;
@@ -31,13 +28,8 @@ const GRAPH_US: f64 = 2_000.0;
 const WARM_US: f64 = 20_000.0;
 /// Calls from the host.
 const LOOP_CALLS: u32 = 50;
-/// Elements that the CPU checks at a time.
-const CHECK_ELEMENTS: usize = 1 << 26;
 /// A candidate that takes so much longer than the shortest is not timed.
 const HOPELESS: f64 = 5.0;
-
-/// What a report says of a wrong result.
-pub(super) const WRONG: &str = "the result differs from the CPU's";
 
 /// What every cell needs.
 #[derive(Debug)]
@@ -245,25 +237,11 @@ impl<T: Element> Arena for Place<'_, T> {
 
 /// Compares what a plan wrote for the first input with what the CPU says.
 fn check<T: Element>(place: &Resident<'_, T>, plan: &RankPlan, rows: &[usize]) -> Result<()> {
-    let cpu = CpuExecutor::default();
-    let Problem { cols, k, .. } = plan.problem;
-    let most = (CHECK_ELEMENTS / cols.max(1)).max(1);
-    for range in bounds::ranges(rows, most) {
-        let problem = Problem { rows: range.len(), ..plan.problem };
-        let cpu_plan = planner(&problem, &cpu.caps(), &Knowledge::default());
+    by_cpu::compare(plan, rows, |range| {
         let x = place.input(0, range.clone())?;
-        let want = execute_rank(&cpu.on(&x), &cpu_plan)?;
-        let (values, indices) = place.results(range.clone())?;
-        let right = |i: usize| {
-            let bits = |v: Option<&T>| v.map(|v| v.to_lane().to_i64());
-            bits(want.values.get(i)) == bits(values.get(i)) && want.indices.get(i) == indices.get(i)
-        };
-        if let Some(i) = (0..range.len() * k).find(|&i| !right(i)) {
-            let (row, rank) = (range.start + i / k, i % k);
-            return Err(format!("{WRONG}: row {row}, rank {rank}").into());
-        }
-    }
-    Ok(())
+        let (values, indices) = place.results(range)?;
+        Ok((x, values.iter().map(|v| v.to_lane()).collect(), indices))
+    })
 }
 
 impl Contender {

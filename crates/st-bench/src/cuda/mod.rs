@@ -170,7 +170,7 @@ pub(crate) fn run(args: &Args) -> Result<bool> {
         answer(&report.table());
     }
     let mut faults = report.cells.iter().flat_map(|c| &c.contenders).map(|c| c.fault.as_deref());
-    Ok(!faults.any(|fault| fault.is_some_and(|f| f.starts_with(measure::WRONG))))
+    Ok(!faults.any(|fault| fault.is_some_and(|f| f.starts_with(crate::by_cpu::WRONG))))
 }
 
 impl CellReport {

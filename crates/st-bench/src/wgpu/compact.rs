@@ -11,8 +11,9 @@ use st_core::ops::compact::{
 use st_core::ops::rank_entry::{Choice, Knowledge, Problem, RankKind, execute_rank, plan};
 
 use super::fill;
-use super::measure::{Bench, WRONG};
+use super::measure::Bench;
 use crate::Result;
+use crate::by_cpu::WRONG;
 use crate::cells::Cell;
 use st_tune::stats::median;
 

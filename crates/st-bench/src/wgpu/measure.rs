@@ -3,19 +3,18 @@
 use std::time::Duration;
 
 use st_core::Element;
-use st_core::backend::cpu_exec::CpuExecutor;
 use st_core::backend::device_caps::DeviceCaps;
 use st_core::backend::wgpu_exec::WgpuExecutor;
 use st_core::backend::wgpu_exec::timing::{Clock, Prepared, Resident};
 use st_core::ops::rank_entry::{
-    Knowledge, MergeKind, Problem, RankOutput, RankPlan, execute_rank, execute_rank_into,
-    plan as planner,
+    Knowledge, MergeKind, Problem, RankOutput, RankPlan, execute_rank_into, plan as planner,
 };
 use st_rank::order::Lane;
 
 use super::report::{CellReport, Contender, Numbers};
 use super::{Args, fill, passes};
 use crate::bounds::least_bytes;
+use crate::by_cpu::{self, WRONG};
 use crate::cells::Cell;
 use crate::numbers::Spread;
 use crate::untuned::known_plan;
@@ -30,9 +29,6 @@ const END_TO_END_BYTES: u64 = 64_000_000;
 
 /// Calls of the times that the host takes.
 const HOST_CALLS: usize = 21;
-
-/// Elements that the CPU checks at a time.
-const CHECK_ELEMENTS: usize = 1 << 26;
 
 /// What every cell needs.
 #[derive(Debug)]
@@ -239,31 +235,14 @@ pub(super) fn same<T: Element>(place: &Resident<'_, T>, prepared: &Prepared) -> 
     }
 }
 
-/// What a report says of a wrong result.
-pub(super) const WRONG: &str = "the result differs from the CPU's";
-
 /// Compares what a plan wrote for the first input with what the CPU says.
 fn check<T: Element>(place: &Resident<'_, T>, plan: &RankPlan, rows: &[usize]) -> Result<()> {
-    let cpu = CpuExecutor::default();
-    let Problem { cols, k, .. } = plan.problem;
-    let most = (CHECK_ELEMENTS / cols.max(1)).max(1);
-    for range in bounds::ranges(rows, most) {
-        let problem = Problem { rows: range.len(), ..plan.problem };
-        let cpu_plan = planner(&problem, &cpu.caps(), &Knowledge::default());
+    by_cpu::compare(plan, rows, |range| {
         let x = place.input(0, range.clone())?;
-        let want = execute_rank(&cpu.on(&x), &cpu_plan)?;
-        let (values, indices) = place.results(range.clone())?;
-        let right = |i: usize| {
-            let bits = want.values.get(i).map(|v| v.to_lane());
-            let word = values.get(i).map(|&w| T::Lane::from_i64(i64::from(w)));
-            bits == word && want.indices.get(i) == indices.get(i)
-        };
-        if let Some(i) = (0..range.len() * k).find(|&i| !right(i)) {
-            let (row, rank) = (range.start + i / k, i % k);
-            return Err(format!("{WRONG}: row {row}, rank {rank}").into());
-        }
-    }
-    Ok(())
+        let (words, indices) = place.results(range)?;
+        let lanes = words.iter().map(|&w| T::Lane::from_i64(i64::from(w)));
+        Ok((x, lanes.collect(), indices))
+    })
 }
 
 /// The median of an entry's passes.

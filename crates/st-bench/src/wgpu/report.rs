@@ -6,7 +6,7 @@ use serde::Serialize;
 use st_core::backend::device_caps::DeviceCaps;
 use st_core::ops::rank_entry::{Choice, RankKind, RankPlan};
 
-use super::measure::WRONG;
+use crate::by_cpu::WRONG;
 use crate::cells::Cell;
 use crate::markdown::short;
 use crate::numbers::Spread;
