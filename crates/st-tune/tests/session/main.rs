@@ -43,7 +43,13 @@ fn with_time_enough_the_best_choice_is_planned() {
     let of = |policy| regrets.iter().find(|r| r.policy == policy).unwrap().mean.unwrap();
     assert!(of("consensus") < 1.01 && of("model alone") > 1.1, "{regrets:?}");
     let page = html(&found, &CAPS, &Knowledge::default());
-    assert!(page.contains("consensus") && page.contains("</svg>") && page.ends_with("</html>\n"));
+    let count = |part: &str| page.matches(part).count();
+    assert!(page.ends_with("</html>\n"));
+    assert_eq!(regrets.iter().filter(|r| !page.contains(r.policy)).count(), 0, "every policy");
+    assert_eq!(count("<td class='win'"), cells.len(), "a winner for each cell");
+    // Predicted against measured has a point for each time, the roofline one for each cell.
+    let timed = found.records().iter().filter(|r| r.median_us.is_some()).count();
+    assert_eq!((count("</svg>"), count("<circle")), (2, timed + cells.len()));
     for needs in ["http:", "https:", "<script", "<link", "url("] {
         assert!(!page.contains(needs), "{needs}: the page needs something else");
     }
