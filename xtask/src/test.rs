@@ -4,7 +4,7 @@ use crate::error::{Error, Result};
 use crate::report::Report;
 use crate::shell::{cargo, root, shell, target_dir};
 use crate::{codegen, fuzz, memory, setup, wheel};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Why a component of the toolchain cannot be used, if so. A toolchain may come without them.
 fn without(component: &str) -> Option<&'static str> {
@@ -40,6 +40,9 @@ const FEATURES: &[&str] = &["logic", "kdsl"];
 /// The same for the library alone: rewriting of rules, the tuner, devices, and hints that machines share.
 const DEVICES: &[&str] = &["rewrite", "tune", "wgpu", "mps", "cuda", "kv-redis"];
 
+/// What runs in browsers.
+const BROWSER: &str = "wasm32-unknown-unknown";
+
 /// `cargo xtask test`.
 pub(crate) fn test(quick: bool, all: bool) -> Result<()> {
     let mut report = Report::default();
@@ -71,6 +74,9 @@ pub(crate) fn test(quick: bool, all: bool) -> Result<()> {
         DEVICES.iter().try_for_each(|device| {
             cargo().words("check --tests -p st-core --features").arg(device).run()
         })
+    });
+    report.step_unless(left_out.or_else(no_browser), "the library for browsers", || {
+        cargo().words("check -p st-core --features wgpu --target").arg(BROWSER).run()
     });
     // One build for all three: each set of features has its own of everything below it.
     report.step_unless(left_out, "spiral on WGPU, CUDA's emulator and Redis", || {
@@ -108,6 +114,16 @@ pub(crate) fn test(quick: bool, all: bool) -> Result<()> {
     report.step_unless(left_out, "valgrind", memory::valgrind);
     report.step_unless(left_out, "fuzzing", || fuzz::fuzz(Some("all"), 120));
     report.finish()
+}
+
+/// Why nothing can be built for browsers, if their standard library is not there and cannot be had.
+fn no_browser() -> Option<&'static str> {
+    let there = || {
+        let folder = shell("rustc").words("--print target-libdir --target").arg(BROWSER).read();
+        folder.is_ok_and(|folder| Path::new(folder.trim()).is_dir())
+    };
+    let had = there() || (shell("rustup").words("target add").arg(BROWSER).works() && there());
+    (!had).then_some("there is no standard library for browsers, and rustup cannot add it")
 }
 
 /// The kernels by the real compiler, which the Python environment has. The whole workspace is named, so that nothing is built

@@ -35,7 +35,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "st-grad",
         ],
     ),
-    ("st-cli", &["st-core", "st-rank", "st-plan"]),
+    ("st-cli", &["st-core"]),
     ("st-py", &["st-core"]),
     (
         "st-bench",

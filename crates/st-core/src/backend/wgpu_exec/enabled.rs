@@ -7,5 +7,12 @@ pub use st_backend_wgpu::{
     adapters_async,
 };
 
+/// A browser does not list its adapters: `WgpuExecutor::open_async` asks for one.
+#[cfg(target_arch = "wasm32")]
+#[must_use]
+pub const fn adapters(_backend: st_rank::Backend) -> Vec<AdapterReport> {
+    Vec::new()
+}
+
 /// Whether this build has the backend.
 pub const IN_THIS_BUILD: bool = true;

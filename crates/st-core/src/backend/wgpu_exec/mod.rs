@@ -18,7 +18,7 @@ mod enabled;
 #[cfg(feature = "wgpu")]
 pub use enabled::*;
 /// Plans timed by the device's own clock: for benches, which are not built without the backend.
-#[cfg(feature = "wgpu")]
+#[cfg(all(feature = "wgpu", not(target_arch = "wasm32")))]
 pub use st_backend_wgpu::timing;
 
 #[cfg(not(feature = "wgpu"))]
