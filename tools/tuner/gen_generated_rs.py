@@ -4,9 +4,10 @@
     python3 tools/tuner/gen_generated_rs.py tools/tuner/tuner_results.json \
       > crates/st-core/src/backend/wgpu_heuristics_generated.rs
 
-Reads a list of records, or a table of `spiral tune`: {"schema": 1, "device": {..}, "versions": {..},
-"records": [..]}, which must be of a WGPU device, and of which those records are left out that have no
-time: they say which choices are not to be planned. A record has `rows`, `cols_min`, `cols_max`,
+Reads a list of records, as it is or as the "records" of {"schema": 1}; or a table of `spiral tune`:
+{"schema": 1, "device": {..}, "versions": {..}, "records": [..]}, which must be of a device through
+WGPU (Metal's too), and of which those records are left out that have no time: they say which choices
+are not to be planned. A record has `rows`, `cols_min`, `cols_max`,
 `k_max`, `sg` (or null: with subgroups or without), and `mk` and `tile`, or `choice` with any of the
 eight fields; and may have `kind`, `dtype`, `median_us`, `cols`, `k`.
 Exit status 2, and a message that names the record, for anything else; nothing is printed then.

@@ -223,11 +223,14 @@ fn not_of_here(table: &Table, caps: &DeviceCaps, place: &TableFile) -> Option<St
     };
     // Where the device is not to be had the table is for later.
     let here = Exec::open(device, &CpuArgs::default(), "use a build with that backend").ok();
-    if let Some(why) = here.and_then(|exec| table.refusal(&exec.caps())) {
+    let here = here.map(|exec| exec.caps());
+    let refusal = |table: &Table| here.and_then(|caps| table.refusal(&caps));
+    if let Some(why) = refusal(table) {
         return Some(why);
     }
     let known = place.path().exists().then(|| read(place.path()).ok()).flatten()?;
-    known.refusal(caps).map(|_| {
+    // One that the device here refuses, too, may go.
+    known.refusal(caps).filter(|_| refusal(&known).is_none()).map(|_| {
         let (path, driver) = (place.path().display(), &known.versions().driver);
         let other = &table.versions().driver;
         format!("{path} has what was measured with the driver {driver}, this was with {other}: remove that file first if the driver was replaced")

@@ -132,15 +132,17 @@ impl<'a> Session<'a> {
         }
     }
 
-    /// The `n` best under the rules.
-    pub(crate) fn ranked(&self, n: usize) -> Vec<Scored> {
-        Solver::new(&self.question(&self.votes)).best(n)
+    /// The `n` best under the rules, and what is to be said of the search.
+    pub(crate) fn ranked(&self, n: usize) -> (Vec<Scored>, Option<String>) {
+        let voted = self.question(&self.votes);
+        let solver = Solver::new(&voted, n);
+        (solver.best(n), solver.note())
     }
 
     /// Comes to a choice.
     pub(crate) fn decide(&self) -> Decision<'a> {
         let voted = self.question(&self.votes);
-        let mut solver = Solver::new(&voted);
+        let mut solver = Solver::new(&voted, 1);
         let best = solver.best(1).pop().unwrap_or_else(|| self.last_resort());
         let from_table = self.hit.map(|hit| self.hear(hit, best.score, &mut solver));
         let adopted = from_table.filter(|t| t.state == TableState::Adopted);

@@ -113,9 +113,13 @@ pub fn explain(
     top: usize,
 ) -> Explanation {
     let session = Session::new(problem, caps, knowledge);
-    let decision = session.decide();
+    let mut decision = session.decide();
     let question = session.question(&session.votes);
-    let candidates = distinct(&question, session.ranked(top.saturating_mul(SAME).max(1)), top);
+    let (ranked, note) = session.ranked(top.saturating_mul(SAME).max(1));
+    let candidates = distinct(&question, ranked, top);
+    // Of the search for the best there may be a note already.
+    let known = &mut decision.plan.notes;
+    known.extend(note.filter(|note| !known.contains(note)));
     Explanation {
         considered: session.candidates.len(),
         candidates,

@@ -90,28 +90,26 @@ impl Hard {
     /// All of them.
     pub const ALL: [Self; 3] = [Self::Equal, Self::FewValues, Self::Improving];
 
-    /// The input of a problem, rows one after another.
-    #[must_use]
-    pub fn input<T: Element>(self, problem: &Problem) -> Vec<T> {
-        let Problem { rows, cols, .. } = *problem;
+    /// Makes the input of a problem, rows one after another.
+    pub fn fill<T: Element>(self, problem: &Problem, out: &mut [T]) {
         // Bits of positive numbers are in their order, floats' and integers' alike.
         let of = |share: f64| T::from_lane(T::Lane::from_i64((share * greatest(T::DTYPE)) as i64));
         match self {
-            Self::Equal => vec![of(0.5); rows * cols],
+            Self::Equal => out.fill(of(0.5)),
             Self::FewValues => {
                 let values: [T; 8] = std::array::from_fn(|i| of((i + 1) as f64 / 8.0));
                 let mut rng = fastrand::Rng::with_seed(8);
-                (0..rows * cols).map(|_| values[rng.usize(..8)]).collect()
+                out.fill_with(|| values[rng.usize(..8)]);
             }
             Self::Improving => {
-                let row: Vec<T> = (0..cols)
-                    .map(|column| match problem.kind.direction() {
-                        Direction::Descending => column,
-                        Direction::Ascending => cols - 1 - column,
-                    })
-                    .map(|place| of(place as f64 / cols as f64))
-                    .collect();
-                row.repeat(rows)
+                let cols = problem.cols.max(1);
+                for (i, out) in out.iter_mut().enumerate() {
+                    let place = match problem.kind.direction() {
+                        Direction::Descending => i % cols,
+                        Direction::Ascending => cols - 1 - i % cols,
+                    };
+                    *out = of(place as f64 / cols as f64);
+                }
             }
         }
     }
@@ -231,8 +229,8 @@ mod tests {
             for kind in [RankKind::TopK, RankKind::BottomK] {
                 let problem = Problem::new(kind, 2, 100, 9).with_dtype(T::DTYPE);
                 let lanes = |hard: Hard| {
-                    let all: Vec<T> = hard.input(&problem);
-                    assert_eq!(all.len(), 200);
+                    let mut all = vec![T::from_lane(T::Lane::from_i64(0)); 200];
+                    hard.fill(&problem, &mut all);
                     let keys = all.iter().map(|&x| key(x, kind.direction(), problem.nan));
                     keys.collect::<Vec<u64>>()
                 };

@@ -228,6 +228,7 @@ struct Session<'a, D: Device + ?Sized> {
 struct Measured {
     outcome: Outcome,
     failed: Vec<Choice>,
+    /// How many are new.
     records: usize,
 }
 
@@ -278,6 +279,7 @@ impl<'a, D: Device + ?Sized> Session<'a, D> {
         if first_time {
             event(Event::Begun { cell, at, candidates: todo.candidates.len(), limit });
         }
+        let is_new = todo.known == 0;
         let Some(Measured { outcome, failed, records }) =
             self.measure((at, cell), todo, limit, first_time, event)?
         else {
@@ -286,7 +288,8 @@ impl<'a, D: Device + ?Sized> Session<'a, D> {
         let (_, put_off) = self.put_off.entry(at).or_insert_with(|| (cell, PutOff::default()));
         put_off.learn(&outcome, &failed);
         put_off.put_off(&outcome);
-        Ok(records > 1 && outcome.untried > 0)
+        // The first one known says nothing of others.
+        Ok(records > usize::from(is_new) && outcome.untried > 0)
     }
 
     /// Tries candidates that the model took for hopeless, as long as there is time that is not kept. Whether any was tried.
@@ -381,7 +384,7 @@ impl<'a, D: Device + ?Sized> Session<'a, D> {
         self.summary.measured += usize::from(first_time);
         let bucket = cell.bucket(&self.caps);
         let records = records(&outcome, &bucket, todo.reference_us);
-        self.summary.records += if self.fresh && first_time {
+        let new = if self.fresh && first_time {
             self.table.change(|all| replaced(all, &bucket, &records))?;
             records.len()
         } else {
@@ -390,6 +393,7 @@ impl<'a, D: Device + ?Sized> Session<'a, D> {
             let own = all.records().iter().filter(|r| bucket.shares_bucket(r)).count();
             own.saturating_sub(todo.known)
         };
+        self.summary.records += new;
         event(match first_time {
             true => Event::Done { cell, at, outcome: &outcome },
             false => Event::Again { cell, at, outcome: &outcome },
@@ -399,7 +403,7 @@ impl<'a, D: Device + ?Sized> Session<'a, D> {
         if !contest.is_decided() {
             self.doubtful.push(Doubtful { at, cell, todo, contest });
         }
-        Ok(Some(Measured { outcome, failed: wrong, records: records.len() }))
+        Ok(Some(Measured { outcome, failed: wrong, records: new }))
     }
 
     /// Times cells again whose winner is in doubt: those first where most may be lost. Whether any was.

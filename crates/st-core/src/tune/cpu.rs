@@ -1,5 +1,6 @@
 //! The processor.
 
+use std::io;
 use std::time::Instant;
 
 use st_backend_cpu::CpuExecutor;
@@ -57,7 +58,7 @@ impl Device for CpuDevice<'_> {
                 plan: planned,
                 inputs: pages.collect::<Result<_, _>>()?,
                 next: 0,
-                hard: None,
+                hard: Vec::new(),
                 out: RankOutput::default(),
                 right: None,
                 least_us: f64::INFINITY,
@@ -73,8 +74,8 @@ struct Place<'a, T> {
     plan: &'a RankPlan,
     inputs: Vec<Pages<T>>,
     next: usize,
-    /// The hard one that was asked for last, as often as there are inputs: a cache must not hold it where it does not hold them.
-    hard: Option<(usize, Vec<Pages<T>>)>,
+    /// The hard one that was made last, as often as there are inputs: a cache must not hold it where it does not hold them.
+    hard: Vec<Pages<T>>,
     out: RankOutput<T>,
     right: Option<RankOutput<T>>,
     least_us: f64,
@@ -129,25 +130,31 @@ impl<T: Element> Arena for Place<'_, T> {
         Hard::ALL.len()
     }
 
-    fn hard_turns(&mut self, input: usize, entrants: &mut [Entrant]) -> Result<(), TuneError> {
-        let hard = match self.hard.take_if(|(known, _)| *known == input) {
-            Some((_, hard)) => hard,
-            None => {
-                // Those of another input go before there are new ones.
-                self.hard = None;
-                let hard: Vec<T> = Hard::ALL[input].input(&self.plan.problem);
-                (0..self.inputs.len()).map(|_| Pages::of(&hard)).collect::<Result<_, _>>()?
+    fn make_hard(&mut self, input: usize) -> Result<Option<String>, TuneError> {
+        // Those of another input go before there are new ones.
+        self.hard.clear();
+        let made = (|| {
+            let mut first = Pages::new(self.inputs[0].len())?;
+            Hard::ALL[input].fill(&self.plan.problem, &mut first);
+            while self.hard.len() + 1 < self.inputs.len() {
+                self.hard.push(Pages::of(&first)?);
             }
-        };
+            self.hard.push(first);
+            io::Result::Ok(())
+        })();
+        Ok(made.err().map(|why| TuneError::Memory(why).to_string()))
+    }
+
+    fn hard_turns(&mut self, _input: usize, entrants: &mut [Entrant]) -> Result<(), TuneError> {
         for Entrant { choice, samples, .. } in entrants {
             let plan = with(self.plan, *choice);
             let call = || {
-                self.next = (self.next + 1) % hard.len();
-                execute_rank_into(&self.exec.on(&*hard[self.next]), &plan, &mut self.out).map(drop)
+                self.next = (self.next + 1) % self.hard.len();
+                let input = self.exec.on(&*self.hard[self.next]);
+                execute_rank_into(&input, &plan, &mut self.out).map(drop)
             };
             samples.push_turn(steady_turn(samples.warm_calls(), call)?);
         }
-        self.hard = Some((input, hard));
         Ok(())
     }
 }

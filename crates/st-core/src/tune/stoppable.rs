@@ -91,6 +91,11 @@ impl Arena for Watched<'_, '_> {
         self.arena.hard_inputs()
     }
 
+    fn make_hard(&mut self, input: usize) -> Result<Option<String>, TuneError> {
+        self.of.go_on()?;
+        self.arena.make_hard(input)
+    }
+
     fn hard_turns(&mut self, input: usize, entrants: &mut [Entrant]) -> Result<(), TuneError> {
         self.of.go_on()?;
         self.arena.hard_turns(input, entrants)

@@ -75,7 +75,7 @@ pub struct Found {
     /// Choices that were faster on random rows, but lose more where elements are equal, of few values, or in order.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub gave_way: Vec<Choice>,
-    /// Why those were not timed, if the device could not have them.
+    /// Why some of those say nothing, if the device could not have them.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub not_weighed: Option<String>,
 }
@@ -137,7 +137,7 @@ impl fmt::Display for Found {
         }
         match &self.not_weighed {
             None => Ok(()),
-            Some(why) => write!(f, "; nothing was timed on hard inputs: {why}"),
+            Some(why) => write!(f, "; not timed on all hard inputs: {why}"),
         }
     }
 }
@@ -269,7 +269,7 @@ mod tests {
         let back = Outcome { best: choice(5), not_weighed: Some("no room".into()), ..outcome(&[]) };
         found.again(&back);
         assert!(found.to_string().ends_with(
-            "; 2 faster on random rows gave way: they lose more on others; nothing was timed on hard inputs: no room"
+            "; 2 faster on random rows gave way: they lose more on others; not timed on all hard inputs: no room"
         ));
         let none = Found::new(&cell, &outcome(&[]));
         assert!(none.to_string().ends_with(&none.best.to_string()));

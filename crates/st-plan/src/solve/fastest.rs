@@ -23,7 +23,7 @@ pub(crate) struct Solver<'q> {
 
 #[cfg(not(feature = "logic"))]
 impl<'q> Solver<'q> {
-    pub(crate) fn new(question: &'q Question<'q>) -> Self {
+    pub(crate) fn new(question: &'q Question<'q>, _n: usize) -> Self {
         Self { question, fixed: Vec::new() }
     }
 

@@ -8,9 +8,10 @@ use st_rank::{Choice, Field};
 
 use super::{Question, Scored};
 
-/// Nodes after which a search is content with the best found so far. Rules written in earnest need
-/// some hundred; this bounds the time of those that are not.
+/// Nodes after which a search is content with the best found so far, and what each of many that are asked for adds. Rules
+/// written in earnest need some hundred; this bounds the time of those that are not.
 const MOST_NODES: u64 = 20_000;
+const MORE_NODES: u64 = 16;
 
 /// A question put to SoftLogic.
 pub(crate) struct Solver<'q> {
@@ -23,12 +24,15 @@ pub(crate) struct Solver<'q> {
 }
 
 impl<'q> Solver<'q> {
-    pub(crate) fn new(question: &'q Question<'q>) -> Self {
+    /// For up to `n` best choices.
+    pub(crate) fn new(question: &'q Question<'q>, n: usize) -> Self {
         let base = question.candidates.first().map(|c| c.choice);
         let mut this =
             Self { model: None, vars: Vec::with_capacity(8), base, cut: Cell::new(false) };
         // Errors are for values outside domains and the like, which are made here from one list.
         this.model = base.and_then(|base| this.model_of(question, base).ok());
+        let most = MOST_NODES + MORE_NODES * n as u64;
+        this.model = this.model.map(|model| model.with_node_limit(most));
         this
     }
 
@@ -53,15 +57,14 @@ impl<'q> Solver<'q> {
     /// What is to be said of the search, if there is anything.
     pub(crate) fn note(&self) -> Option<String> {
         self.cut.get().then(|| {
-            format!(
-                "the rules leave too much open: the search ended after {MOST_NODES} steps with the best choice until then; \
-                 let fewer of them have conditions on the candidate"
-            )
+            "the rules leave too much open: the search ended early, with the best that was found until then; let fewer \
+             of them have conditions on the candidate"
+                .to_owned()
         })
     }
 
     fn model_of(&mut self, question: &'q Question<'q>, base: Choice) -> Result<Model<'q>, Error> {
-        let mut model = Model::new().with_node_limit(MOST_NODES);
+        let mut model = Model::new();
         let mut domains: [Domain; 8] = Default::default();
         let mut rows = Vec::with_capacity(question.candidates.len());
         for candidate in question.candidates {

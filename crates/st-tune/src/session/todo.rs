@@ -5,7 +5,7 @@ use st_plan::{Knowledge, predict};
 use st_rank::{Choice, DeviceCaps, Problem, RankPlan};
 
 use crate::candidates::{candidates, launched_alike};
-use crate::tournament::{MODEL_ERROR, MOST_SLOWER, Outcome, Task, kernel};
+use crate::tournament::{MODEL_ERROR, Outcome, Task, kernel};
 
 /// What is to be measured for a cell.
 pub(super) struct Todo {
@@ -18,8 +18,8 @@ pub(super) struct Todo {
     chances: usize,
     /// What the table says of the first.
     pub(super) reference_us: Option<f64>,
-    /// What is planned without the table, and how far the table says that it is behind the first.
-    untuned: Option<(Choice, f64)>,
+    /// What is planned without the table, if that is not the first: it is timed again with it.
+    untuned: Option<Choice>,
     /// How many records the table has of the cell.
     pub(super) known: usize,
 }
@@ -58,25 +58,34 @@ impl Todo {
     fn of(
         untuned: RankPlan,
         mut all: Vec<Choice>,
-        chances: usize,
+        mut chances: usize,
         reference: Option<(Choice, f64)>,
         known: &[Record],
     ) -> Self {
         let (problem, caps) = (untuned.problem, untuned.caps);
-        let (plan, behind) = match reference {
-            None => (untuned, None),
-            Some((choice, us)) => {
-                let behind = behind(&untuned.choice, us, known, &all);
-                all.insert(0, choice);
-                (RankPlan::by_hand(problem, caps, choice), behind.map(|b| (untuned.choice, b)))
+        let mut held_against = None;
+        let mut plan = untuned;
+        if let Some((reference, _)) = reference {
+            // As the table has it, if it is there: what a kernel does not use may be another.
+            let own = plan.choice;
+            let alike = |other: &Choice| launched_alike(other, &own, caps.backend);
+            if !alike(&reference) {
+                let mut choices = known.iter().filter_map(|r| r.choice.whole());
+                let own = choices.find(alike).unwrap_or(own);
+                all.retain(|choice| *choice != own);
+                all.insert(0, own);
+                chances += 1;
+                held_against = Some(own);
             }
-        };
+            all.insert(0, reference);
+            plan = RankPlan::by_hand(problem, caps, reference);
+        }
         // Candidates can be run, so that there is a prediction.
         let predicted = |choice| predict(&problem, &caps, choice).unwrap_or(f64::INFINITY);
         let predicted_us = all.iter().map(predicted).collect();
         let reference_us = reference.map(|(_, us)| us);
-        let known = known.len();
-        Self { plan, candidates: all, predicted_us, chances, reference_us, untuned: behind, known }
+        let (untuned, known) = (held_against, known.len());
+        Self { plan, candidates: all, predicted_us, chances, reference_us, untuned, known }
     }
 
     pub(super) fn task(&self) -> Task<'_> {
@@ -94,19 +103,6 @@ impl Todo {
 fn best(known: &[Record]) -> Option<(Choice, f64)> {
     let timed = known.iter().filter_map(|r| Some((r.choice.whole()?, r.median_us?)));
     timed.min_by(|a, b| a.1.total_cmp(&b.1))
-}
-
-/// How far the untuned choice is behind the best that is known, as a natural logarithm; none if it cannot be run.
-fn behind(untuned: &Choice, best_us: f64, known: &[Record], new: &[Choice]) -> Option<f64> {
-    match known.iter().find(|r| r.choice.whole() == Some(*untuned)) {
-        Some(Record { median_us: Some(us), .. }) => Some((us / best_us).ln()),
-        // It gave way: the best may have been slower by as much as it may be, so that others must not be slower still.
-        Some(record) if record.samples > 0 => Some(-MOST_SLOWER.ln()),
-        // It was far too slow.
-        Some(_) => None,
-        // It is timed now.
-        None => new.contains(untuned).then_some(0.0),
-    }
 }
 
 /// Candidates of a cell that the model took for hopeless.

@@ -1,4 +1,4 @@
-//! Weighing the best on hard inputs, beside the planner's choice.
+//! Weighing the best on hard inputs, beside the untuned choice.
 //!
 //! Random rows say nothing of rows of ties, or of rows in which every element is better than all before, on which choices
 //! that are fastest on random ones may take several times as long. A plan is for a shape, whatever its rows will be like:
@@ -16,7 +16,7 @@ use crate::stats::{LEAST_TURNS, Samples};
 
 /// What a winner may take on an input, for each microsecond of the untuned choice, by the turns below: so that it is within
 /// a tenth, which is what they may be wrong by.
-pub(crate) const MOST_SLOWER: f64 = 1.08;
+const MOST_SLOWER: f64 = 1.08;
 
 /// What a winner may take on random rows, for each microsecond of the fastest that may win.
 const ABOUT_AS_FAST: f64 = 1.10;
@@ -38,16 +38,20 @@ const WEIGHED_AT_ONCE: usize = 8;
 #[derive(Clone, Debug)]
 pub(super) struct Weighed {
     choice: Choice,
-    /// On each of them how far it is behind the untuned choice, as a natural logarithm.
+    /// How far it is behind the untuned choice on those that tell, as a natural logarithm.
     behind: Vec<f64>,
-    /// There was no time for as many turns as it takes to tell who is ahead: nothing but who is far slower is known.
-    in_haste: bool,
+    /// All that can be had tell.
+    whole: bool,
 }
 
 impl Weighed {
-    /// Whether it is nowhere slower than the untuned choice by more than it may.
+    /// Whether it is slower on one of them than the untuned choice by more than it may.
+    fn fails(&self) -> bool {
+        self.behind.iter().any(|&behind| behind > MOST_SLOWER.ln())
+    }
+
     fn holds(&self) -> bool {
-        self.behind.iter().all(|&behind| behind <= MOST_SLOWER.ln())
+        self.whole && !self.fails()
     }
 
     fn mean(&self) -> f64 {
@@ -56,8 +60,8 @@ impl Weighed {
 }
 
 impl Contest {
-    /// Weighs those that are fastest on random rows, and lets the one win that is best by all inputs. If a hard input cannot
-    /// be had the outcome says why, and the one wins that is fastest on random rows.
+    /// Weighs those that are fastest on random rows, and lets the one win that is best by all inputs. What there was no time
+    /// to weigh does not win; it is left for later. Inputs that cannot be had are left out, and the outcome says why.
     pub(super) fn hold<A: Arena + ?Sized>(
         &mut self,
         arena: &mut A,
@@ -66,46 +70,49 @@ impl Contest {
         let Some(leader) = self.running.first().cloned() else { return Ok(()) };
         let places = self.places(&leader);
         // If the result of the one to hold others against is wrong there is nothing to do.
-        let Some(base) = self.base(&places).filter(|_| arena.hard_inputs() > 0) else {
-            return Ok(());
-        };
+        let base = self.untuned.and_then(|choice| place(&places, choice));
+        let base = base.or_else(|| place(&places, self.planned));
+        let Some(base) = base.filter(|_| arena.hard_inputs() > 0) else { return Ok(()) };
         let most = base.1 + MOST_SLOWER.ln();
-        self.weighed.retain(|w| !w.in_haste);
-        self.in_haste = false;
-        let may_win: Vec<Choice> = places
-            .iter()
-            .filter(|(choice, random)| *choice != base.0 && *random <= most)
-            .map(|place| place.0)
-            .collect();
+        self.weighed.retain(|w| w.whole || w.fails());
+        self.not_weighed = None;
+        let may_win: Vec<(Choice, f64)> =
+            places.iter().filter(|p| p.0 != base.0 && p.1 <= most).copied().collect();
         for (nth, nearest) in may_win.chunks(WEIGHED_AT_ONCE).enumerate() {
-            if nth > 0 && !deadline.allows(arena.now(), Duration::ZERO) {
-                // What was not weighed is not planned, either, and asked in the time that is left.
-                self.in_haste = true;
+            if nth > 0 && nearest[0].1 >= base.1 {
+                // The untuned choice is faster than these.
                 break;
             }
-            let unknown = |choice: &&Choice| self.weighed.iter().all(|w| w.choice != **choice);
-            let new: Vec<Choice> = nearest.iter().filter(unknown).copied().collect();
+            let new = nearest.iter().map(|place| place.0).filter(|c| self.weighed(c).is_none());
+            let new: Vec<Choice> = new.collect();
             if !new.is_empty() {
-                match weigh(arena, (base.0, &new), deadline) {
-                    Ok(weighed) => self.weighed.extend(weighed),
-                    Err(why) => {
-                        self.not_weighed = Some(why.to_string());
-                        return Ok(());
-                    }
-                }
+                let (weighed, lacking) = weigh(arena, (base.0, &new), deadline)?;
+                self.weighed.extend(weighed);
+                self.not_weighed = lacking.or_else(|| self.not_weighed.take());
             }
-            if self.weighed.iter().any(|w| nearest.contains(&w.choice) && w.holds()) {
+            if nearest.iter().any(|(choice, _)| self.weighed(choice).is_some_and(Weighed::holds)) {
                 break;
             }
         }
-        self.in_haste |= self.weighed.iter().any(|w| w.in_haste);
         let best = self.best_by_all(&places, base, most);
-        if best != leader.choice {
-            // Nothing that was faster on random rows is to be planned.
-            for (choice, _) in places.iter().take_while(|(choice, _)| *choice != best) {
-                let out = self.take(*choice);
-                self.given_way.extend(out);
+        self.in_haste = false;
+        // Nothing that was faster on random rows is to be planned.
+        for &(choice, _) in places.iter().take_while(|(choice, _)| *choice != best) {
+            let known =
+                choice == base.0 || self.weighed(&choice).is_some_and(|w| w.whole || w.fails());
+            let out = self.take(choice);
+            match known {
+                true => self.given_way.extend(out),
+                false => self.unweighed.extend(out),
             }
+            self.in_haste |= !known;
+        }
+        // What was left for later and is slower is timed like others.
+        for (choice, _) in places.iter().skip_while(|(choice, _)| *choice != best).skip(1) {
+            let late = self.unweighed.iter().position(|e| e.choice == *choice);
+            self.dropped.extend(late.map(|at| self.unweighed.remove(at)));
+        }
+        if best != leader.choice {
             if let Some(winner) = self.take(best) {
                 self.running.insert(0, winner);
             }
@@ -121,26 +128,21 @@ impl Contest {
         Ok(())
     }
 
-    /// What others are held against, and how far it is behind the leader on random rows, as a natural logarithm.
-    fn base(&self, places: &[(Choice, f64)]) -> Option<(Choice, f64)> {
-        let place = |wanted: Choice| places.iter().find(|(choice, _)| *choice == wanted).copied();
-        match self.untuned {
-            None => place(self.planned),
-            Some((choice, behind)) => place(choice)
-                .or_else(|| place(self.planned).map(|(_, planned)| (choice, planned + behind))),
-        }
-    }
-
-    /// How far each candidate is behind the leader on random rows, as a natural logarithm, the fastest first. Those that gave
-    /// way to it may be before it.
+    /// How far each candidate is behind the leader on random rows, as a natural logarithm, the fastest first. Those that made
+    /// way for it may be before it.
     fn places(&self, leader: &Entrant) -> Vec<(Choice, f64)> {
         let place = |least: f64| move |e: &Entrant| Some((e.choice, behind(e, leader)?.max(least)));
         let lost = self.running.iter().chain(&self.dropped).filter_map(place(0.0));
-        let gave_way = self.given_way.iter().filter_map(place(f64::NEG_INFINITY));
-        let mut all: Vec<(Choice, f64)> = lost.chain(gave_way).collect();
+        let out = self.given_way.iter().chain(&self.unweighed);
+        let mut all: Vec<(Choice, f64)> =
+            lost.chain(out.filter_map(place(f64::NEG_INFINITY))).collect();
         // The leader is the first of those running, and stays before those that are as fast.
         all.sort_by(|a, b| a.1.total_cmp(&b.1));
         all
+    }
+
+    fn weighed(&self, choice: &Choice) -> Option<&Weighed> {
+        self.weighed.iter().find(|w| w.choice == *choice)
     }
 
     /// Who wins by all inputs, of those that were weighed and what they are held against. On random rows a winner may be behind
@@ -150,13 +152,12 @@ impl Contest {
             if *choice == base.0 {
                 return Some((*choice, *random, *random));
             }
-            let weighed = self.weighed.iter().find(|w| w.choice == *choice)?;
+            let weighed = self.weighed(choice)?;
             let holds = *random <= most && weighed.holds();
             holds.then(|| (*choice, *random, *random + weighed.mean()))
         };
         let all: Vec<(Choice, f64, f64)> = places.iter().filter_map(may_win).collect();
-        // The first choice was the best of an earlier contest, if not what others are held against.
-        let Some(fastest) = all.first() else { return self.planned };
+        let Some(fastest) = all.first() else { return base.0 };
         all.iter()
             .filter(|c| c.1 <= fastest.1 + ABOUT_AS_FAST.ln())
             .min_by(|a, b| a.2.total_cmp(&b.2))
@@ -167,19 +168,24 @@ impl Contest {
 
     /// Takes a candidate out.
     fn take(&mut self, choice: Choice) -> Option<Entrant> {
-        let lists = [&mut self.running, &mut self.dropped, &mut self.given_way];
+        let lists =
+            [&mut self.running, &mut self.dropped, &mut self.given_way, &mut self.unweighed];
         lists
             .into_iter()
             .find_map(|list| list.iter().position(|e| e.choice == choice).map(|at| list.remove(at)))
     }
 }
 
-/// Times choices on hard inputs beside the first one.
+fn place(places: &[(Choice, f64)], wanted: Choice) -> Option<(Choice, f64)> {
+    places.iter().find(|(choice, _)| *choice == wanted).copied()
+}
+
+/// Times choices on hard inputs beside the first one; and why not on all, if some cannot be had.
 fn weigh<A: Arena + ?Sized>(
     arena: &mut A,
     (first, choices): (Choice, &[Choice]),
     deadline: Deadline,
-) -> Result<Vec<Weighed>, A::Error> {
+) -> Result<(Vec<Weighed>, Option<String>), A::Error> {
     let all = [&[first], choices].concat();
     for wave in all.chunks(arena.together().max(1)) {
         arena.prepare(wave)?;
@@ -188,39 +194,61 @@ fn weigh<A: Arena + ?Sized>(
             let _ = arena.admit(choice)?;
         }
     }
-    let of = |list: &[Entrant], choice: Choice| list.iter().find(|e| e.choice == choice).cloned();
-    let mut found: Vec<Weighed> = choices
-        .iter()
-        .map(|&choice| Weighed { choice, behind: Vec::new(), in_haste: false })
-        .collect();
+    let mut found: Vec<Weighed> =
+        choices.iter().map(|&choice| Weighed { choice, behind: Vec::new(), whole: true }).collect();
+    let mut lacking = None;
     for input in 0..arena.hard_inputs() {
-        let entrant = |&choice| Entrant { choice, about_us: 0.0, samples: Samples::default() };
-        let mut sides: Vec<Entrant> = all.iter().map(entrant).collect();
-        let mut lost = Vec::new();
-        for turn in 0..TURNS {
-            if turn > 0 && !deadline.allows(arena.now(), Duration::ZERO) {
-                break;
-            }
-            arena.hard_turns(input, &mut sides)?;
-            if turn == 0
-                && let Some(first) = of(&sides, first)
-            {
-                let behind = |e: &Entrant| median_of(&log_ratios(e, &first));
-                let far = (MOST_SLOWER * FAR_SLOWER).ln();
-                lost.extend(sides.extract_if(.., |e| behind(e) > far));
-            }
-            // Whoever stands beside whom leaves other things in the caches.
-            sides.reverse();
+        if !deadline.allows(arena.now(), Duration::ZERO) {
+            found.iter_mut().for_each(|w| w.whole = false);
+            break;
         }
-        let Some(first) = of(&sides, first) else { continue };
-        let behind = |e: Entrant| median_of(&log_ratios(&e, &first));
-        let in_haste = first.samples.turns().len() < LEAST_TURNS;
+        if let Some(why) = arena.make_hard(input)? {
+            lacking = Some(why);
+            continue;
+        }
+        // Those that failed on another are out.
+        let standing = found.iter().filter(|w| !w.fails()).map(|w| w.choice);
+        let entrant =
+            |choice: Choice| Entrant { choice, about_us: 0.0, samples: Samples::default() };
+        let mut sides: Vec<Entrant> = [first].into_iter().chain(standing).map(entrant).collect();
+        let (lost, whole) = on_input(arena, input, first, &mut sides, deadline)?;
         for weighed in &mut found {
-            weighed.in_haste |= in_haste;
-            let far = of(&lost, weighed.choice).map(behind);
-            let near = of(&sides, weighed.choice).map(|e| if in_haste { 0.0 } else { behind(e) });
+            let of = |list: &[(Choice, f64)]| place(list, weighed.choice).map(|(_, behind)| behind);
+            let (far, near) = (of(&lost), whole.as_ref().and_then(|whole| of(whole)));
+            weighed.whole &= whole.is_some();
             weighed.behind.extend(far.or(near));
         }
     }
-    Ok(found)
+    Ok((found, lacking))
+}
+
+/// Those that are far behind the first on an input, and how far the others are; none if there was no time to tell.
+#[allow(clippy::type_complexity, reason = "two lists of the same sort")]
+fn on_input<A: Arena + ?Sized>(
+    arena: &mut A,
+    input: usize,
+    first: Choice,
+    sides: &mut Vec<Entrant>,
+    deadline: Deadline,
+) -> Result<(Vec<(Choice, f64)>, Option<Vec<(Choice, f64)>>), A::Error> {
+    let behind = |sides: &[Entrant]| -> Vec<(Choice, f64)> {
+        let Some(first) = sides.iter().find(|e| e.choice == first) else { return Vec::new() };
+        sides.iter().map(|e| (e.choice, median_of(&log_ratios(e, first)))).collect()
+    };
+    let mut lost = Vec::new();
+    for turn in 0..TURNS {
+        if turn > 0 && !deadline.allows(arena.now(), Duration::ZERO) {
+            break;
+        }
+        arena.hard_turns(input, sides)?;
+        if turn == 0 {
+            lost = behind(sides);
+            lost.retain(|(_, behind)| *behind > (MOST_SLOWER * FAR_SLOWER).ln());
+            sides.retain(|e| place(&lost, e.choice).is_none());
+        }
+        // Whoever stands beside whom leaves other things in the caches.
+        sides.reverse();
+    }
+    let turns = sides.first().map_or(0, |e| e.samples.turns().len());
+    Ok((lost, (turns >= LEAST_TURNS).then(|| behind(sides))))
 }

@@ -24,7 +24,6 @@ use st_rank::Choice;
 
 pub(crate) use self::admission::kernel;
 pub use self::admission::{MODEL_ERROR, Waves};
-pub(crate) use self::hold::MOST_SLOWER;
 use self::hold::Weighed;
 pub use self::outcome::{Outcome, Timed};
 use self::outcome::{beside, of_final, own, us};
@@ -78,7 +77,16 @@ pub trait Arena {
         0
     }
 
-    /// A turn of each on one of those.
+    /// Makes one of those, in the place of another. Why not, if there is no room for it: it is left out then.
+    ///
+    /// # Errors
+    /// The device fails.
+    fn make_hard(&mut self, input: usize) -> Result<Option<String>, Self::Error> {
+        let _ = input;
+        Ok(None)
+    }
+
+    /// A turn of each on the one that was made.
     ///
     /// # Errors
     /// The device fails.
@@ -123,9 +131,8 @@ pub struct Task<'a> {
     pub chances: usize,
     /// Those among them that are timed in the end, too, however slow.
     pub others: &'a [Choice],
-    /// The choice that the best must not be much slower than on hard inputs, if that is not the first, and how far it was
-    /// behind the first when both were timed, as a natural logarithm.
-    pub untuned: Option<(Choice, f64)>,
+    /// The one among them that the best must not be much slower than on hard inputs, if that is not the first.
+    pub untuned: Option<Choice>,
     /// The time there is. In half of it as many are made ready as can be.
     pub limit: Option<Duration>,
 }
@@ -154,7 +161,7 @@ impl Deadline {
 #[derive(Clone, Debug)]
 pub struct Contest {
     planned: Choice,
-    untuned: Option<(Choice, f64)>,
+    untuned: Option<Choice>,
     others: Vec<Choice>,
     /// Those that are still in it, the leader first.
     running: Vec<Entrant>,
@@ -166,9 +173,10 @@ pub struct Contest {
     /// What hard inputs said of candidates, and those that were faster than the one that won by all inputs.
     weighed: Vec<Weighed>,
     given_way: Vec<Entrant>,
-    /// There was no time to weigh all that might win.
+    /// Those that might have won if there had been time to weigh them, and whether there are such.
+    unweighed: Vec<Entrant>,
     in_haste: bool,
-    /// Why hard inputs could not be had.
+    /// Why some hard inputs could not be had.
     not_weighed: Option<String>,
     /// The leader, the planner's and others, timed afresh.
     finals: Vec<Entrant>,
@@ -215,6 +223,7 @@ impl Contest {
             doubt: 0.0,
             weighed: Vec::new(),
             given_way: Vec::new(),
+            unweighed: Vec::new(),
             in_haste: false,
             not_weighed: None,
             finals: Vec::new(),
@@ -270,8 +279,8 @@ impl Contest {
             _ => RACING_BEFORE_HARD_INPUTS,
         };
         let until = Deadline::new(begun, limit, racing);
-        let all = self.running.iter().chain(&self.dropped).chain(&self.given_way);
-        let all = all.map(|e| e.choice);
+        let all = [&self.running, &self.dropped, &self.given_way, &self.unweighed];
+        let all = all.into_iter().flatten().map(|e| e.choice);
         let asked: Vec<Choice> = all.filter(|choice| self.asks_for(choice)).collect();
         // Where time is short those have turns that are asked for, and that are most promising.
         self.running.sort_by(|a, b| {
@@ -290,7 +299,7 @@ impl Contest {
 
     /// Whether a choice is timed in the end, however slow.
     fn asks_for(&self, choice: &Choice) -> bool {
-        *choice == self.planned || self.others.contains(choice)
+        *choice == self.planned || self.untuned == Some(*choice) || self.others.contains(choice)
     }
 
     /// Another wins that is faster by all turns, those of the end as well: where there was little time for turns before, those
@@ -307,8 +316,10 @@ impl Contest {
             }
             surely_faster(&logs)
         };
-        let gave_way = |other: &&Entrant| of(&self.given_way, other.choice).is_some();
-        let all = self.finals.iter().filter(|other| !gave_way(other));
+        let out = |other: &&Entrant| {
+            [&self.given_way, &self.unweighed].iter().any(|list| of(list, other.choice).is_some())
+        };
+        let all = self.finals.iter().filter(|other| !out(other));
         let all = all.map(|other| (other.choice, faster(other)));
         let Some((better, _)) =
             all.filter(|(_, faster)| *faster > 0.0).max_by(|a, b| a.1.total_cmp(&b.1))
@@ -392,7 +403,7 @@ impl Contest {
             unpromising: self.unpromising.clone(),
             given_way: self.given_way.iter().filter_map(own).collect(),
             not_weighed: self.not_weighed.clone(),
-            untried: self.untried,
+            untried: self.untried + self.unweighed.len(),
             doubt: self.doubt,
             candidates,
         })

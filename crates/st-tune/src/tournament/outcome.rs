@@ -35,10 +35,10 @@ pub struct Outcome {
     /// Candidates that were faster than the best on random rows, but not on all inputs.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub given_way: Vec<Timed>,
-    /// Why nothing was weighed on hard inputs, if the device could not have them.
+    /// Why some hard inputs say nothing, if the device could not have them.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub not_weighed: Option<String>,
-    /// Candidates for which no time was left.
+    /// Candidates for which no time was left, or none to time them on hard inputs before they won.
     pub untried: usize,
     /// How much faster than the best another may be, as a natural logarithm: what noise leaves in doubt. At most ln 2, which
     /// says that there was next to no time.
@@ -125,9 +125,10 @@ impl Outcome {
             (0, 0) => String::new(),
             (h, n) => format!(" ({h} more far too slow, {n} not tried)"),
         };
-        let not_weighed = self.not_weighed.as_ref().map_or_else(String::new, |why| {
-            format!("\n    nothing was timed on hard inputs: {why}")
-        });
+        let not_weighed = self
+            .not_weighed
+            .as_ref()
+            .map_or_else(String::new, |why| format!("\n    not timed on all hard inputs: {why}"));
         let slower = match self.given_way.len() {
             0 => String::new(),
             n => format!(" ({n} faster ones gave way: they lose more on hard inputs)"),

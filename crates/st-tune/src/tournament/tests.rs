@@ -27,8 +27,10 @@ struct Made {
     /// Time is up once a hard input was tried.
     hurry: bool,
     late: bool,
-    /// There are no hard inputs to be had.
-    no_room: bool,
+    /// There is no room for this hard input.
+    no_room: Option<usize>,
+    /// Turns on hard inputs fail.
+    broken: bool,
 }
 
 impl Arena for Made {
@@ -72,14 +74,18 @@ impl Arena for Hard {
         2
     }
 
+    fn make_hard(&mut self, input: usize) -> Result<Option<String>, Self::Error> {
+        Ok((self.0.no_room == Some(input)).then(|| "no room".to_owned()))
+    }
+
     fn now(&self) -> Duration {
         Duration::from_secs(if self.0.hurry && self.0.late { 1000 } else { 0 })
     }
 
     fn hard_turns(&mut self, input: usize, entrants: &mut [Entrant]) -> Result<(), Self::Error> {
         self.0.late = true;
-        if self.0.no_room {
-            return Err("no room".into());
+        if self.0.broken {
+            return Err("broken".into());
         }
         for entrant in entrants {
             let tile = entrant.choice.tile;
@@ -265,11 +271,13 @@ fn a_first_choice_that_gave_way_is_compared_with_all_the_same() {
 }
 
 #[test]
-fn in_haste_none_gives_way_but_who_is_far_slower() {
-    // A turn on each hard input: one is taken, whatever the time.
-    let all = choices(&[120, 100, 110]);
-    for (slow, best) in [(vec![(100, 1.9)], 100), (vec![(100, 4.0)], 110)] {
-        let mut arena = Hard(Made { slow, hurry: true, ..Made::default() });
+fn in_haste_nothing_wins_that_was_not_weighed() {
+    // A turn on the first hard input: one is taken, whatever the time. It tells who is far slower.
+    let all = choices(&[120, 100, 110, 130]);
+    for (slow, out, then) in
+        [(vec![(100, 1.9)], 0, 110), (vec![(100, 4.0)], 1, 110), (vec![], 0, 100)]
+    {
+        let mut arena = Hard(Made { slow, on_both: true, hurry: true, ..Made::default() });
         let limit = Some(Duration::from_secs(100));
         let mut contest = Contest::begin(
             &mut arena,
@@ -279,12 +287,15 @@ fn in_haste_none_gives_way_but_who_is_far_slower() {
         )
         .unwrap();
         let got = contest.outcome::<NoChoice>().unwrap();
-        assert_eq!(got.best.tile, best, "{:?}", arena.0.slow);
+        assert_eq!(got.best.tile, 120, "{:?}", arena.0.slow);
+        assert_eq!((got.given_way.len(), got.untried), (out, 2 - out), "they are left for later");
+        let tiles: Vec<u32> = got.candidates.iter().map(|t| t.choice.tile).collect();
+        assert_eq!(tiles, [120, 130]);
         assert!(!contest.is_decided() && got.doubt > 0.6, "it is gone on with if there is time");
-        // With time both are seen to be slower than they may be.
         arena.0.hurry = false;
         contest.resume(&mut arena, None).unwrap();
-        assert_eq!(contest.outcome::<NoChoice>().unwrap().best.tile, 110);
+        let got = contest.outcome::<NoChoice>().unwrap();
+        assert_eq!((got.best.tile, got.untried), (then, 0));
         assert!(contest.is_decided());
     }
 }
@@ -292,22 +303,22 @@ fn in_haste_none_gives_way_but_who_is_far_slower() {
 #[test]
 fn in_a_later_contest_winners_are_held_against_the_untuned_choice() {
     // The best known takes 1.25 times as long on hard inputs, which is just what it may beside the untuned choice's 116.
-    let all = choices(&[100, 95]);
     let slow = vec![(100, 1.25), (95, 1.4)];
-    for (tile, behind, best) in [(116, 1.16_f64, 100), (130, 1.3, 95), (95, 0.95, 95)] {
+    for (tile, best, out) in [(116, 100, 1), (130, 95, 0), (110, 110, 2)] {
+        let all = choices(&[100, tile, 95]);
         let mut arena = Hard(Made { slow: slow.clone(), on_both: true, ..Made::default() });
-        let untuned = Some((Choice { tile, ..PLANNED }, behind.ln()));
+        let untuned = Some(all[1]);
         let got = tournament(&mut arena, &Task { untuned, ..task(&all) }, |_, _| ()).unwrap();
         assert_eq!((got.best.tile, got.planned_us), (best, 100.0), "beside {tile}");
-        assert_eq!(got.given_way.len(), usize::from(best == 100));
+        assert_eq!(got.given_way.len(), out, "beside {tile}");
     }
     // On random rows nothing may be slower than it by more than it may, either, whatever it gains.
     let mut arena = Hard(Made { slow: vec![(109, 0.1)], on_both: true, ..Made::default() });
-    for (behind, best) in [(0.0, 100), (0.02, 109)] {
-        let untuned = Some((Choice { tile: 99, ..PLANNED }, behind));
-        let all = choices(&[100, 109]);
+    for (tile, best) in [(99, 99), (103, 109)] {
+        let all = choices(&[100, tile, 109]);
+        let untuned = Some(all[1]);
         let got = tournament(&mut arena, &Task { untuned, ..task(&all) }, |_, _| ()).unwrap();
-        assert_eq!(got.best.tile, best, "{behind}");
+        assert_eq!(got.best.tile, best, "beside {tile}");
     }
 }
 
@@ -325,9 +336,18 @@ fn where_the_first_eight_fall_behind_the_next_are_weighed() {
 }
 
 #[test]
-fn without_hard_inputs_the_fastest_on_random_rows_wins_and_it_is_told() {
-    let mut arena = Hard(Made { no_room: true, ..Made::default() });
-    let got = tournament(&mut arena, &task(&choices(&[120, 100])), |_, _| ()).unwrap();
+fn hard_inputs_that_cannot_be_had_are_left_out_and_it_is_told() {
+    let mut arena = Hard(Made { slow: vec![(100, 3.0)], no_room: Some(1), ..Made::default() });
+    let all = choices(&[120, 100]);
+    let got = tournament(&mut arena, &task(&all), |_, _| ()).unwrap();
     assert_eq!((got.best.tile, got.not_weighed.as_deref()), (100, Some("no room")));
     assert!(got.lines().ends_with("hard inputs: no room"));
+    // One of two says something all the same.
+    arena.0.on_both = true;
+    let got = tournament(&mut arena, &task(&all), |_, _| ()).unwrap();
+    assert_eq!((got.best.tile, got.not_weighed.is_some()), (120, true));
+    // Other faults are the device's.
+    arena.0.no_room = None;
+    arena.0.broken = true;
+    assert!(tournament(&mut arena, &task(&all), |_, _| ()).is_err());
 }

@@ -42,8 +42,8 @@ pub(crate) struct Simulation {
     pub(crate) plays: bool,
     /// Choices of this kind give wrong results.
     pub(crate) wrong: Option<MergeKind>,
-    /// It has a hard input, on which all choices but this one take three times as long.
-    pub(crate) not_hard_for: Option<Choice>,
+    /// It has hard inputs, on which choices take so many times as long, and those that are not named three times.
+    pub(crate) hard: Option<Vec<(Choice, f64)>>,
     /// Seconds that compiling takes, between a third and three times as long.
     pub(crate) compiling: f64,
     /// Choices that are compiled side by side.
@@ -66,7 +66,7 @@ impl Simulation {
             model_error: 4.0,
             plays: false,
             wrong: None,
-            not_hard_for: None,
+            hard: None,
             compiling: 0.01,
             together: 1,
             opening: 0.0,
@@ -146,8 +146,6 @@ struct Place<'a> {
     drift: f64,
     /// The shortest first run so far.
     least_us: f64,
-    /// The hard input was made.
-    has_hard: bool,
 }
 
 impl Arena for Place<'_> {
@@ -207,16 +205,19 @@ impl Arena for Place<'_> {
     }
 
     fn hard_inputs(&self) -> usize {
-        usize::from(self.device.not_hard_for.is_some())
+        3 * usize::from(self.device.hard.is_some())
+    }
+
+    fn make_hard(&mut self, _input: usize) -> Result<Option<String>, Self::Error> {
+        self.device.open(&self.plan.problem);
+        Ok(None)
     }
 
     fn hard_turns(&mut self, _input: usize, entrants: &mut [Entrant]) -> Result<(), Self::Error> {
-        if !std::mem::replace(&mut self.has_hard, true) {
-            self.device.open(&self.plan.problem);
-        }
         for entrant in entrants {
-            let is_hard = self.device.not_hard_for != Some(entrant.choice);
-            let us = self.device.us(self.plan, &entrant.choice) * if is_hard { 3.0 } else { 1.0 };
+            let named = self.device.hard.iter().flatten().find(|(c, _)| *c == entrant.choice);
+            let factor = named.map_or(3.0, |(_, factor)| *factor);
+            let us = self.device.us(self.plan, &entrant.choice) * factor;
             let calls = TURN_CALLS as f64;
             self.device.pass((us * 1e-6 * calls).min(5e-3) + us * 1e-6);
             entrant.samples.push_turn(vec![us * 1e3]);
@@ -255,7 +256,6 @@ impl Device for Simulation {
             met: HashMap::new(),
             drift: 0.0,
             least_us: f64::INFINITY,
-            has_hard: false,
         })
     }
 }

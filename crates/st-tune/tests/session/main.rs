@@ -11,9 +11,10 @@ use std::time::Duration;
 
 use st_plan::table::Record;
 use st_plan::{Knowledge, plan};
-use st_tune::Cell;
+use st_rank::Choice;
 use st_tune::report::{html, regrets};
 use st_tune::session::{Event, tune};
+use st_tune::{Cell, TableFile};
 
 use self::device::{CAPS, Noise, Simulation, table};
 
@@ -94,7 +95,11 @@ fn a_new_candidate_is_measured_beside_the_best_alone() {
     file.change(|table| table.without(|r| r.is_about(&gone))).unwrap();
     device.admitted.borrow_mut().clear();
     let summary = device.tune(cells, 1e6, &file);
-    assert_eq!(device.admitted.borrow().len(), 2, "it, and the best");
+    assert_eq!(
+        device.admitted.borrow().len(),
+        3,
+        "it, the best, and what is planned without a table"
+    );
     assert_eq!(summary.records, 1);
     let back = file.load().unwrap().0;
     assert_eq!(back.records().len(), whole.records().len());
@@ -102,38 +107,67 @@ fn a_new_candidate_is_measured_beside_the_best_alone() {
     assert!((again.median_us.unwrap() / gone.median_us.unwrap() - 1.0).abs() < 1e-6);
 }
 
+/// A cell of a device whose choices are about as fast as predicted, tuned without hard inputs, and the records that have a
+/// time, the fastest first.
+fn tuned(file: &TableFile) -> (Simulation, Cell, Vec<Record>) {
+    let mut device = Simulation::new(QUIET);
+    device.model_error = 1.05;
+    let cell = cells()[0];
+    device.tune(&[cell], 1e6, file);
+    let whole = file.load().unwrap().0;
+    let mut timed: Vec<Record> =
+        whole.records().iter().filter(|r| r.median_us.is_some()).copied().collect();
+    timed.sort_by(|a, b| a.median_us.unwrap().total_cmp(&b.median_us.unwrap()));
+    (device, cell, timed)
+}
+
+/// What is planned with a table.
+fn planned(cell: &Cell, file: &TableFile) -> Choice {
+    let mut knowledge = Knowledge::default();
+    knowledge.add_table(file.load().unwrap().0);
+    plan(&cell.problem(), &CAPS, &knowledge).choice
+}
+
 #[test]
 fn where_the_best_known_gives_way_nothing_faster_is_planned() {
     let dir = tempfile::tempdir().unwrap();
-    let mut device = Simulation::new(QUIET);
-    device.model_error = 1.05;
     let file = table(&dir);
-    let cells = &cells()[..1];
-    device.tune(cells, 1e6, &file);
-    let whole = file.load().unwrap().0;
-    let mut timed: Vec<_> = whole.records().iter().filter(|r| r.median_us.is_some()).collect();
-    timed.sort_by(|a, b| a.median_us.unwrap().total_cmp(&b.median_us.unwrap()));
-    let (best, third) = (timed[0].median_us.unwrap(), timed[2]);
+    let (mut device, cell, timed) = tuned(&file);
+    let (best, third) = (timed[0].median_us.unwrap(), &timed[2]);
     assert!(third.median_us.unwrap() < 1.08 * best, "it is about as fast as the best");
+    let before = file.load().unwrap().0.records().len();
     file.change(|table| table.without(|r| r.is_about(third))).unwrap();
     // It is measured later, beside the best that is known, which takes three times as long on hard inputs.
-    device.not_hard_for = third.choice.whole();
-    let summary = device.tune(cells, 1e6, &file);
+    device.hard = Some(vec![(third.choice.whole().unwrap(), 1.0)]);
+    let summary = device.tune(&[cell], 1e6, &file);
     let after = file.load().unwrap().0;
-    assert_eq!((summary.records, after.records().len()), (1, whole.records().len()));
+    assert_eq!((summary.records, after.records().len()), (1, before));
     let of = |r: &Record| after.records().iter().find(|a| a.is_about(r)).unwrap().median_us;
-    assert_eq!(
-        (of(timed[0]), of(timed[1])),
-        (None, None),
-        "the best gave way, and with it the second"
-    );
-    assert!(of(third).is_some() && timed[3..].iter().all(|r| of(r) == r.median_us));
-    let mut knowledge = Knowledge::default();
-    knowledge.add_table(after);
-    let planned = plan(&cells[0].problem(), &CAPS, &knowledge);
-    assert_eq!(Some(planned.choice), third.choice.whole());
+    assert_eq!((of(&timed[0]), of(&timed[1])), (None, None), "the best gave way, and the second");
+    // What is planned without a table was timed again.
+    let stays = |r: &Record| (of(r).unwrap() / r.median_us.unwrap() - 1.0).abs() < 0.02;
+    assert!(of(third).is_some() && timed[3..].iter().all(stays));
+    assert_eq!(Some(planned(&cell, &file)), third.choice.whole());
     // All is known.
-    assert_eq!(device.tune(cells, 1e6, &file).known, 1);
+    assert_eq!(device.tune(&[cell], 1e6, &file).known, 1);
+}
+
+#[test]
+fn the_best_known_gives_way_to_the_untuned_choice_if_it_must() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = table(&dir);
+    let (mut device, cell, timed) = tuned(&file);
+    let (untuned, best, third) = (device.planned(&cell), timed[0], timed[2]);
+    let of = |r: &Record| r.choice.whole().unwrap();
+    assert!(![of(&best), of(&third)].contains(&untuned));
+    file.change(|table| table.without(|r| r.is_about(&third))).unwrap();
+    // Both are far slower than it on hard inputs, the third a little more than the best known.
+    let us =
+        |choice: &Choice| device.us(&plan(&cell.problem(), &CAPS, &Knowledge::default()), choice);
+    let factor = 1.2 * us(&untuned) / us(&of(&best));
+    device.hard = Some(vec![(untuned, 1.0), (of(&best), factor), (of(&third), 1.05 * factor)]);
+    device.tune(&[cell], 1e6, &file);
+    assert_eq!(planned(&cell, &file), untuned);
 }
 
 #[test]
