@@ -136,22 +136,16 @@ impl<T: Element> OnCuda<'_, T> {
         let stream = gpu.stream;
         let layout = Layout::new(problem, &plan.choice, gpu.shape());
         let bytes = bytemuck::cast_slice(input.values);
+        let lengths = input.lengths.map(bytemuck::cast_slice);
         memory.input.reserve(gpu, bytes.len() as u64, "input")?;
+        memory.lengths.reserve(gpu, lengths.map_or(0, <[u8]>::len) as u64, "lengths")?;
         memory.values.reserve(gpu, size_of_val(values) as u64, "values")?;
         memory.indices.reserve(gpu, size_of_val(indices) as u64, "indices")?;
         memory.scratch.reserve(gpu, layout.scratch, "workspace")?;
         let grown = memory.zeroed.reserve(gpu, layout.zeroed, "workspace")?;
-        if grown || !was_clean {
-            gpu.clear(stream, memory.zeroed.at, memory.zeroed.bytes())?;
-        }
-        gpu.upload(stream, memory.input.at, bytes)?;
-        if let Some(lengths) = input.lengths {
-            memory.lengths.reserve(gpu, size_of_val(lengths) as u64, "lengths")?;
-            gpu.upload(stream, memory.lengths.at, bytemuck::cast_slice(lengths))?;
-        }
         let at = Addresses {
             input: memory.input.at,
-            lengths: if input.lengths.is_some() { memory.lengths.at } else { 0 },
+            lengths: if lengths.is_some() { memory.lengths.at } else { 0 },
             values: memory.values.at,
             indices: memory.indices.at,
             status: 0,
@@ -159,13 +153,16 @@ impl<T: Element> OnCuda<'_, T> {
             scratch: memory.scratch.at,
             wide: false,
         };
-        let launched = self.exec.launch(stream, &layout.steps(&at));
-        let downloaded = launched.and_then(|()| {
-            gpu.download(stream, memory.values.at, bytemuck::cast_slice_mut(values))?;
-            gpu.download(stream, memory.indices.at, bytemuck::cast_slice_mut(indices))
-        });
-        // Also after an error: copies from the caller's memory may be under way.
-        gpu.wait(stream).and(downloaded)
+        gpu.copying(stream, |copies| {
+            if grown || !was_clean {
+                gpu.clear(stream, memory.zeroed.at, memory.zeroed.bytes())?;
+            }
+            copies.upload(memory.input.at, bytes)?;
+            copies.upload(memory.lengths.at, lengths.unwrap_or_default())?;
+            self.exec.launch(stream, &layout.steps(&at))?;
+            copies.download(memory.values.at, bytemuck::cast_slice_mut(values))?;
+            copies.download(memory.indices.at, bytemuck::cast_slice_mut(indices))
+        })
     }
 }
 

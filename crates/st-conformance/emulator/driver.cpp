@@ -1,5 +1,5 @@
 // A CUDA driver without a device: the part of it that the backend calls, over this machine's memory. What is done
-// on a stream is done at once. Calls that a capture would refuse are refused.
+// on a stream is done at once, unless a test wants it late. Calls that a capture would refuse are refused.
 #include <dlfcn.h>
 #include <elf.h>
 #include <stdint.h>
@@ -43,22 +43,51 @@ const size_t TOTAL = size_t(2) << 30;
 // A capture in the mode of one thread, the only one there is here, forbids others nothing.
 thread_local bool capturing = false;
 
+}  // namespace
+
+extern "C" {
+// Tests set these, each in a copy of the library that is its own.
+// Launches fail.
+int st_emulated_launches_fail = 0;
+// What is put onto streams is done when one is waited for; how many steps wait for that.
+int st_emulated_late = 0;
+int st_emulated_waiting = 0;
+// After so many copies the next ones fail; less than 0: none does.
+int st_emulated_copies_left = -1;
+}
+
+namespace {
+// All streams' steps in one order, which is one of those that are allowed.
+std::vector<std::function<void()>> late;
+
 Stream* of(void* stream) { return stream ? static_cast<Stream*>(stream) : &default_stream; }
+// The guard is held.
+void finish() {
+    for (const auto& step : late) step();
+    late.clear();
+    st_emulated_waiting = 0;
+}
 Result work(void* stream, std::function<void()> step) {
     const std::lock_guard<std::mutex> lock(guard);
     if (Graph* graph = of(stream)->capture) {
         graph->steps.push_back(step);
+    } else if (st_emulated_late) {
+        late.push_back(step);
+        st_emulated_waiting++;
     } else {
         step();
     }
     return OK;
 }
+Result copy(void* to, const void* from, size_t bytes, void* stream) {
+    if (st_emulated_copies_left == 0) return INVALID;
+    if (st_emulated_copies_left > 0) st_emulated_copies_left--;
+    return work(stream, [=] { memcpy(to, from, bytes); });
+}
 }  // namespace
 
 extern "C" {
-// Set by tests that want to see a launch fail.
-int st_emulated_launches_fail = 0;
-Result cuInit(unsigned) { return getenv("ST_EMULATED_FAULT") ? 999 : OK; }
+Result cuInit(unsigned) { return OK; }
 Result cuDriverGetVersion(int* version) { return *version = 13000, OK; }
 Result cuDeviceGetCount(int* count) { return *count = 2, OK; }
 Result cuDeviceGet(int* device, int ordinal) {
@@ -69,7 +98,6 @@ Result cuDeviceGetName(char* name, int room, int device) {
     snprintf(name, size_t(room), "emulated device %d", device);
     return OK;
 }
-Result cuDeviceTotalMem_v2(size_t* bytes, int) { return *bytes = TOTAL, OK; }
 // The second device is newer than the compiler.
 Result cuDeviceGetAttribute(int* value, int attribute, int device) {
     switch (attribute) {
@@ -110,6 +138,7 @@ Result cuMemAlloc_v2(Address* at, size_t bytes) {
 }
 Result cuMemFree_v2(Address at) {
     const std::lock_guard<std::mutex> lock(guard);
+    finish();
     const auto found = memory.find(at);
     if (found == memory.end()) return INVALID;
     used -= found->second;
@@ -118,17 +147,21 @@ Result cuMemFree_v2(Address at) {
     return OK;
 }
 Result cuMemcpyHtoDAsync_v2(Address to, const void* from, size_t bytes, void* stream) {
-    return work(stream, [=] { memcpy(reinterpret_cast<void*>(to), from, bytes); });
+    return copy(reinterpret_cast<void*>(to), from, bytes, stream);
 }
 Result cuMemcpyDtoHAsync_v2(void* to, Address from, size_t bytes, void* stream) {
-    return work(stream, [=] { memcpy(to, reinterpret_cast<void*>(from), bytes); });
+    return copy(to, reinterpret_cast<void*>(from), bytes, stream);
 }
 Result cuMemsetD8Async(Address at, unsigned char value, size_t bytes, void* stream) {
     return work(stream, [=] { memset(reinterpret_cast<void*>(at), value, bytes); });
 }
 Result cuStreamCreate(void** stream, unsigned) { return *stream = new Stream, OK; }
 Result cuStreamDestroy_v2(void* stream) { return delete static_cast<Stream*>(stream), OK; }
-Result cuStreamSynchronize(void* stream) { return of(stream)->capture ? CAPTURED : OK; }
+Result cuStreamSynchronize(void* stream) {
+    const std::lock_guard<std::mutex> lock(guard);
+    if (of(stream)->capture) return CAPTURED;
+    return finish(), OK;
+}
 Result cuModuleLoadData(void** module, const void* image) {
     const Elf64_Ehdr* const head = static_cast<const Elf64_Ehdr*>(image);
     if (memcmp(head->e_ident, ELFMAG, SELFMAG) != 0) return 200;
@@ -167,7 +200,10 @@ Result cuLaunchKernel(void* function, unsigned x, unsigned y, unsigned z, unsign
 Result cuEventCreate(void** event, unsigned) { return *event = malloc(1), OK; }
 Result cuEventDestroy_v2(void* event) { return free(event), OK; }
 Result cuEventRecord(void*, void*) { return OK; }
-Result cuEventSynchronize(void*) { return OK; }
+Result cuEventSynchronize(void*) {
+    const std::lock_guard<std::mutex> lock(guard);
+    return finish(), OK;
+}
 Result cuEventElapsedTime(float* ms, void*, void*) { return *ms = 1, OK; }
 Result cuStreamBeginCapture_v2(void* stream, int mode) {
     if (mode != 1) return INVALID;
@@ -185,6 +221,7 @@ Result cuGraphInstantiateWithFlags(void** exec, void* graph, unsigned long long)
 }
 Result cuGraphLaunch(void* exec, void*) {
     const std::lock_guard<std::mutex> lock(guard);
+    finish();
     for (const auto& step : static_cast<Graph*>(exec)->steps) step();
     return OK;
 }
