@@ -1,6 +1,5 @@
 //! The driver's functions. We load them ourselves, and not through a crate of bindings: those we know panic
-//! where a library or a symbol is missing, and we need thirty functions whose interface has not changed since
-//! CUDA 11.
+//! where a library or a symbol is missing, and the few that we need have had the same interface since CUDA 11.
 #![allow(unsafe_code, reason = "a driver is called through pointers")]
 
 use std::ffi::{CStr, c_char, c_int, c_uint, c_ulonglong, c_void};
