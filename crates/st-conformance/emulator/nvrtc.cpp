@@ -48,7 +48,10 @@ int nvrtcCreateProgram(Program** program, const char* source, const char* name, 
 int nvrtcDestroyProgram(Program** program) { return delete *program, *program = nullptr, 0; }
 int nvrtcCompileProgram(Program* p, int count, const char* const* options) {
     for (int i = 0; i < count; i++) {
-        if (strcmp(options[i], "-arch=sm_990") == 0) return p->log = "an architecture that it does not know", 5;
+        const std::string option = options[i];
+        if (option.find("-arch=") == 0 && option != "-arch=sm_90" && option != "-arch=compute_90") {
+            return p->log = "an architecture that it does not know", 5;
+        }
     }
     std::string folder = temporary();
     if (!mkdtemp(folder.data())) return 5;
