@@ -19,7 +19,7 @@ impl Compiler {
     /// # Errors
     /// [`st_rank::Error::Unavailable`] if it cannot be loaded.
     pub fn load(libraries: &Libraries) -> Result<Self> {
-        Ok(Self { nvrtc: Nvrtc::load(libraries.nvrtc.as_deref())? })
+        Ok(Self { nvrtc: Nvrtc::load(libraries.nvrtc.as_deref(), None)? })
     }
 
     /// NVRTC's version: major and minor.

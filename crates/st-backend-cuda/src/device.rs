@@ -15,7 +15,7 @@ use st_rank::{DeviceCaps, Result};
 use crate::cache::Cache;
 use crate::driver::{Address, Driver, Handle, unavailable};
 use crate::layout::Device;
-use crate::nvrtc::Nvrtc;
+use crate::nvrtc::{Nvrtc, Version};
 use modules::Module;
 
 // The driver's numbers of what it can be asked of a device.
@@ -241,6 +241,12 @@ impl Gpu {
             }),
             caps: self.caps,
         }
+    }
+
+    /// The newest CUDA that the driver knows: major and minor version, if it says.
+    fn driver_version(&self) -> Option<Version> {
+        let version = version(&self.driver);
+        (version > 0).then_some((version / 1000, version % 1000 / 10))
     }
 
     /// How many devices the driver has.

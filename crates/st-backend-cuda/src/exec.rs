@@ -18,7 +18,7 @@ use crate::resident::{CudaInput, WorkspaceSize};
 pub struct Libraries {
     /// The driver's file; none: where the system has it.
     pub driver: Option<PathBuf>,
-    /// NVRTC's file; none: where the system has it, newest first.
+    /// NVRTC's file; none: where the system has it, the newest whose code the driver takes and that knows the device.
     pub nvrtc: Option<PathBuf>,
     /// A folder for compiled kernels, which processes may share; none: they are compiled in every process.
     pub cache: Option<PathBuf>,

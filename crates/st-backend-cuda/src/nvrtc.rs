@@ -105,6 +105,40 @@ fn builtins(nvrtc: &Path) -> Option<Library> {
 /// A compute capability, major and minor, or a version.
 pub(crate) type Version = (i32, i32);
 
+/// What code is for.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Target {
+    /// The newest CUDA that the driver knows, if it says.
+    pub(crate) driver: Option<Version>,
+    /// The device's compute capability.
+    pub(crate) capability: Version,
+}
+
+/// A driver that takes no code of an NVRTC of that version.
+pub(crate) fn driver_too_old(driver: Version, nvrtc: Version) -> Error {
+    Error::Unavailable {
+        backend: Backend::Cuda,
+        why: format!(
+            "the driver is for CUDA {}.{} and takes no code of NVRTC {}.{}",
+            driver.0, driver.1, nvrtc.0, nvrtc.1
+        ),
+        advice: match driver.0 {
+            // Within a major version it is the driver that is to be newer.
+            major if major >= nvrtc.0 => {
+                "update the driver, or install NVRTC of the driver's version (nvidia-cuda-nvrtc-cu12==12.4.* is \
+                 that of CUDA 12.4)"
+            }
+            12 => {
+                "update the driver, or install NVRTC for CUDA 12 (the wheel nvidia-cuda-nvrtc-cu12)"
+            }
+            11 => {
+                "update the driver, or install NVRTC for CUDA 11 (the wheel nvidia-cuda-nvrtc-cu11)"
+            }
+            _ => "update the driver",
+        },
+    }
+}
+
 /// What is made for a device.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Code {
@@ -133,18 +167,46 @@ fn refused(device: &str, name: &str, defines: &[String], log: &str) -> Error {
 }
 
 impl Nvrtc {
-    /// Loads it, from that file or from where the system has it.
-    pub(crate) fn load(path: Option<&Path>) -> Result<Self> {
-        let mut why = String::new();
+    /// Loads it, from that file or from where the system has it: of several the newest that does for a device, if one
+    /// is given.
+    pub(crate) fn load(path: Option<&Path>, target: Option<Target>) -> Result<Self> {
+        let (mut missing, mut unfit) = (None, None);
         for place in places(path) {
             // SAFETY: NVRTC's initialisers are run by every program that uses it.
-            match unsafe { Library::new(&place) } {
-                Ok(library) => return Self::of(library, builtins(&place)),
-                Err(error) if why.is_empty() => why = error.to_string(),
-                Err(_) => {}
+            let found = match unsafe { Library::new(&place) } {
+                Ok(library) => Self::of(library, builtins(&place)),
+                Err(error) => {
+                    let why = || unavailable(format!("NVRTC cannot be loaded: {error}"));
+                    missing.get_or_insert_with(why);
+                    continue;
+                }
+            };
+            let fit = found.and_then(|found| match target {
+                Some(target) => found.check(target).map(|()| found),
+                None => Ok(found),
+            });
+            match fit {
+                Ok(found) => return Ok(found),
+                // An older one may do.
+                Err(why) => unfit = unfit.or(Some(why)),
             }
         }
-        Err(unavailable(format!("NVRTC cannot be loaded: {why}")))
+        Err(unfit.or(missing).unwrap_or_else(|| unavailable("NVRTC is nowhere looked for")))
+    }
+
+    /// Refuses a driver older than this by a major version, which does not take its machine code, and a device older
+    /// than those it knows.
+    fn check(&self, target: Target) -> Result<()> {
+        if let Some(driver) = target.driver
+            && driver.0 < self.version.0
+        {
+            return Err(driver_too_old(driver, self.version));
+        }
+        let known = self.capabilities()?;
+        match Code::of(target.capability, &known) {
+            Some(_) => Ok(()),
+            None => Err(self.too_old(target.capability, &known)),
+        }
     }
 
     /// Machine code of a unit for that compute capability; PTX if this NVRTC does not know it.

@@ -47,8 +47,13 @@ thread_local bool capturing = false;
 
 extern "C" {
 // Tests set these, each in a copy of the library that is its own.
+// The newest CUDA that it knows.
+int st_emulated_version = 13000;
 // Launches fail.
 int st_emulated_launches_fail = 0;
+// Code with which images are refused, and how many were asked about.
+int st_emulated_images_fail = 0;
+int st_emulated_images = 0;
 // What is put onto streams is done when one is waited for; how many steps wait for that.
 int st_emulated_late = 0;
 int st_emulated_waiting = 0;
@@ -88,7 +93,7 @@ Result copy(void* to, const void* from, size_t bytes, void* stream) {
 
 extern "C" {
 Result cuInit(unsigned) { return OK; }
-Result cuDriverGetVersion(int* version) { return *version = 13000, OK; }
+Result cuDriverGetVersion(int* version) { return *version = st_emulated_version, OK; }
 Result cuDeviceGetCount(int* count) { return *count = 2, OK; }
 Result cuDeviceGet(int* device, int ordinal) {
     if (ordinal > 1) return 101;
@@ -163,6 +168,8 @@ Result cuStreamSynchronize(void* stream) {
     return finish(), OK;
 }
 Result cuModuleLoadData(void** module, const void* image) {
+    st_emulated_images++;
+    if (st_emulated_images_fail) return st_emulated_images_fail;
     const Elf64_Ehdr* const head = static_cast<const Elf64_Ehdr*>(image);
     if (memcmp(head->e_ident, ELFMAG, SELFMAG) != 0) return 200;
     const size_t bytes = head->e_shoff + size_t(head->e_shnum) * head->e_shentsize;

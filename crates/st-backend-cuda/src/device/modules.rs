@@ -11,10 +11,12 @@ use st_rank::Result;
 
 use super::Gpu;
 use crate::driver::Handle;
-use crate::nvrtc::Nvrtc;
+use crate::nvrtc::{Nvrtc, Target, driver_too_old};
 
 /// The attribute of a function by which it may have more shared memory than 48 KiB.
 const FUNCTION_SHARED: c_int = 8;
+/// Codes for an image that is none to the driver: broken, not for the device, PTX that is wrong or too new.
+const NOT_TAKEN: [c_int; 4] = [200, 209, 218, 222];
 
 /// A unit as the driver has loaded it.
 pub(super) struct Module {
@@ -24,7 +26,8 @@ pub(super) struct Module {
 
 impl Gpu {
     pub(super) fn nvrtc(&self) -> Result<&Nvrtc> {
-        let load = || Nvrtc::load(self.nvrtc_path.as_deref());
+        let target = Target { driver: self.driver_version(), capability: self.capability };
+        let load = || Nvrtc::load(self.nvrtc_path.as_deref(), Some(target));
         self.nvrtc.get_or_init(load).as_ref().map_err(Clone::clone)
     }
 
@@ -74,6 +77,13 @@ impl Gpu {
         let mut module = ptr::null_mut();
         // SAFETY: the image is what NVRTC made, whole.
         let code = unsafe { (self.driver.module_load)(&raw mut module, image.as_ptr().cast()) };
+        // Of one major version drivers take newer machine code, but not newer PTX.
+        if let (true, Some(driver), Ok(nvrtc)) =
+            (NOT_TAKEN.contains(&code), self.driver_version(), self.nvrtc())
+            && driver < nvrtc.version
+        {
+            return Err(driver_too_old(driver, nvrtc.version));
+        }
         self.checked("to load a kernel", code)?;
         Ok(module)
     }
