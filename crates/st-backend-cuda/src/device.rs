@@ -10,7 +10,7 @@ use std::ptr;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use st_kernels::cuda::Unit;
-use st_rank::{DeviceCaps, Result};
+use st_rank::{DeviceCaps, Error, Result};
 
 use crate::cache::Cache;
 use crate::driver::{Address, Driver, Handle, unavailable};
@@ -72,6 +72,8 @@ pub(crate) struct Gpu {
     pub(crate) name: String,
     pub(crate) caps: DeviceCaps,
     capability: (i32, i32),
+    /// Why nothing can be done on it any more, which not all that the driver says later would tell.
+    lost: OnceLock<Error>,
     units: Mutex<HashMap<Unit, Module>>,
     /// Compiled ahead and not loaded yet.
     images: Mutex<HashMap<Unit, Vec<u8>>>,
@@ -216,6 +218,7 @@ impl Gpu {
             name: name.into_owned(),
             caps,
             capability,
+            lost: OnceLock::new(),
             units: Mutex::default(),
             images: Mutex::default(),
             driver,
@@ -261,11 +264,18 @@ impl Gpu {
     }
 
     pub(crate) fn checked(&self, what: &str, code: c_int) -> Result<()> {
-        self.driver.checked(&self.name, what, code)
+        let done = self.driver.checked(&self.name, what, code);
+        if let Err(why @ Error::DeviceLost { .. }) = &done {
+            self.lost.get_or_init(|| why.clone());
+        }
+        done
     }
 
-    /// Makes the context current on this thread.
+    /// Makes the context current on this thread, unless it was lost.
     pub(crate) fn current(&self) -> Result<Current<'_>> {
+        if let Some(why) = self.lost.get() {
+            return Err(why.clone());
+        }
         // SAFETY: the context is alive as long as this is.
         self.checked("its context", unsafe { (self.driver.context_push)(self.context) })?;
         Ok(Current { driver: &self.driver })
@@ -340,17 +350,18 @@ impl Gpu {
 impl Drop for Gpu {
     fn drop(&mut self) {
         let units = std::mem::take(self.units.get_mut().unwrap_or_else(PoisonError::into_inner));
-        let Ok(current) = self.current() else { return };
-        for module in units.values() {
-            // SAFETY: nobody launches its functions any more: launches hold this.
-            let _ = unsafe { (current.driver.module_unload)(module.handle) };
-        }
-        if let Owner::Us(device) = self.owner {
-            if !self.stream.is_null() {
+        // What was in a lost context went with it.
+        if let Ok(current) = self.current() {
+            for module in units.values() {
+                // SAFETY: nobody launches its functions any more: launches hold this.
+                let _ = unsafe { (current.driver.module_unload)(module.handle) };
+            }
+            if let (Owner::Us(_), false) = (&self.owner, self.stream.is_null()) {
                 // SAFETY: it is ours, and nothing is put on it any more.
                 let _ = unsafe { (current.driver.stream_destroy)(self.stream) };
             }
-            drop(current);
+        }
+        if let Owner::Us(device) = self.owner {
             // SAFETY: it was retained when this was made.
             let _ = unsafe { (self.driver.primary_release)(device) };
         }

@@ -1,14 +1,17 @@
 //! What goes wrong on a device, on an emulator that is told to: typed errors, nothing left under way, and right results
 //! afterwards.
+#![allow(unsafe_code, reason = "addresses on a device")]
 
 mod common;
 
 use common::own::Own;
-use st_backend_cuda::CudaExecutor;
+use st_backend_cuda::{
+    CudaExecutor, DeviceInput, DeviceMemory, DeviceOutput, Workspace, WorkspaceSize,
+};
 use st_plan::{Knowledge, plan, plan_compact};
 use st_rank::{
-    CompactExecutor, CompactProblem, Error, Input, Lengths, Problem, RankKExecutor, RankKind,
-    Result,
+    CompactExecutor, CompactProblem, DType, Error, Input, Lengths, Problem, RankKExecutor,
+    RankKind, Result,
 };
 
 const ROWS: usize = 3;
@@ -62,4 +65,53 @@ fn nothing_is_under_way_when_a_call_has_ended() {
         }
         assert!(copies >= 4, "{copies} copies: elements, lengths, and results of two kinds");
     }
+}
+
+/// Codes that the driver gives again whatever is asked of it.
+const STICKY: [i32; 12] = [214, 226, 700, 702, 710, 714, 715, 716, 717, 718, 719, 721];
+
+fn lost(what: &str, done: Result<()>) {
+    let why = done.expect_err(what);
+    assert!(matches!(why, Error::DeviceLost { .. }), "{what}: {why:?}");
+    assert!(why.to_string().contains("start the process anew"), "{what}: {why}");
+}
+
+#[test]
+fn a_kernel_that_ends_with_an_error_is_the_end_of_its_device() {
+    for (nth, code) in STICKY.into_iter().enumerate() {
+        let own = Own::new();
+        let exec = own.executor();
+        // Held before: it is freed when there is no device any more.
+        let memory = DeviceMemory::zeroed(&exec, 64).expect("memory");
+        let problem = Problem::new(RankKind::TopK, ROWS, COLS, K);
+        let plan = plan(&problem, &exec.caps().expect("a device"), &Knowledge::default());
+        own.set("late", i32::from(nth % 2 == 0));
+        own.set("fault", code);
+        lost("the call itself", CALLS[nth % 3](&exec).map(drop));
+        assert_eq!(own.get("sticky"), code, "no kernel ran");
+        own.set("fault", 0);
+        for call in CALLS {
+            lost("a later call", call(&exec).map(drop));
+        }
+        lost("to wait", exec.wait());
+        lost("to prepare", exec.prepare(&plan));
+        lost("memory", DeviceMemory::zeroed(&exec, 64).map(drop));
+        lost("to read", memory.read(&mut [0; 64]));
+        lost("to bench", exec.resident::<f32>(ROWS, COLS, K, 1).map(drop));
+        // SAFETY: nothing is launched any more.
+        let launched = unsafe {
+            let size = WorkspaceSize::default();
+            let input = DeviceInput::new(memory.address(), ROWS * COLS, DType::F32);
+            let out = DeviceOutput::new(memory.address(), memory.address());
+            exec.on(&input).launch(&plan, &out, &Workspace::new(0, 0, size))
+        };
+        lost("to launch", launched);
+        lost("another executor", select(&own.executor()).map(drop));
+        assert!(exec.report().is_ok(), "what it was is still known");
+        // Its memory is gone, whatever the driver says of a call.
+        own.set("sticky", 0);
+        lost("a call that the driver would take", select(&exec).map(drop));
+        drop((memory, exec));
+    }
+    assert!(select(&Own::new().executor()).is_ok(), "another process");
 }

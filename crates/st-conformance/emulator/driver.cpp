@@ -51,6 +51,9 @@ extern "C" {
 int st_emulated_version = 13000;
 // Launches fail.
 int st_emulated_launches_fail = 0;
+// The next kernel that runs ends with this code, and so does all that is done afterwards; whether that has come.
+int st_emulated_fault = 0;
+int st_emulated_sticky = 0;
 // Code with which images are refused, and how many were asked about.
 int st_emulated_images_fail = 0;
 int st_emulated_images = 0;
@@ -67,13 +70,15 @@ std::vector<std::function<void()>> late;
 
 Stream* of(void* stream) { return stream ? static_cast<Stream*>(stream) : &default_stream; }
 // The guard is held.
-void finish() {
+Result finish() {
     for (const auto& step : late) step();
     late.clear();
     st_emulated_waiting = 0;
+    return st_emulated_sticky;
 }
 Result work(void* stream, std::function<void()> step) {
     const std::lock_guard<std::mutex> lock(guard);
+    if (st_emulated_sticky) return st_emulated_sticky;
     if (Graph* graph = of(stream)->capture) {
         graph->steps.push_back(step);
     } else if (st_emulated_late) {
@@ -87,7 +92,9 @@ Result work(void* stream, std::function<void()> step) {
 Result copy(void* to, const void* from, size_t bytes, void* stream) {
     if (st_emulated_copies_left == 0) return INVALID;
     if (st_emulated_copies_left > 0) st_emulated_copies_left--;
-    return work(stream, [=] { memcpy(to, from, bytes); });
+    return work(stream, [=] {
+        if (!st_emulated_sticky) memcpy(to, from, bytes);
+    });
 }
 }  // namespace
 
@@ -128,10 +135,12 @@ Result cuCtxPopCurrent_v2(void** context) { return *context = nullptr, OK; }
 Result cuCtxGetDevice(int* device) { return *device = 0, OK; }
 Result cuMemGetInfo_v2(size_t* free_bytes, size_t* total) {
     const std::lock_guard<std::mutex> lock(guard);
+    if (st_emulated_sticky) return st_emulated_sticky;
     return *free_bytes = TOTAL - used, *total = TOTAL, OK;
 }
 Result cuMemAlloc_v2(Address* at, size_t bytes) {
     const std::lock_guard<std::mutex> lock(guard);
+    if (st_emulated_sticky) return st_emulated_sticky;
     if (capturing) return CAPTURED;
     if (used + bytes > TOTAL || bytes == 0) return bytes ? NO_MEMORY : INVALID;
     void* const block = aligned_alloc(256, (bytes + 511) / 256 * 256);
@@ -143,7 +152,7 @@ Result cuMemAlloc_v2(Address* at, size_t bytes) {
 }
 Result cuMemFree_v2(Address at) {
     const std::lock_guard<std::mutex> lock(guard);
-    finish();
+    if (finish()) return st_emulated_sticky;
     const auto found = memory.find(at);
     if (found == memory.end()) return INVALID;
     used -= found->second;
@@ -160,14 +169,18 @@ Result cuMemcpyDtoHAsync_v2(void* to, Address from, size_t bytes, void* stream) 
 Result cuMemsetD8Async(Address at, unsigned char value, size_t bytes, void* stream) {
     return work(stream, [=] { memset(reinterpret_cast<void*>(at), value, bytes); });
 }
-Result cuStreamCreate(void** stream, unsigned) { return *stream = new Stream, OK; }
-Result cuStreamDestroy_v2(void* stream) { return delete static_cast<Stream*>(stream), OK; }
+Result cuStreamCreate(void** stream, unsigned) {
+    if (st_emulated_sticky) return st_emulated_sticky;
+    return *stream = new Stream, OK;
+}
+Result cuStreamDestroy_v2(void* stream) { return delete static_cast<Stream*>(stream), st_emulated_sticky; }
 Result cuStreamSynchronize(void* stream) {
     const std::lock_guard<std::mutex> lock(guard);
     if (of(stream)->capture) return CAPTURED;
-    return finish(), OK;
+    return finish();
 }
 Result cuModuleLoadData(void** module, const void* image) {
+    if (st_emulated_sticky) return st_emulated_sticky;
     st_emulated_images++;
     if (st_emulated_images_fail) return st_emulated_images_fail;
     const Elf64_Ehdr* const head = static_cast<const Elf64_Ehdr*>(image);
@@ -202,14 +215,17 @@ Result cuLaunchKernel(void* function, unsigned x, unsigned y, unsigned z, unsign
     // Parameters are copied when a kernel is launched; 1 KB is more than any has.
     std::vector<char> copy(1024);
     memcpy(copy.data(), params[0], *static_cast<const unsigned*>(params[1]));
-    return work(stream, [=] { f->run(copy.data(), x, shared); });
+    return work(stream, [=] {
+        if (st_emulated_fault) st_emulated_sticky = st_emulated_fault;
+        if (!st_emulated_sticky) f->run(copy.data(), x, shared);
+    });
 }
 Result cuEventCreate(void** event, unsigned) { return *event = malloc(1), OK; }
 Result cuEventDestroy_v2(void* event) { return free(event), OK; }
 Result cuEventRecord(void*, void*) { return OK; }
 Result cuEventSynchronize(void*) {
     const std::lock_guard<std::mutex> lock(guard);
-    return finish(), OK;
+    return finish();
 }
 Result cuEventElapsedTime(float* ms, void*, void*) { return *ms = 1, OK; }
 Result cuStreamBeginCapture_v2(void* stream, int mode) {
@@ -230,7 +246,7 @@ Result cuGraphLaunch(void* exec, void*) {
     const std::lock_guard<std::mutex> lock(guard);
     finish();
     for (const auto& step : static_cast<Graph*>(exec)->steps) step();
-    return OK;
+    return st_emulated_sticky;
 }
 Result cuGraphDestroy(void* graph) { return delete static_cast<Graph*>(graph), OK; }
 Result cuGraphExecDestroy(void* exec) { return delete static_cast<Graph*>(exec), OK; }
