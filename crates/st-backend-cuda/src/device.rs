@@ -12,7 +12,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use st_kernels::cuda::Unit;
 use st_rank::{DeviceCaps, Error, Result};
 
-use crate::cache::Cache;
+use crate::cache::{Cache, KeptKernels};
 use crate::driver::{Address, Driver, Handle, unavailable};
 use crate::layout::Device;
 use crate::nvrtc::{Nvrtc, Version};
@@ -46,8 +46,8 @@ pub struct DeviceReport {
     pub driver: i32,
     /// NVRTC's version, or why there is none.
     pub nvrtc: Result<(i32, i32)>,
-    /// Where compiled kernels are kept, and how many there are.
-    pub cache: Option<(PathBuf, usize)>,
+    /// Where compiled kernels are kept, and how many there are; none: nowhere.
+    pub cache: Option<KeptKernels>,
     /// What it can do.
     pub caps: DeviceCaps,
 }
@@ -238,10 +238,7 @@ impl Gpu {
             capability: self.capability,
             driver,
             nvrtc: self.nvrtc().map(|nvrtc| nvrtc.version),
-            cache: self.cache.as_ref().map(|cache| {
-                let (folder, files) = cache.report();
-                (folder.to_owned(), files)
-            }),
+            cache: self.cache.as_ref().map(Cache::report),
             caps: self.caps,
         }
     }

@@ -200,7 +200,7 @@ fn kernels_are_kept_on_disk_and_half_a_file_is_none() {
         let exec = CudaExecutor::new(0).with_libraries(&own);
         let plan = planned(&exec, &Problem::new(RankKind::TopK, 1, 64, 5));
         let out = exec.on(&x).execute(&plan).expect("it runs");
-        (out, exec.report().expect("a device").cache.expect("a cache").1)
+        (out, exec.report().expect("a device").cache.expect("a cache").kernels)
     };
     let (first, kept) = answer();
     assert_eq!(kept, 1);

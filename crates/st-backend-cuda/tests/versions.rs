@@ -3,36 +3,24 @@
 mod common;
 
 use std::path::PathBuf;
-use std::process::Command;
+use std::process::Stdio;
 
-use common::own::Own;
+use common::own::{Own, alone, is_alone, passed};
 use st_backend_cuda::CudaExecutor;
 use st_plan::{Knowledge, plan};
 use st_rank::{Error, Problem, RankKExecutor, RankKind, Result};
 
-/// Set where a test is run by itself, in a process of its own: the system's loader reads where libraries are when a
-/// process begins.
-const ALONE: &str = "ST_TEST_ALONE";
-
-/// Runs a test of this file again, where the system has these versions of NVRTC.
-fn alone(test: &str, versions: &[&str]) {
+/// Runs a test of this file again, where the system has these versions of NVRTC: its loader reads where libraries are
+/// when a process begins.
+fn among(test: &str, versions: &[&str]) {
     let own = Own::new();
     for version in versions {
         let nvrtc = own.libraries.nvrtc.as_ref().expect("the emulator's");
         std::fs::copy(nvrtc, own.folder.join(format!("libnvrtc.so.{version}"))).expect("a copy");
     }
-    let done = Command::new(std::env::current_exe().expect("this"))
-        .args(["--exact", test, "--nocapture"])
-        .env("LD_LIBRARY_PATH", &own.folder)
-        .env(ALONE, "1")
-        .output()
-        .expect("it is run");
-    let said = String::from_utf8_lossy(&done.stdout);
-    assert!(done.status.success() && said.contains("1 passed"), "{said}{:?}", done.stderr);
-}
-
-fn is_alone() -> bool {
-    std::env::var_os(ALONE).is_some()
+    let mut again = alone(test);
+    let again = again.env("LD_LIBRARY_PATH", &own.folder);
+    passed(again.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("it is run"));
 }
 
 /// An executor that looks for NVRTC as the system has it, or in that file, on a driver of that version.
@@ -62,7 +50,7 @@ fn refused(exec: &CudaExecutor, words: [&str; 3]) {
 #[test]
 fn the_newest_that_the_driver_takes() {
     if !is_alone() {
-        return alone("the_newest_that_the_driver_takes", &["12", "13"]);
+        return among("the_newest_that_the_driver_takes", &["12", "13"]);
     }
     for (driver, nvrtc) in [(12_020, (12, 0)), (13_000, (13, 0)), (13_010, (13, 0)), (0, (13, 0))] {
         let (_own, exec) = executor(driver, None);
@@ -77,7 +65,7 @@ fn the_newest_that_the_driver_takes() {
 #[test]
 fn none_that_the_driver_takes() {
     if !is_alone() {
-        return alone("none_that_the_driver_takes", &["13"]);
+        return among("none_that_the_driver_takes", &["13"]);
     }
     let (_own, exec) = executor(12_040, None);
     refused(&exec, ["CUDA 12.4", "NVRTC 13.0", "nvidia-cuda-nvrtc-cu12"]);

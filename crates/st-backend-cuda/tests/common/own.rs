@@ -3,6 +3,7 @@
 
 use std::ffi::c_int;
 use std::path::{Path, PathBuf};
+use std::process::{Child, Command};
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use libloading::Library;
@@ -58,6 +59,27 @@ impl Own {
         // SAFETY: as above.
         unsafe { self.place(name).read_volatile() }
     }
+}
+
+/// Set where a test is run by itself, in a process of its own.
+const ALONE: &str = "ST_TEST_ALONE";
+
+pub(crate) fn is_alone() -> bool {
+    std::env::var_os(ALONE).is_some()
+}
+
+/// A process that runs a test of this program by itself.
+pub(crate) fn alone(test: &str) -> Command {
+    let mut command = Command::new(std::env::current_exe().expect("this"));
+    command.args(["--exact", test, "--nocapture"]).env(ALONE, "1");
+    command
+}
+
+/// Waits for it: the test was run, and passed.
+pub(crate) fn passed(process: Child) {
+    let done = process.wait_with_output().expect("it ends");
+    let said = [done.stdout, done.stderr].map(|said| String::from_utf8_lossy(&said).into_owned());
+    assert!(done.status.success() && said[0].contains("1 passed"), "{}{}", said[0], said[1]);
 }
 
 impl Drop for Own {
