@@ -16,7 +16,7 @@ use crate::cache::{Cache, KeptKernels};
 use crate::driver::{Address, Driver, Handle, unavailable};
 use crate::layout::Device;
 use crate::nvrtc::{Nvrtc, Version};
-use modules::Module;
+use modules::{Image, Module};
 
 // The driver's numbers of what it can be asked of a device.
 const MAX_THREADS: c_int = 1;
@@ -76,7 +76,7 @@ pub(crate) struct Gpu {
     lost: OnceLock<Error>,
     units: Mutex<HashMap<Unit, Module>>,
     /// Compiled ahead and not loaded yet.
-    images: Mutex<HashMap<Unit, Vec<u8>>>,
+    images: Mutex<HashMap<Unit, Image>>,
 }
 
 // SAFETY: the driver's handles may be used from any thread; tables are behind a mutex.

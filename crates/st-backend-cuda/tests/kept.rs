@@ -1,13 +1,19 @@
-//! Kernels on disk, on the emulator: folders that cannot be written to.
+//! Kernels on disk, on the emulator: folders that cannot be written to, files that are not what they were, several who
+//! write at once.
 
 mod common;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
 
-use common::own::Own;
+use common::own::{Own, alone, is_alone, passed};
+use sha2::{Digest, Sha256};
 use st_backend_cuda::{CudaExecutor, KeptKernels};
 use st_plan::{Knowledge, plan};
-use st_rank::{Problem, RankKExecutor, RankKind, Result};
+use st_rank::{Error, Problem, RankKExecutor, RankKind, Result};
+
+/// Bytes of the hash that stands before what is kept.
+const SUM: usize = 32;
 
 /// An emulator that keeps kernels in a folder of its own, which is empty, or at another path.
 fn own(at: Option<PathBuf>) -> Own {
@@ -71,4 +77,100 @@ fn a_file_that_cannot_be_written() {
     assert_eq!(kept(&exec).fault, None, "not met yet");
     select(&exec).expect("it is compiled");
     assert!(kept(&exec).fault.is_some(), "remembered");
+}
+
+fn write(file: &Path, image: &[u8]) {
+    let content = [&Sha256::digest(image)[..], image].concat();
+    std::fs::write(file, content).expect("it is written");
+}
+
+#[test]
+fn a_byte_that_is_another() {
+    let own = own(None);
+    select(&own.executor()).expect("it is compiled");
+    let (file, whole) = file(&own);
+    for at in [0, SUM - 1, SUM, whole.len() / 2, whole.len() - 1] {
+        let mut broken = whole.clone();
+        broken[at] ^= 1;
+        std::fs::write(&file, &broken).expect("it is written");
+        own.set("images", 0);
+        select(&own.executor()).expect("it is compiled again");
+        assert_eq!(own.get("images"), 1, "byte {at}: the driver never saw it");
+        let again = std::fs::read(&file).expect("it is read");
+        assert!(again != broken && Sha256::digest(&again[SUM..])[..] == again[..SUM], "kept again");
+    }
+}
+
+#[test]
+fn an_image_that_the_driver_refuses() {
+    let own = own(None);
+    select(&own.executor()).expect("it is compiled");
+    let (file, _) = file(&own);
+    for ahead in [false, true] {
+        write(&file, &[7; 4096]);
+        own.set("images", 0);
+        let exec = own.executor();
+        if ahead {
+            let problem = Problem::new(RankKind::TopK, 1, 64, 5);
+            let plan = plan(&problem, &exec.caps().expect("a device"), &Knowledge::default());
+            exec.compile_ahead(&[plan]).expect("a device");
+        }
+        select(&exec).expect("it is compiled again");
+        assert_eq!(own.get("images"), 2, "what was kept, and what was compiled");
+        let again = std::fs::read(&file).expect("it is read");
+        assert_eq!(&again[SUM..SUM + 4], b"\x7fELF", "and kept in its place");
+    }
+    // It takes none, whether kept or compiled now.
+    own.set("images_fail", 200);
+    for (kept, images) in [(true, 2), (false, 1)] {
+        if !kept {
+            std::fs::remove_file(&file).expect("it goes");
+        }
+        let exec = own.executor();
+        own.set("images", 0);
+        let why = select(&exec).expect_err("the driver takes none");
+        assert!(matches!(why, Error::Refused { .. }), "{why}");
+        assert_eq!(own.get("images"), images, "once more, and not again and again");
+        std::fs::remove_file(&file).expect("it was kept");
+        own.set("images_fail", 0);
+        select(&exec).expect("nothing of it is left");
+        own.set("images_fail", 200);
+    }
+    // What does not come of the image is not compiled again.
+    own.set("images_fail", 2);
+    own.set("images", 0);
+    let why = select(&own.executor()).expect_err("no memory");
+    assert!(matches!(why, Error::DeviceMemory { .. }), "{why}");
+    assert_eq!(own.get("images"), 1);
+}
+
+/// Where a process that is one of several keeps kernels.
+const SHARED: &str = "ST_TEST_KERNELS";
+
+#[test]
+fn several_write_at_once() {
+    if is_alone() {
+        let folder = std::env::var_os(SHARED).map(PathBuf::from);
+        return select(&own(folder).executor()).expect("it is compiled, or read");
+    }
+    let own = own(None);
+    let folder = own.libraries.cache.as_deref().expect("a folder");
+    let processes: Vec<_> = (0..3)
+        .map(|_| {
+            let mut again = alone("several_write_at_once");
+            let again = again.env(SHARED, folder).stdout(Stdio::piped()).stderr(Stdio::piped());
+            again.spawn().expect("it is run")
+        })
+        .collect();
+    std::thread::scope(|scope| {
+        for _ in 0..3 {
+            scope.spawn(|| select(&own.executor()).expect("it is compiled, or read"));
+        }
+    });
+    processes.into_iter().for_each(passed);
+    let (_, content) = file(&own);
+    assert_eq!(Sha256::digest(&content[SUM..])[..], content[..SUM]);
+    own.set("images", 0);
+    select(&own.executor()).expect("it is read");
+    assert_eq!(own.get("images"), 1);
 }

@@ -7,7 +7,7 @@ use std::sync::PoisonError;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use st_kernels::cuda::Unit;
-use st_rank::Result;
+use st_rank::{Error, Result};
 
 use super::Gpu;
 use crate::driver::Handle;
@@ -22,6 +22,13 @@ const NOT_TAKEN: [c_int; 4] = [200, 209, 218, 222];
 pub(super) struct Module {
     pub(super) handle: Handle,
     functions: HashMap<&'static str, Handle>,
+}
+
+/// Machine code that is not loaded yet.
+pub(super) struct Image {
+    code: Vec<u8>,
+    /// Whether it is from disk.
+    kept: bool,
 }
 
 impl Gpu {
@@ -90,26 +97,38 @@ impl Gpu {
 
     fn module(&self, unit: &Unit) -> Result<Handle> {
         let ahead = self.images.lock().unwrap_or_else(PoisonError::into_inner).remove(unit);
-        match ahead {
-            Some(image) => self.loaded(&image),
-            None => self.loaded(&self.image(unit)?),
+        let image = match ahead {
+            Some(image) => image,
+            None => self.image(unit)?,
+        };
+        match self.loaded(&image.code) {
+            // A file that is whole and not what it says: written by another program, or by a driver's bug.
+            Err(Error::Refused { .. } | Error::Unavailable { .. }) if image.kept => {
+                self.loaded(&self.compiled(unit)?.code)
+            }
+            done => done,
         }
     }
 
     /// Machine code of a unit, from disk or compiled.
-    fn image(&self, unit: &Unit) -> Result<Vec<u8>> {
+    fn image(&self, unit: &Unit) -> Result<Image> {
         // Without NVRTC what is on disk would still do, but which of its versions made it is not known.
+        let version = self.nvrtc()?.version;
+        let cache = self.cache.as_ref();
+        match cache.and_then(|cache| cache.get(unit, self.capability, version)) {
+            Some(code) => Ok(Image { code, kept: true }),
+            None => self.compiled(unit),
+        }
+    }
+
+    /// Machine code of a unit, compiled now, and kept in the place of what was.
+    fn compiled(&self, unit: &Unit) -> Result<Image> {
         let nvrtc = self.nvrtc()?;
-        let kept =
-            self.cache.as_ref().and_then(|cache| cache.get(unit, self.capability, nvrtc.version));
-        if let Some(image) = kept {
-            return Ok(image);
-        }
-        let image = nvrtc.compile(unit, self.capability, &self.name)?;
+        let code = nvrtc.compile(unit, self.capability, &self.name)?;
         if let Some(cache) = &self.cache {
-            cache.put(unit, self.capability, nvrtc.version, &image);
+            cache.put(unit, self.capability, nvrtc.version, &code);
         }
-        Ok(image)
+        Ok(Image { code, kept: false })
     }
 
     /// Compiles units on all processors. What fails says so where it is used.
