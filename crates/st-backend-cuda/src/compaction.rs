@@ -95,11 +95,14 @@ impl Compaction<'_> {
         let two = self.plan.choice.use_2ce;
         let bytes = bytemuck::cast_slice(input.values);
         let lengths = input.lengths.map(bytemuck::cast_slice).unwrap_or_default();
-        memory.input.reserve(gpu, bytes.len() as u64, "input")?;
-        memory.lengths.reserve(gpu, lengths.len() as u64, "lengths")?;
         // Where parts begin, 8 bytes each, then their counts, 4 each.
         let all_parts = rows * parts;
-        memory.scratch.reserve(gpu, all_parts as u64 * 12, "workspace")?;
+        let of_results = |kept: usize| [kept * size_of::<T>(), kept * 4].map(|b| Some(b as u64));
+        // How many are kept is known after the first of two commands.
+        let [values, indices] = of_results(if two { 0 } else { rows * cols });
+        let [elements, row_lengths, workspace] =
+            [bytes.len(), lengths.len(), all_parts * 12].map(|b| Some(b as u64));
+        memory.reserve(gpu, [elements, row_lengths, values, indices, workspace, Some(0)])?;
         let begins_at = memory.scratch.at;
         let counts_at = begins_at + all_parts as u64 * 8;
         let mut counts = host_room::<u32>("the counts", all_parts)?;
@@ -118,9 +121,9 @@ impl Compaction<'_> {
                 at += u64::from(count);
             }
             kept = at as usize;
+            let [values, indices] = of_results(kept.max(1));
+            memory.reserve(gpu, [None, None, values, indices, None, Some(0)])?;
         }
-        memory.values.reserve(gpu, (kept * size_of::<T>()).max(1) as u64, "values")?;
-        memory.indices.reserve(gpu, (kept * 4).max(1) as u64, "indices")?;
         let mut values = host_room::<T>("the values", kept)?;
         let mut indices = host_room::<u32>("the indices", kept)?;
         gpu.copying(stream, |copies| {

@@ -115,3 +115,80 @@ fn a_kernel_that_ends_with_an_error_is_the_end_of_its_device() {
     }
     assert!(select(&Own::new().executor()).is_ok(), "another process");
 }
+
+/// Calls with more and more memory, until there is enough: how many KiB that was.
+fn least_memory(own: &Own, call: impl Fn(&CudaExecutor) -> Result<Vec<u32>>) -> i32 {
+    let mut kib = 1;
+    loop {
+        own.set("kib", kib);
+        let exec = own.executor();
+        match call(&exec) {
+            Ok(_) => return kib,
+            Err(Error::DeviceMemory { what, .. }) => {
+                assert!(what.contains(" bytes of "), "{what}");
+                assert_eq!(own.get("waiting"), 0, "{kib} KiB: {what}");
+            }
+            Err(why) => panic!("{kib} KiB: {why}"),
+        }
+        // Enough is there again.
+        own.set("kib", 1 << 20);
+        call(&exec).expect("there is enough");
+        drop(exec);
+        assert_eq!(own.get("blocks"), 0, "{kib} KiB: all of it is given back");
+        kib += 1 + kib / 8;
+    }
+}
+
+#[test]
+fn memory_that_is_not_enough() {
+    let own = Own::new();
+    let right = CALLS.map(|call| call(&own.executor()).expect("nothing is wrong yet"));
+    own.set("late", 1);
+    for (call, right) in CALLS.into_iter().zip(right) {
+        let least = least_memory(&own, call);
+        assert!(least > 2, "{least} KiB: a row of the input alone is as large");
+        assert_eq!(call(&own.executor()), Ok(right));
+    }
+    // A context wants some, too: it is asked for again.
+    own.set("kib", 0);
+    let exec = own.executor();
+    for _ in 0..2 {
+        let why = select(&exec).expect_err("there is none");
+        assert!(matches!(why, Error::DeviceMemory { .. }), "{why}");
+    }
+    own.set("kib", 4);
+    let memory = DeviceMemory::zeroed(&exec, 3 << 10).expect("there is enough");
+    for bytes in [2 << 10, 1 << 40, u64::MAX] {
+        let why = DeviceMemory::zeroed(&exec, bytes).expect_err("there is not");
+        assert!(matches!(why, Error::DeviceMemory { .. }), "{why}");
+        assert!(why.to_string().contains(&format!("{bytes} bytes")), "{why}");
+    }
+    drop(memory);
+    DeviceMemory::zeroed(&exec, 4 << 10).expect("it was given back");
+}
+
+/// What one call has left is no reason for the next to find none.
+#[test]
+fn memory_of_earlier_calls_is_given_back() {
+    let own = Own::new();
+    let select = |cols: usize, k: usize| {
+        let x: Vec<f32> = (0..cols).map(|i| (i * 7919 % cols) as f32).collect();
+        move |exec: &CudaExecutor| {
+            let problem = Problem::new(RankKind::TopK, 1, cols, k);
+            let plan = plan(&problem, &exec.caps()?, &Knowledge::default());
+            exec.on(&x).execute(&plan).map(|out| out.indices)
+        }
+    };
+    let (wide, deep) = (select(200_000, 10), select(40_000, 30_000));
+    let most = least_memory(&own, &wide).max(least_memory(&own, &deep));
+    let most = CALLS.into_iter().map(|call| least_memory(&own, call)).fold(most, i32::max);
+    own.set("kib", most);
+    let exec = own.executor();
+    for _ in 0..2 {
+        wide(&exec).expect("alone it has enough");
+        deep(&exec).expect("alone it has enough");
+        for call in CALLS {
+            call(&exec).expect("alone it has enough");
+        }
+    }
+}

@@ -8,6 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <functional>
 #include <map>
 #include <mutex>
@@ -38,8 +39,6 @@ struct Function {
 Stream default_stream;
 std::map<Address, size_t> memory;
 size_t used = 0;
-// Little enough that a test can ask for more.
-const size_t TOTAL = size_t(2) << 30;
 // A capture in the mode of one thread, the only one there is here, forbids others nothing.
 thread_local bool capturing = false;
 
@@ -49,6 +48,9 @@ extern "C" {
 // Tests set these, each in a copy of the library that is its own.
 // The newest CUDA that it knows.
 int st_emulated_version = 13000;
+// Memory, little enough that a test can ask for more; how many blocks of it are allocated.
+int st_emulated_kib = 2 << 20;
+int st_emulated_blocks = 0;
 // Launches fail.
 int st_emulated_launches_fail = 0;
 // The next kernel that runs ends with this code, and so does all that is done afterwards; whether that has come.
@@ -89,6 +91,7 @@ Result work(void* stream, std::function<void()> step) {
     }
     return OK;
 }
+size_t total() { return size_t(st_emulated_kib) << 10; }
 Result copy(void* to, const void* from, size_t bytes, void* stream) {
     if (st_emulated_copies_left == 0) return INVALID;
     if (st_emulated_copies_left > 0) st_emulated_copies_left--;
@@ -127,26 +130,28 @@ Result cuDeviceGetAttribute(int* value, int attribute, int device) {
     return OK;
 }
 Result cuDevicePrimaryCtxRetain(void** context, int device) {
+    if (st_emulated_kib == 0) return NO_MEMORY;
     return *context = reinterpret_cast<void*>(uintptr_t(device) + 1), OK;
 }
 Result cuDevicePrimaryCtxRelease_v2(int) { return OK; }
 Result cuCtxPushCurrent_v2(void*) { return OK; }
 Result cuCtxPopCurrent_v2(void** context) { return *context = nullptr, OK; }
 Result cuCtxGetDevice(int* device) { return *device = 0, OK; }
-Result cuMemGetInfo_v2(size_t* free_bytes, size_t* total) {
+Result cuMemGetInfo_v2(size_t* free_bytes, size_t* all) {
     const std::lock_guard<std::mutex> lock(guard);
     if (st_emulated_sticky) return st_emulated_sticky;
-    return *free_bytes = TOTAL - used, *total = TOTAL, OK;
+    return *all = total(), *free_bytes = *all - std::min(used, *all), OK;
 }
 Result cuMemAlloc_v2(Address* at, size_t bytes) {
     const std::lock_guard<std::mutex> lock(guard);
     if (st_emulated_sticky) return st_emulated_sticky;
     if (capturing) return CAPTURED;
-    if (used + bytes > TOTAL || bytes == 0) return bytes ? NO_MEMORY : INVALID;
+    if (bytes > total() - std::min(used, total()) || bytes == 0) return bytes ? NO_MEMORY : INVALID;
     void* const block = aligned_alloc(256, (bytes + 511) / 256 * 256);
     memset(block, 0xA5, bytes);
     *at = reinterpret_cast<Address>(block);
     memory[*at] = bytes;
+    st_emulated_blocks++;
     used += bytes;
     return OK;
 }
@@ -157,6 +162,7 @@ Result cuMemFree_v2(Address at) {
     if (found == memory.end()) return INVALID;
     used -= found->second;
     memory.erase(found);
+    st_emulated_blocks--;
     free(reinterpret_cast<void*>(at));
     return OK;
 }
