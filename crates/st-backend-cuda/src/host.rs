@@ -51,6 +51,8 @@ impl HostMemory {
     /// last is new. Blocks that earlier calls left are larger than this one's where they want it so: if there is no memory
     /// beside them, all but those in use are given back and made anew. The context is current.
     pub(crate) fn reserve(&mut self, gpu: &Gpu, bytes: [Option<u64>; 6]) -> Result<bool> {
+        // To allocate would end the capture.
+        gpu.uncaptured(gpu.stream)?;
         match self.grown(gpu, bytes) {
             Err(Error::DeviceMemory { .. }) => {
                 let unused = self.all().into_iter().zip(bytes).filter(|(_, bytes)| bytes.is_some());

@@ -89,13 +89,33 @@ impl<'env> Copies<'_, 'env> {
 }
 
 impl Gpu {
+    /// Refuses a stream that is being captured: a graph would use the host's memory when that is gone. The context is
+    /// current.
+    pub(crate) fn uncaptured(&self, stream: Handle) -> Result<()> {
+        let mut state = 0;
+        // SAFETY: the stream is alive; it writes the number.
+        let code = unsafe { (self.driver.capture_state)(stream, &raw mut state) };
+        self.checked("whether a stream is captured", code)?;
+        if state == 0 {
+            return Ok(());
+        }
+        Err(Error::DeviceBuffer {
+            what: "input or results",
+            given: "is the host's, and the stream is being captured".to_owned(),
+            needed:
+                "be the device's there: bind a DeviceInput, or call before or after the capture"
+                    .to_owned(),
+        })
+    }
+
     /// What `work` puts onto a stream, waited for whatever comes of it: a copy may be under way where a later step is
-    /// refused. The context is current.
+    /// refused. Nothing is put onto a stream that is being captured. The context is current.
     pub(crate) fn copying<'env>(
         &self,
         stream: Handle,
         work: impl FnOnce(&Copies<'_, 'env>) -> Result<()>,
     ) -> Result<()> {
+        self.uncaptured(stream)?;
         let copies = Copies { gpu: self, stream, memory: PhantomData };
         let put = work(&copies);
         std::mem::forget(copies);
