@@ -2,22 +2,40 @@
 
 use std::fs;
 use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
+use std::sync::{Mutex, PoisonError};
 
 use sha2::{Digest, Sha256};
 use st_kernels::cuda::{SOURCES, Unit};
 
 /// A folder of compiled kernels. Processes may share it: files are written under another name and then renamed,
 /// so that a file is there whole or not at all. A file that cannot be read or written is no error: the kernel is
-/// compiled again.
-#[derive(Clone, Debug)]
+/// compiled again, and [`Cache::report`] says why.
+#[derive(Debug)]
 pub(crate) struct Cache {
     folder: PathBuf,
+    /// Why the last kernel was not kept.
+    fault: Mutex<Option<String>>,
 }
+
+/// Compiled kernels on disk.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeptKernels {
+    /// Where they are, or would be.
+    pub folder: PathBuf,
+    /// How many there are.
+    pub kernels: usize,
+    /// Why no more can be kept there, so that every process compiles those it needs: the folder is not to be written
+    /// to, or full. None: they can be.
+    pub fault: Option<String>,
+}
+
+/// Bytes that must find room where a kernel is to be kept: as many as most kernels have.
+const ROOM: usize = 64 << 10;
 
 impl Cache {
     pub(crate) const fn new(folder: PathBuf) -> Self {
-        Self { folder }
+        Self { folder, fault: Mutex::new(None) }
     }
 
     /// The file of a unit compiled by that NVRTC for that compute capability.
@@ -52,14 +70,26 @@ impl Cache {
             Ok(())
         };
         // Without it the next process compiles again.
-        let _ = kept();
+        let fault = kept().err().map(|why| why.to_string());
+        *self.fault.lock().unwrap_or_else(PoisonError::into_inner) = fault;
     }
 
-    /// The folder, and how many kernels are in it.
-    pub(crate) fn report(&self) -> (&Path, usize) {
-        let files = fs::read_dir(&self.folder).map_or(0, |entries| {
+    /// What is there, and whether more can be.
+    pub(crate) fn report(&self) -> KeptKernels {
+        let kernels = fs::read_dir(&self.folder).map_or(0, |entries| {
             entries.flatten().filter(|e| e.path().extension().is_some_and(|x| x == "cubin")).count()
         });
-        (&self.folder, files)
+        let met = self.fault.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let fault = self.try_room().err().map(|why| why.to_string()).or(met);
+        KeptKernels { folder: self.folder.clone(), kernels, fault }
+    }
+
+    /// Writes a file that goes at once: into the folder, or into what it would be made in.
+    fn try_room(&self) -> std::io::Result<()> {
+        let there = self.folder.ancestors().find(|folder| folder.exists());
+        // A relative path begins in the folder of the process.
+        let there = there.filter(|folder| !folder.as_os_str().is_empty());
+        let mut file = tempfile::tempfile_in(there.unwrap_or_else(|| ".".as_ref()))?;
+        file.write_all(&[0; ROOM])
     }
 }

@@ -76,10 +76,7 @@ pub(crate) fn run<T: Element>(
     let each = ((free / row_bytes) as usize).min(MOST_BLOCKS / call.parts).clamp(1, rows);
     for row0 in (0..rows).step_by(each) {
         let here = each.min(rows - row0);
-        let done =
-            call.batch(rows_of(&input, row_stride, row0, here), here, &mut memory, &mut out, row0);
-        // Copies from the caller's memory may be under way.
-        call.gpu.wait(call.gpu.stream).and(done)?;
+        call.batch(rows_of(&input, row_stride, row0, here), here, &mut memory, &mut out, row0)?;
     }
     Ok(out)
 }
@@ -97,46 +94,51 @@ impl Compaction<'_> {
         let stream = gpu.stream;
         let two = self.plan.choice.use_2ce;
         let bytes = bytemuck::cast_slice(input.values);
-        memory.input.reserve(gpu, bytes.len() as u64, "input")?;
-        gpu.upload(stream, memory.input.at, bytes)?;
-        if let Some(lengths) = input.lengths {
-            memory.lengths.reserve(gpu, size_of_val(lengths) as u64, "lengths")?;
-            gpu.upload(stream, memory.lengths.at, bytemuck::cast_slice(lengths))?;
-        }
+        let lengths = input.lengths.map(bytemuck::cast_slice).unwrap_or_default();
         // Where parts begin, 8 bytes each, then their counts, 4 each.
         let all_parts = rows * parts;
-        memory.scratch.reserve(gpu, all_parts as u64 * 12, "workspace")?;
+        let of_results = |kept: usize| [kept * size_of::<T>(), kept * 4].map(|b| Some(b as u64));
+        // How many are kept is known after the first of two commands.
+        let [values, indices] = of_results(if two { 0 } else { rows * cols });
+        let [elements, row_lengths, workspace] =
+            [bytes.len(), lengths.len(), all_parts * 12].map(|b| Some(b as u64));
+        memory.reserve(gpu, [elements, row_lengths, values, indices, workspace, Some(0)])?;
         let begins_at = memory.scratch.at;
         let counts_at = begins_at + all_parts as u64 * 8;
         let mut counts = host_room::<u32>("the counts", all_parts)?;
+        let mut begins = host_room::<u64>("where parts begin", if two { all_parts } else { 0 })?;
         let mut kept = rows * cols;
         if two {
-            self.launch("compact_count", memory, rows, counts_at, 0)?;
-            gpu.download(stream, counts_at, bytemuck::cast_slice_mut(&mut counts))?;
-            gpu.wait(stream)?;
-            let mut begins = host_room::<u64>("where parts begin", all_parts)?;
+            gpu.copying(stream, |copies| {
+                copies.upload(memory.input.at, bytes)?;
+                copies.upload(memory.lengths.at, lengths)?;
+                self.launch("compact_count", memory, rows, counts_at, 0)?;
+                copies.download(counts_at, bytemuck::cast_slice_mut(&mut counts))
+            })?;
             let mut at = 0;
             for (begin, &count) in begins.iter_mut().zip(&counts) {
                 *begin = at;
                 at += u64::from(count);
             }
             kept = at as usize;
-            memory.values.reserve(gpu, (kept * size_of::<T>()).max(1) as u64, "values")?;
-            memory.indices.reserve(gpu, (kept * 4).max(1) as u64, "indices")?;
-            gpu.upload(stream, begins_at, bytemuck::cast_slice(&begins))?;
-            self.launch("compact_apply", memory, rows, counts_at, begins_at)?;
-            gpu.wait(stream)?;
-        } else {
-            memory.values.reserve(gpu, (kept * size_of::<T>()) as u64, "values")?;
-            memory.indices.reserve(gpu, (kept * 4) as u64, "indices")?;
-            self.launch("compact_apply", memory, rows, counts_at, 0)?;
-            gpu.download(stream, counts_at, bytemuck::cast_slice_mut(&mut counts))?;
+            let [values, indices] = of_results(kept.max(1));
+            memory.reserve(gpu, [None, None, values, indices, None, Some(0)])?;
         }
         let mut values = host_room::<T>("the values", kept)?;
         let mut indices = host_room::<u32>("the indices", kept)?;
-        gpu.download(stream, memory.values.at, bytemuck::cast_slice_mut(&mut values))?;
-        gpu.download(stream, memory.indices.at, bytemuck::cast_slice_mut(&mut indices))?;
-        gpu.wait(stream)?;
+        gpu.copying(stream, |copies| {
+            if two {
+                copies.upload(begins_at, bytemuck::cast_slice(&begins))?;
+                self.launch("compact_apply", memory, rows, counts_at, begins_at)?;
+            } else {
+                copies.upload(memory.input.at, bytes)?;
+                copies.upload(memory.lengths.at, lengths)?;
+                self.launch("compact_apply", memory, rows, counts_at, 0)?;
+                copies.download(counts_at, bytemuck::cast_slice_mut(&mut counts))?;
+            }
+            copies.download(memory.values.at, bytemuck::cast_slice_mut(&mut values))?;
+            copies.download(memory.indices.at, bytemuck::cast_slice_mut(&mut indices))
+        })?;
         let of_row = |row: usize| {
             counts[row * parts..(row + 1) * parts].iter().map(|&n| n as usize).sum::<usize>()
         };

@@ -19,7 +19,7 @@ impl Compiler {
     /// # Errors
     /// [`st_rank::Error::Unavailable`] if it cannot be loaded.
     pub fn load(libraries: &Libraries) -> Result<Self> {
-        Ok(Self { nvrtc: Nvrtc::load(libraries.nvrtc.as_deref())? })
+        Ok(Self { nvrtc: Nvrtc::load(libraries.nvrtc.as_deref(), None)? })
     }
 
     /// NVRTC's version: major and minor.
@@ -42,6 +42,17 @@ impl Compiler {
     /// [`st_rank::Error::Refused`] with the compiler's log.
     pub fn compile(&self, unit: &Unit, capability: (i32, i32)) -> Result<Vec<u8>> {
         self.nvrtc.compile_for(unit, capability)
+    }
+
+    /// What an executor loads on a device of that compute capability: machine code, or for a device newer than NVRTC
+    /// the PTX (a text that ends with a zero byte) of the newest it knows, of which the driver makes machine code.
+    ///
+    /// # Errors
+    /// [`st_rank::Error::Refused`] with the compiler's log, [`st_rank::Error::Unavailable`] for a device older than all
+    /// that NVRTC knows.
+    pub fn compile_for_device(&self, unit: &Unit, capability: (i32, i32)) -> Result<Vec<u8>> {
+        let device = format!("compute capability {}.{}", capability.0, capability.1);
+        self.nvrtc.compile(unit, capability, &device)
     }
 }
 

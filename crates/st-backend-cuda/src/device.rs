@@ -1,20 +1,22 @@
-//! A device with its stream and its compiled kernels.
+//! A device with its stream; `modules`: its compiled kernels.
 #![allow(unsafe_code, reason = "a driver is called through pointers")]
 
+mod modules;
+
 use std::collections::HashMap;
-use std::ffi::{CStr, CString, c_int, c_void};
+use std::ffi::{CStr, c_int, c_void};
 use std::path::PathBuf;
 use std::ptr;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use st_kernels::cuda::Unit;
-use st_rank::{DeviceCaps, Result};
+use st_rank::{DeviceCaps, Error, Result};
 
-use crate::cache::Cache;
+use crate::cache::{Cache, KeptKernels};
 use crate::driver::{Address, Driver, Handle, unavailable};
 use crate::layout::Device;
-use crate::nvrtc::Nvrtc;
+use crate::nvrtc::{Nvrtc, Version};
+use modules::{Image, Module};
 
 // The driver's numbers of what it can be asked of a device.
 const MAX_THREADS: c_int = 1;
@@ -28,8 +30,6 @@ const CAPABILITY_MINOR: c_int = 76;
 const SHARED_BYTES: c_int = 97;
 /// What of the memory's nominal rate a kernel that only reads reaches: 4.3 of 4.9 TB/s on an H200.
 const REACHED: f64 = 0.88;
-/// The attribute of a function by which it may have more shared memory than 48 KiB.
-const FUNCTION_SHARED: c_int = 8;
 /// A stream that waits for no other.
 const NON_BLOCKING: u32 = 1;
 
@@ -46,8 +46,8 @@ pub struct DeviceReport {
     pub driver: i32,
     /// NVRTC's version, or why there is none.
     pub nvrtc: Result<(i32, i32)>,
-    /// Where compiled kernels are kept, and how many there are.
-    pub cache: Option<(PathBuf, usize)>,
+    /// Where compiled kernels are kept, and how many there are; none: nowhere.
+    pub cache: Option<KeptKernels>,
     /// What it can do.
     pub caps: DeviceCaps,
 }
@@ -72,15 +72,11 @@ pub(crate) struct Gpu {
     pub(crate) name: String,
     pub(crate) caps: DeviceCaps,
     capability: (i32, i32),
+    /// Why nothing can be done on it any more, which not all that the driver says later would tell.
+    lost: OnceLock<Error>,
     units: Mutex<HashMap<Unit, Module>>,
     /// Compiled ahead and not loaded yet.
-    images: Mutex<HashMap<Unit, Vec<u8>>>,
-}
-
-/// A unit as the driver has loaded it.
-struct Module {
-    handle: Handle,
-    functions: HashMap<&'static str, Handle>,
+    images: Mutex<HashMap<Unit, Image>>,
 }
 
 // SAFETY: the driver's handles may be used from any thread; tables are behind a mutex.
@@ -222,6 +218,7 @@ impl Gpu {
             name: name.into_owned(),
             caps,
             capability,
+            lost: OnceLock::new(),
             units: Mutex::default(),
             images: Mutex::default(),
             driver,
@@ -241,12 +238,15 @@ impl Gpu {
             capability: self.capability,
             driver,
             nvrtc: self.nvrtc().map(|nvrtc| nvrtc.version),
-            cache: self.cache.as_ref().map(|cache| {
-                let (folder, files) = cache.report();
-                (folder.to_owned(), files)
-            }),
+            cache: self.cache.as_ref().map(Cache::report),
             caps: self.caps,
         }
+    }
+
+    /// The newest CUDA that the driver knows: major and minor version, if it says.
+    fn driver_version(&self) -> Option<Version> {
+        let version = version(&self.driver);
+        (version > 0).then_some((version / 1000, version % 1000 / 10))
     }
 
     /// How many devices the driver has.
@@ -261,124 +261,21 @@ impl Gpu {
     }
 
     pub(crate) fn checked(&self, what: &str, code: c_int) -> Result<()> {
-        self.driver.checked(&self.name, what, code)
+        let done = self.driver.checked(&self.name, what, code);
+        if let Err(why @ Error::DeviceLost { .. }) = &done {
+            self.lost.get_or_init(|| why.clone());
+        }
+        done
     }
 
-    /// Makes the context current on this thread.
+    /// Makes the context current on this thread, unless it was lost.
     pub(crate) fn current(&self) -> Result<Current<'_>> {
+        if let Some(why) = self.lost.get() {
+            return Err(why.clone());
+        }
         // SAFETY: the context is alive as long as this is.
         self.checked("its context", unsafe { (self.driver.context_push)(self.context) })?;
         Ok(Current { driver: &self.driver })
-    }
-
-    fn nvrtc(&self) -> Result<&Nvrtc> {
-        let load = || Nvrtc::load(self.nvrtc_path.as_deref());
-        self.nvrtc.get_or_init(load).as_ref().map_err(Clone::clone)
-    }
-
-    /// A kernel of a unit: loaded before, or from disk, or compiled. The context is current.
-    pub(crate) fn function(&self, unit: &Unit, name: &'static str) -> Result<Handle> {
-        let mut units = self.units.lock().unwrap_or_else(PoisonError::into_inner);
-        if !units.contains_key(unit) {
-            units.insert(*unit, Module { handle: self.module(unit)?, functions: HashMap::new() });
-        }
-        let module = units.get_mut(unit).expect("it was put there");
-        if let Some(&function) = module.functions.get(name) {
-            return Ok(function);
-        }
-        let function = self.symbol(module.handle, name)?;
-        let most = c_int::try_from(self.caps.shared_mem).unwrap_or(0);
-        // SAFETY: the function is the module's.
-        let code = unsafe { (self.driver.function_set)(function, FUNCTION_SHARED, most) };
-        self.checked("shared memory for a kernel", code)?;
-        module.functions.insert(name, function);
-        Ok(function)
-    }
-
-    /// A kernel of a text that is not ours; it is loaded as long as the context is. The context is current.
-    pub(crate) fn foreign(
-        &self,
-        file: &str,
-        text: &str,
-        defines: &[String],
-        name: &str,
-    ) -> Result<Handle> {
-        let image = self.nvrtc()?.compile_text(file, text, defines, self.capability, &self.name)?;
-        let module = self.loaded(&image)?;
-        self.symbol(module, name)
-    }
-
-    fn symbol(&self, module: Handle, name: &str) -> Result<Handle> {
-        let symbol = CString::new(name).expect("our names have no zero bytes");
-        let mut function = ptr::null_mut();
-        // SAFETY: the module is loaded, and the name ends with a zero byte.
-        let code =
-            unsafe { (self.driver.module_function)(&raw mut function, module, symbol.as_ptr()) };
-        self.checked(name, code)?;
-        Ok(function)
-    }
-
-    fn loaded(&self, image: &[u8]) -> Result<Handle> {
-        let mut module = ptr::null_mut();
-        // SAFETY: the image is what NVRTC made, whole.
-        let code = unsafe { (self.driver.module_load)(&raw mut module, image.as_ptr().cast()) };
-        self.checked("to load a kernel", code)?;
-        Ok(module)
-    }
-
-    fn module(&self, unit: &Unit) -> Result<Handle> {
-        let ahead = self.images.lock().unwrap_or_else(PoisonError::into_inner).remove(unit);
-        match ahead {
-            Some(image) => self.loaded(&image),
-            None => self.loaded(&self.image(unit)?),
-        }
-    }
-
-    /// Machine code of a unit, from disk or compiled.
-    fn image(&self, unit: &Unit) -> Result<Vec<u8>> {
-        // Without NVRTC what is on disk would still do, but which of its versions made it is not known.
-        let nvrtc = self.nvrtc()?;
-        let kept =
-            self.cache.as_ref().and_then(|cache| cache.get(unit, self.capability, nvrtc.version));
-        if let Some(image) = kept {
-            return Ok(image);
-        }
-        let image = nvrtc.compile(unit, self.capability, &self.name)?;
-        if let Some(cache) = &self.cache {
-            cache.put(unit, self.capability, nvrtc.version, &image);
-        }
-        Ok(image)
-    }
-
-    /// Compiles units on all processors. What fails says so where it is used.
-    pub(crate) fn compile_ahead(&self, units: &[Unit]) {
-        let loaded = self.units.lock().unwrap_or_else(PoisonError::into_inner);
-        let missing: Vec<Unit> =
-            units.iter().filter(|unit| !loaded.contains_key(unit)).copied().collect();
-        drop(loaded);
-        if missing.is_empty() {
-            return;
-        }
-        let next = AtomicUsize::new(0);
-        let work = || {
-            while let Some(unit) = missing.get(next.fetch_add(1, Ordering::Relaxed)) {
-                if let Ok(image) = self.image(unit) {
-                    // Another thread may have been faster.
-                    if self.units.lock().unwrap_or_else(PoisonError::into_inner).contains_key(unit)
-                    {
-                        continue;
-                    }
-                    self.images.lock().unwrap_or_else(PoisonError::into_inner).insert(*unit, image);
-                }
-            }
-        };
-        let threads =
-            std::thread::available_parallelism().map_or(1, usize::from).min(missing.len());
-        std::thread::scope(|scope| {
-            (0..threads).for_each(|_| {
-                scope.spawn(work);
-            });
-        });
     }
 
     /// Launches a kernel on a stream; its only parameter is that block of bytes. The context is current.
@@ -450,17 +347,18 @@ impl Gpu {
 impl Drop for Gpu {
     fn drop(&mut self) {
         let units = std::mem::take(self.units.get_mut().unwrap_or_else(PoisonError::into_inner));
-        let Ok(current) = self.current() else { return };
-        for module in units.values() {
-            // SAFETY: nobody launches its functions any more: launches hold this.
-            let _ = unsafe { (current.driver.module_unload)(module.handle) };
-        }
-        if let Owner::Us(device) = self.owner {
-            if !self.stream.is_null() {
+        // What was in a lost context went with it.
+        if let Ok(current) = self.current() {
+            for module in units.values() {
+                // SAFETY: nobody launches its functions any more: launches hold this.
+                let _ = unsafe { (current.driver.module_unload)(module.handle) };
+            }
+            if let (Owner::Us(_), false) = (&self.owner, self.stream.is_null()) {
                 // SAFETY: it is ours, and nothing is put on it any more.
                 let _ = unsafe { (current.driver.stream_destroy)(self.stream) };
             }
-            drop(current);
+        }
+        if let Owner::Us(device) = self.owner {
             // SAFETY: it was retained when this was made.
             let _ = unsafe { (self.driver.primary_release)(device) };
         }

@@ -1,6 +1,5 @@
 //! The driver's functions. We load them ourselves, and not through a crate of bindings: those we know panic
-//! where a library or a symbol is missing, and we need thirty functions whose interface has not changed since
-//! CUDA 11.
+//! where a library or a symbol is missing, and the few that we need have had the same interface since CUDA 11.
 #![allow(unsafe_code, reason = "a driver is called through pointers")]
 
 use std::ffi::{CStr, c_char, c_int, c_uint, c_ulonglong, c_void};
@@ -20,8 +19,14 @@ pub(crate) type Handle = *mut c_void;
 const OUT_OF_MEMORY: Code = 2;
 const NO_DEVICE: Code = 100;
 const INVALID_DEVICE: Code = 101;
-/// Codes after which a context is of no use any more: illegal addresses, failed launches.
-const LOST: [Code; 9] = [4, 700, 702, 709, 714, 715, 716, 718, 719];
+/// The driver is shut down; a context was destroyed.
+const ENDED: [Code; 2] = [4, 709];
+/// Codes that every later call of the process gets again: memory errors that cannot be corrected, of a link and from
+/// another device too, illegal addresses, time limits, assertions, stacks, instructions, misalignment, address spaces, program
+/// counters, failed launches, memory of tensors that was not given back, a lost service that shares the device, and another
+/// device on which work depends.
+const STICKY: [Code; 15] =
+    [214, 220, 226, 700, 702, 710, 714, 715, 716, 717, 718, 719, 721, 810, 911];
 
 macro_rules! functions {
     ($($field:ident = $name:literal ($($arg:ty),*);)*) => {
@@ -163,9 +168,16 @@ impl Driver {
         match code {
             OUT_OF_MEMORY => Err(Error::DeviceMemory { device, what: what.to_owned() }),
             NO_DEVICE | INVALID_DEVICE => Err(unavailable(self.say(code))),
-            code if LOST.contains(&code) => {
-                Err(Error::DeviceLost { device, why: format!("{what}: {}", self.say(code)) })
-            }
+            code if STICKY.contains(&code) || ENDED.contains(&code) => Err(Error::DeviceLost {
+                device,
+                why: format!("{what}: {}", self.say(code)),
+                advice: if ENDED.contains(&code) {
+                    "make a new executor, on a context that is alive"
+                } else {
+                    "no call of this process can use it any more: start the process anew (under compute-sanitizer it \
+                     names the kernel), or use the cpu"
+                },
+            }),
             code => Err(Error::Refused { device, what: format!("{what}: {}", self.say(code)) }),
         }
     }

@@ -18,7 +18,7 @@ use crate::resident::{CudaInput, WorkspaceSize};
 pub struct Libraries {
     /// The driver's file; none: where the system has it.
     pub driver: Option<PathBuf>,
-    /// NVRTC's file; none: where the system has it, newest first.
+    /// NVRTC's file; none: where the system has it, the newest whose code the driver takes and that knows the device.
     pub nvrtc: Option<PathBuf>,
     /// A folder for compiled kernels, which processes may share; none: they are compiled in every process.
     pub cache: Option<PathBuf>,
@@ -33,6 +33,8 @@ pub struct CudaExecutor {
     ordinal: u32,
     places: Places,
     opened: Arc<OnceLock<Result<Opened>>>,
+    /// Held by whoever opens it.
+    opening: Arc<Mutex<()>>,
     log: Option<Arc<Mutex<Vec<Launch>>>>,
 }
 
@@ -87,7 +89,13 @@ impl CudaExecutor {
     /// The device of that number.
     #[must_use]
     pub fn new(ordinal: u32) -> Self {
-        Self { ordinal, places: Places::default(), opened: Arc::default(), log: None }
+        Self {
+            ordinal,
+            places: Places::default(),
+            opened: Arc::default(),
+            opening: Arc::default(),
+            log: None,
+        }
     }
 
     /// The same with libraries from elsewhere, and kernels kept on disk.
@@ -138,10 +146,19 @@ impl CudaExecutor {
     }
 
     pub(crate) fn opened(&self) -> Result<&Opened> {
-        let open = || {
-            Gpu::open(self.ordinal, &self.places).map(|gpu| Opened { gpu, host: Mutex::default() })
+        let _alone = match self.opened.get() {
+            Some(opened) => return opened.as_ref().map_err(Clone::clone),
+            None => self.opening.lock().unwrap_or_else(PoisonError::into_inner),
         };
-        self.opened.get_or_init(open).as_ref().map_err(Clone::clone)
+        if self.opened.get().is_none() {
+            let opened = Gpu::open(self.ordinal, &self.places);
+            // There may be memory for it later; a driver that is not there will not come.
+            if let Err(why @ Error::DeviceMemory { .. }) = &opened {
+                return Err(why.clone());
+            }
+            let _ = self.opened.set(opened.map(|gpu| Opened { gpu, host: Mutex::default() }));
+        }
+        self.opened.get().expect("it was set").as_ref().map_err(Clone::clone)
     }
 
     pub(crate) fn gpu(&self) -> Result<&Gpu> {

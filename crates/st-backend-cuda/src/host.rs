@@ -1,8 +1,8 @@
 //! The executor bound to host memory.
 
 use st_rank::{
-    CompactExecutor, CompactOutput, CompactPlan, Element, ExecuteInto, HostInput, HostOutput,
-    Input, Problem, RankKExecutor, RankOutput, RankPlan, Result,
+    CompactExecutor, CompactOutput, CompactPlan, Element, Error, ExecuteInto, HostInput,
+    HostOutput, Input, Problem, RankKExecutor, RankOutput, RankPlan, Result,
 };
 use std::sync::PoisonError;
 
@@ -47,6 +47,35 @@ pub(crate) struct HostMemory {
 }
 
 impl HostMemory {
+    /// Room of so many bytes in each block, in the order of [`all`](Self::all); none: it is in use and stays. Whether the
+    /// last is new. Blocks that earlier calls left are larger than this one's where they want it so: if there is no memory
+    /// beside them, all but those in use are given back and made anew. The context is current.
+    pub(crate) fn reserve(&mut self, gpu: &Gpu, bytes: [Option<u64>; 6]) -> Result<bool> {
+        // To allocate would end the capture.
+        gpu.uncaptured(gpu.stream)?;
+        match self.grown(gpu, bytes) {
+            Err(Error::DeviceMemory { .. }) => {
+                let unused = self.all().into_iter().zip(bytes).filter(|(_, bytes)| bytes.is_some());
+                unused.for_each(|(block, _)| block.free(gpu));
+                self.grown(gpu, bytes)
+            }
+            done => done,
+        }
+    }
+
+    fn grown(&mut self, gpu: &Gpu, bytes: [Option<u64>; 6]) -> Result<bool> {
+        const NAMES: [&str; 6] =
+            ["input", "lengths", "values", "indices", "workspace", "workspace of zeros"];
+        let mut grown = false;
+        for ((block, bytes), name) in self.all().into_iter().zip(bytes).zip(NAMES) {
+            grown = match bytes {
+                Some(bytes) => block.reserve(gpu, bytes, name)?,
+                None => false,
+            };
+        }
+        Ok(grown)
+    }
+
     fn all(&mut self) -> [&mut Block; 6] {
         let Self { input, lengths, values, indices, scratch, zeroed, .. } = self;
         [input, lengths, values, indices, scratch, zeroed]
@@ -136,22 +165,19 @@ impl<T: Element> OnCuda<'_, T> {
         let stream = gpu.stream;
         let layout = Layout::new(problem, &plan.choice, gpu.shape());
         let bytes = bytemuck::cast_slice(input.values);
-        memory.input.reserve(gpu, bytes.len() as u64, "input")?;
-        memory.values.reserve(gpu, size_of_val(values) as u64, "values")?;
-        memory.indices.reserve(gpu, size_of_val(indices) as u64, "indices")?;
-        memory.scratch.reserve(gpu, layout.scratch, "workspace")?;
-        let grown = memory.zeroed.reserve(gpu, layout.zeroed, "workspace")?;
-        if grown || !was_clean {
-            gpu.clear(stream, memory.zeroed.at, memory.zeroed.bytes())?;
-        }
-        gpu.upload(stream, memory.input.at, bytes)?;
-        if let Some(lengths) = input.lengths {
-            memory.lengths.reserve(gpu, size_of_val(lengths) as u64, "lengths")?;
-            gpu.upload(stream, memory.lengths.at, bytemuck::cast_slice(lengths))?;
-        }
+        let lengths = input.lengths.map(bytemuck::cast_slice);
+        let sizes = [
+            bytes.len() as u64,
+            lengths.map_or(0, <[u8]>::len) as u64,
+            size_of_val(values) as u64,
+            size_of_val(indices) as u64,
+            layout.scratch,
+            layout.zeroed,
+        ];
+        let grown = memory.reserve(gpu, sizes.map(Some))?;
         let at = Addresses {
             input: memory.input.at,
-            lengths: if input.lengths.is_some() { memory.lengths.at } else { 0 },
+            lengths: if lengths.is_some() { memory.lengths.at } else { 0 },
             values: memory.values.at,
             indices: memory.indices.at,
             status: 0,
@@ -159,13 +185,16 @@ impl<T: Element> OnCuda<'_, T> {
             scratch: memory.scratch.at,
             wide: false,
         };
-        let launched = self.exec.launch(stream, &layout.steps(&at));
-        let downloaded = launched.and_then(|()| {
-            gpu.download(stream, memory.values.at, bytemuck::cast_slice_mut(values))?;
-            gpu.download(stream, memory.indices.at, bytemuck::cast_slice_mut(indices))
-        });
-        // Also after an error: copies from the caller's memory may be under way.
-        gpu.wait(stream).and(downloaded)
+        gpu.copying(stream, |copies| {
+            if grown || !was_clean {
+                gpu.clear(stream, memory.zeroed.at, memory.zeroed.bytes())?;
+            }
+            copies.upload(memory.input.at, bytes)?;
+            copies.upload(memory.lengths.at, lengths.unwrap_or_default())?;
+            self.exec.launch(stream, &layout.steps(&at))?;
+            copies.download(memory.values.at, bytemuck::cast_slice_mut(values))?;
+            copies.download(memory.indices.at, bytemuck::cast_slice_mut(indices))
+        })
     }
 }
 

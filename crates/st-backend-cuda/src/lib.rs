@@ -29,6 +29,7 @@ mod params;
 mod resident;
 pub mod timing;
 
+pub use cache::KeptKernels;
 pub use compiler::Compiler;
 pub use device::DeviceReport;
 pub use exec::{CudaExecutor, Launch, Libraries, devices};

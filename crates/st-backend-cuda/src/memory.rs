@@ -2,6 +2,8 @@
 //! allocator of their own.
 #![allow(unsafe_code, reason = "a driver is called through pointers")]
 
+use std::marker::PhantomData;
+
 use st_rank::{Error, Result};
 
 use crate::device::Gpu;
@@ -43,26 +45,83 @@ impl Block {
     }
 }
 
-impl Gpu {
-    /// Copies to the device. The context is current; the bytes must stay until the stream has been waited for.
-    pub(crate) fn upload(&self, stream: Handle, to: Address, bytes: &[u8]) -> Result<()> {
+/// Copies between the host and the device that are put onto a stream, from and into memory that outlives them: all
+/// borrowed for `'env`, which is longer than the call of [`Gpu::copying`] that made this.
+pub(crate) struct Copies<'a, 'env> {
+    gpu: &'a Gpu,
+    stream: Handle,
+    /// Neither longer nor shorter: a shorter one would let memory of the call's own in.
+    memory: PhantomData<&'env mut &'env ()>,
+}
+
+impl Drop for Copies<'_, '_> {
+    /// Where the call panics: also then nothing may be under way when its caller's memory goes.
+    fn drop(&mut self) {
+        let _ = self.gpu.wait(self.stream);
+    }
+}
+
+impl<'env> Copies<'_, 'env> {
+    /// Copies to the device, where as many bytes are reserved.
+    pub(crate) fn upload(&self, to: Address, bytes: &'env [u8]) -> Result<()> {
         if bytes.is_empty() {
             return Ok(());
         }
-        // SAFETY: the caller has reserved as many bytes there, and waits before the slice ends.
-        let code = unsafe { (self.driver.upload)(to, bytes.as_ptr().cast(), bytes.len(), stream) };
-        self.checked("to copy to it", code)
+        let (driver, stream) = (&self.gpu.driver, self.stream);
+        // SAFETY: the caller has reserved as many bytes there. The slice is borrowed for longer than the call of
+        // `copying`, which waits before it ends.
+        let code = unsafe { (driver.upload)(to, bytes.as_ptr().cast(), bytes.len(), stream) };
+        self.gpu.checked("to copy to it", code)
     }
 
-    /// Copies from the device; complete when the stream has been waited for. The context is current.
-    pub(crate) fn download(&self, stream: Handle, from: Address, bytes: &mut [u8]) -> Result<()> {
+    /// Copies from the device, where as many bytes are; they are here when `copying` has ended.
+    pub(crate) fn download(&self, from: Address, bytes: &'env mut [u8]) -> Result<()> {
         if bytes.is_empty() {
             return Ok(());
         }
-        // SAFETY: as many bytes lie there, and the caller waits before it reads the slice.
+        let (driver, stream) = (&self.gpu.driver, self.stream);
+        // SAFETY: as many bytes lie there. The slice is borrowed for longer than the call of `copying`, which waits
+        // before it ends.
         let code =
-            unsafe { (self.driver.download)(bytes.as_mut_ptr().cast(), from, bytes.len(), stream) };
-        self.checked("to copy from it", code)
+            unsafe { (driver.download)(bytes.as_mut_ptr().cast(), from, bytes.len(), stream) };
+        self.gpu.checked("to copy from it", code)
+    }
+}
+
+impl Gpu {
+    /// Refuses a stream that is being captured: a graph would use the host's memory when that is gone. The context is
+    /// current.
+    pub(crate) fn uncaptured(&self, stream: Handle) -> Result<()> {
+        let mut state = 0;
+        // SAFETY: the stream is alive; it writes the number.
+        let code = unsafe { (self.driver.capture_state)(stream, &raw mut state) };
+        self.checked("whether a stream is captured", code)?;
+        if state == 0 {
+            return Ok(());
+        }
+        Err(Error::DeviceBuffer {
+            what: "input or results",
+            given: "is the host's, and the stream is being captured".to_owned(),
+            needed:
+                "be the device's there: bind a DeviceInput, or call before or after the capture"
+                    .to_owned(),
+        })
+    }
+
+    /// What `work` puts onto a stream, waited for whatever comes of it: a copy may be under way where a later step is
+    /// refused. Nothing is put onto a stream that is being captured. The context is current.
+    pub(crate) fn copying<'env>(
+        &self,
+        stream: Handle,
+        work: impl FnOnce(&Copies<'_, 'env>) -> Result<()>,
+    ) -> Result<()> {
+        self.uncaptured(stream)?;
+        let copies = Copies { gpu: self, stream, memory: PhantomData };
+        let put = work(&copies);
+        std::mem::forget(copies);
+        // What was refused first says more than what came of it.
+        let ended = self.wait(stream);
+        put.and(ended)
     }
 }
 
@@ -114,9 +173,7 @@ impl DeviceMemory {
         }
         let gpu = self.exec.gpu()?;
         let _current = gpu.current()?;
-        let copied = gpu.download(gpu.stream, self.block.at, bytes);
-        // Also after an error: a copy to the caller's memory may be under way.
-        gpu.wait(gpu.stream).and(copied)
+        gpu.copying(gpu.stream, |copies| copies.download(self.block.at, bytes))
     }
 }
 

@@ -7,7 +7,7 @@ use std::ptr;
 
 use libloading::Library;
 use st_kernels::cuda::{SOURCES, Unit};
-use st_rank::{Error, Result};
+use st_rank::{Backend, Error, Result};
 
 use crate::driver::unavailable;
 
@@ -20,7 +20,7 @@ macro_rules! functions {
             _builtins: Option<Library>,
             $($field: unsafe extern "C" fn($($arg),*) -> c_int,)*
             /// Its version.
-            pub(crate) version: (i32, i32),
+            pub(crate) version: Version,
         }
 
         impl Nvrtc {
@@ -102,6 +102,63 @@ fn builtins(nvrtc: &Path) -> Option<Library> {
     own.find_map(|name| unsafe { Library::new(folder.join(name)) }.ok())
 }
 
+/// A compute capability, major and minor, or a version.
+pub(crate) type Version = (i32, i32);
+
+/// What code is for.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Target {
+    /// The newest CUDA that the driver knows, if it says.
+    pub(crate) driver: Option<Version>,
+    /// The device's compute capability.
+    pub(crate) capability: Version,
+}
+
+/// A driver that takes no code of an NVRTC of that version.
+pub(crate) fn driver_too_old(driver: Version, nvrtc: Version) -> Error {
+    Error::Unavailable {
+        backend: Backend::Cuda,
+        why: format!(
+            "the driver is for CUDA {}.{} and takes no code of NVRTC {}.{}",
+            driver.0, driver.1, nvrtc.0, nvrtc.1
+        ),
+        advice: match driver.0 {
+            // Within a major version it is the driver that is to be newer.
+            major if major >= nvrtc.0 => {
+                "update the driver, or install NVRTC of the driver's version (nvidia-cuda-nvrtc-cu12==12.4.* is \
+                 that of CUDA 12.4)"
+            }
+            12 => {
+                "update the driver, or install NVRTC for CUDA 12 (the wheel nvidia-cuda-nvrtc-cu12)"
+            }
+            11 => {
+                "update the driver, or install NVRTC for CUDA 11 (the wheel nvidia-cuda-nvrtc-cu11)"
+            }
+            _ => "update the driver",
+        },
+    }
+}
+
+/// What is made for a device.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Code {
+    /// Machine code of that compute capability.
+    Machine(Version),
+    /// PTX of that one, of which the driver makes machine code for any later device.
+    Ptx(Version),
+}
+
+impl Code {
+    /// For a device of compute capability `own`, by a compiler that knows those: its machine code, or PTX of the newest
+    /// before it; none for a device older than all of them.
+    fn of(own: Version, known: &[Version]) -> Option<Self> {
+        if known.contains(&own) {
+            return Some(Self::Machine(own));
+        }
+        known.iter().copied().filter(|&other| other < own).max().map(Self::Ptx)
+    }
+}
+
 fn refused(device: &str, name: &str, defines: &[String], log: &str) -> Error {
     Error::Refused {
         device: device.to_owned(),
@@ -110,34 +167,62 @@ fn refused(device: &str, name: &str, defines: &[String], log: &str) -> Error {
 }
 
 impl Nvrtc {
-    /// Loads it, from that file or from where the system has it.
-    pub(crate) fn load(path: Option<&Path>) -> Result<Self> {
-        let mut why = String::new();
+    /// Loads it, from that file or from where the system has it: of several the newest that does for a device, if one
+    /// is given.
+    pub(crate) fn load(path: Option<&Path>, target: Option<Target>) -> Result<Self> {
+        let (mut missing, mut unfit) = (None, None);
         for place in places(path) {
             // SAFETY: NVRTC's initialisers are run by every program that uses it.
-            match unsafe { Library::new(&place) } {
-                Ok(library) => return Self::of(library, builtins(&place)),
-                Err(error) if why.is_empty() => why = error.to_string(),
-                Err(_) => {}
+            let found = match unsafe { Library::new(&place) } {
+                Ok(library) => Self::of(library, builtins(&place)),
+                Err(error) => {
+                    let why = || unavailable(format!("NVRTC cannot be loaded: {error}"));
+                    missing.get_or_insert_with(why);
+                    continue;
+                }
+            };
+            let fit = found.and_then(|found| match target {
+                Some(target) => found.check(target).map(|()| found),
+                None => Ok(found),
+            });
+            match fit {
+                Ok(found) => return Ok(found),
+                // An older one may do.
+                Err(why) => unfit = unfit.or(Some(why)),
             }
         }
-        Err(unavailable(format!("NVRTC cannot be loaded: {why}")))
+        Err(unfit.or(missing).unwrap_or_else(|| unavailable("NVRTC is nowhere looked for")))
+    }
+
+    /// Refuses a driver older than this by a major version, which does not take its machine code, and a device older
+    /// than those it knows.
+    fn check(&self, target: Target) -> Result<()> {
+        if let Some(driver) = target.driver
+            && driver.0 < self.version.0
+        {
+            return Err(driver_too_old(driver, self.version));
+        }
+        let known = self.capabilities()?;
+        match Code::of(target.capability, &known) {
+            Some(_) => Ok(()),
+            None => Err(self.too_old(target.capability, &known)),
+        }
     }
 
     /// Machine code of a unit for that compute capability; PTX if this NVRTC does not know it.
-    pub(crate) fn compile(&self, unit: &Unit, arch: (i32, i32), device: &str) -> Result<Vec<u8>> {
-        self.compile_text(unit.file, unit.source(), &unit.defines(), arch, device)
+    pub(crate) fn compile(&self, unit: &Unit, own: Version, device: &str) -> Result<Vec<u8>> {
+        self.compile_text(unit.file, unit.source(), &unit.defines(), own, device)
     }
 
-    /// The same for a compute capability that this NVRTC knows.
-    pub(crate) fn compile_for(&self, unit: &Unit, (major, minor): (i32, i32)) -> Result<Vec<u8>> {
-        let (defines, arch) = (unit.defines(), format!("sm_{major}{minor}"));
-        self.image(unit.file, unit.source(), &defines, &arch, true)
-            .map_err(|log| refused(&arch, unit.file, &defines, &log))
+    /// Machine code of a unit, whatever this NVRTC says of that compute capability.
+    pub(crate) fn compile_for(&self, unit: &Unit, own: Version) -> Result<Vec<u8>> {
+        let (defines, (major, minor)) = (unit.defines(), own);
+        self.image(unit.file, unit.source(), &defines, Code::Machine(own))
+            .map_err(|log| refused(&format!("sm_{major}{minor}"), unit.file, &defines, &log))
     }
 
     /// The compute capabilities that it knows, in ascending order.
-    pub(crate) fn capabilities(&self) -> Result<Vec<(i32, i32)>> {
+    pub(crate) fn capabilities(&self) -> Result<Vec<Version>> {
         let what = |code| Error::Refused {
             device: "NVRTC".to_owned(),
             what: format!("to say what devices it knows: its code {code}"),
@@ -162,18 +247,27 @@ impl Nvrtc {
         name: &str,
         text: &str,
         defines: &[String],
-        (major, minor): (i32, i32),
+        own: Version,
         device: &str,
     ) -> Result<Vec<u8>> {
-        match self.image(name, text, defines, &format!("sm_{major}{minor}"), true) {
-            Ok(image) => Ok(image),
-            // A device newer than the compiler: the driver compiles for it, from a form that it reads.
-            Err(_) if (major, minor) > (9, 0) => {
-                self.image(name, text, defines, "compute_90", false)
-            }
-            Err(log) => Err(log),
+        let known = self.capabilities()?;
+        let code = Code::of(own, &known).ok_or_else(|| self.too_old(own, &known))?;
+        self.image(name, text, defines, code).map_err(|log| refused(device, name, defines, &log))
+    }
+
+    fn too_old(&self, own: Version, known: &[Version]) -> Error {
+        let ((major, minor), (own_major, own_minor)) = (self.version, own);
+        let makes = known.first().map_or_else(
+            || "for no device".to_owned(),
+            |oldest| format!("for compute capability {}.{} and later", oldest.0, oldest.1),
+        );
+        Error::Unavailable {
+            backend: Backend::Cuda,
+            why: format!(
+                "NVRTC {major}.{minor} makes code {makes}, and this device's is {own_major}.{own_minor}"
+            ),
+            advice: "install an older NVRTC (the wheel nvidia-cuda-nvrtc-cu12 has one), or use wgpu or the cpu",
         }
-        .map_err(|log| refused(device, name, defines, &log))
     }
 
     fn image(
@@ -181,9 +275,12 @@ impl Nvrtc {
         name: &str,
         text: &str,
         defines: &[String],
-        arch: &str,
-        binary: bool,
+        code: Code,
     ) -> Result<Vec<u8>, String> {
+        let arch = match code {
+            Code::Machine((major, minor)) => format!("sm_{major}{minor}"),
+            Code::Ptx((major, minor)) => format!("compute_{major}{minor}"),
+        };
         let owned =
             |text: &str| CString::new(text).map_err(|_| "a text with a zero byte".to_owned());
         let headers = SOURCES.iter().filter(|(name, _)| name.ends_with(".cuh"));
@@ -217,7 +314,7 @@ impl Nvrtc {
             {
                 return Err("NVRTC takes no program".to_owned());
             }
-            let code = (self.compile)(program, options.len() as c_int, options.as_ptr());
+            let status = (self.compile)(program, options.len() as c_int, options.as_ptr());
             let read =
                 |size: unsafe extern "C" fn(Program, *mut usize) -> c_int,
                  text: unsafe extern "C" fn(Program, *mut c_char) -> c_int| {
@@ -231,20 +328,45 @@ impl Nvrtc {
                     }
                     out
                 };
-            let result = if code != 0 {
+            let result = if status != 0 {
                 let log = read(self.log_size, self.log);
                 let text =
                     CStr::from_bytes_until_nul(&log).map(CStr::to_string_lossy).unwrap_or_default();
-                Err(format!("NVRTC's code {code}: {text}"))
-            } else if binary {
-                Ok(read(self.cubin_size, self.cubin))
+                Err(format!("NVRTC's code {status}: {text}"))
             } else {
-                Ok(read(self.ptx_size, self.ptx))
+                Ok(match code {
+                    Code::Machine(_) => read(self.cubin_size, self.cubin),
+                    Code::Ptx(_) => read(self.ptx_size, self.ptx),
+                })
             };
             (self.destroy)(&raw mut program);
             result.and_then(|image| {
                 if image.is_empty() { Err("NVRTC gave no code".to_owned()) } else { Ok(image) }
             })
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Code::{self, Machine, Ptx};
+
+    #[test]
+    fn ptx_is_made_where_a_device_is_not_known_and_is_of_the_newest_before_it() {
+        let known = [(7, 5), (8, 0), (8, 9), (9, 0), (10, 0), (12, 1)];
+        for own in known {
+            assert_eq!(Code::of(own, &known), Some(Machine(own)));
+        }
+        for (own, newest) in [
+            ((13, 0), (12, 1)),
+            ((12, 2), (12, 1)),
+            ((11, 0), (10, 0)),
+            ((9, 1), (9, 0)),
+            ((8, 6), (8, 0)),
+        ] {
+            assert_eq!(Code::of(own, &known), Some(Ptx(newest)), "{own:?}");
+        }
+        assert_eq!(Code::of((7, 0), &known), None);
+        assert_eq!(Code::of((9, 0), &[]), None);
     }
 }

@@ -147,8 +147,8 @@ impl<T: Element> Resident<'_, T> {
         }
         let gpu = self.gpu()?;
         let _current = gpu.current()?;
-        gpu.upload(gpu.stream, self.inputs[copy].at, bytemuck::cast_slice(values))?;
-        gpu.wait(gpu.stream)
+        let bytes = bytemuck::cast_slice(values);
+        gpu.copying(gpu.stream, |copies| copies.upload(self.inputs[copy].at, bytes))
     }
 
     /// Rows of an input.
@@ -174,8 +174,8 @@ impl<T: Element> Resident<'_, T> {
         let gpu = self.gpu()?;
         let _current = gpu.current()?;
         let mut out = host_room("what is read back", len)?;
-        gpu.download(gpu.stream, at, bytemuck::cast_slice_mut(&mut out))?;
-        gpu.wait(gpu.stream)?;
+        let bytes = bytemuck::cast_slice_mut(&mut out);
+        gpu.copying(gpu.stream, |copies| copies.download(at, bytes))?;
         Ok(out)
     }
 

@@ -9,8 +9,8 @@ use common::{executor, libraries, replayed};
 use st_backend_cuda::{CudaExecutor, Launch, Libraries, devices};
 use st_plan::{Knowledge, plan};
 use st_rank::{
-    Choice, DeviceCaps, Error, ExecuteInto, Input, MergeDetail, MergeKind, Problem, RankKExecutor,
-    RankKind, RankOutput, RankPlan,
+    Choice, DeviceCaps, Error, ExecuteInto, Input, Lengths, MergeDetail, MergeKind, Problem,
+    RankKExecutor, RankKind, RankOutput, RankPlan,
 };
 
 fn planned(exec: &CudaExecutor, problem: &Problem) -> RankPlan {
@@ -134,6 +134,41 @@ fn what_does_not_fit_is_refused() {
     assert!(matches!(refused(&bitonic, &x), Error::Infeasible { field: "mk", .. }));
 }
 
+/// Nothing is read: an executor that has had no input has no address of one.
+#[test]
+fn rows_without_columns_are_padding() {
+    let exec = CudaExecutor::new(0).with_libraries(libraries());
+    let (rows, x) = (3, Vec::<f32>::new());
+    let input = Input::ragged(&x, &[0; 3]);
+    for (kind, k) in [
+        (RankKind::TopK, 5),
+        (RankKind::MidK, 1),
+        (RankKind::Range { start: 7 }, 300),
+        (RankKind::BottomK, 40_000),
+    ] {
+        let problem = Problem::new(kind, rows, 0, k).with_lengths(Lengths::Padded);
+        let mut asked = vec![planned(&exec, &problem)];
+        for mk in [MergeKind::Shared, MergeKind::Radix, MergeKind::Filter] {
+            for (use_2ce, ch) in [(false, 0), (false, 512), (true, 0), (true, 512)] {
+                let choice = Choice { use_2ce, ch, kl: 32, ..choice(mk) };
+                asked.push(RankPlan { choice, ..asked[0].clone() });
+            }
+        }
+        let mut ran = 0;
+        for plan in asked {
+            match exec.on(&input).execute(&plan) {
+                Ok(out) => {
+                    assert_eq!(out.values, vec![0.0; rows * k], "{plan}");
+                    assert_eq!(out.indices, vec![u32::MAX; rows * k], "{plan}");
+                    ran += 1;
+                }
+                Err(why) => assert!(matches!(why, Error::Infeasible { .. }), "{why}: {plan}"),
+            }
+        }
+        assert!(ran > 1, "k = {k}: {ran}");
+    }
+}
+
 #[test]
 fn libraries_that_are_not_there_are_typed_errors() {
     let nowhere = Some(PathBuf::from("/nonexistent/lib.so"));
@@ -165,7 +200,7 @@ fn kernels_are_kept_on_disk_and_half_a_file_is_none() {
         let exec = CudaExecutor::new(0).with_libraries(&own);
         let plan = planned(&exec, &Problem::new(RankKind::TopK, 1, 64, 5));
         let out = exec.on(&x).execute(&plan).expect("it runs");
-        (out, exec.report().expect("a device").cache.expect("a cache").1)
+        (out, exec.report().expect("a device").cache.expect("a cache").kernels)
     };
     let (first, kept) = answer();
     assert_eq!(kept, 1);

@@ -11,7 +11,7 @@ use st_backend_cuda::{Compiler, Libraries, compiler};
 use st_conformance::cover;
 use st_kernels::cuda::{SOURCES, Unit, vector_elements};
 use st_rank::{
-    Choice, DType, DeviceCaps, Lengths, MergeDetail, MergeKind, Problem, RankKind, RankPlan,
+    Choice, DType, DeviceCaps, Error, Lengths, MergeDetail, MergeKind, Problem, RankKind, RankPlan,
 };
 
 type Capability = (i32, i32);
@@ -219,4 +219,23 @@ fn unknown_devices_are_refused() {
     let unit = Unit::plain("compact.cu", DType::F32, 256);
     let why = compiler.compile(&unit, (1, 0)).expect_err("too old").to_string();
     assert!(why.contains("sm_10") && why.contains("compact.cu"), "{why}");
+}
+
+/// Devices newer than the compiler get PTX, those older than all it knows an error that says so.
+#[test]
+#[ignore = "wants NVRTC (SPIRAL_NVRTC): cargo xtask test installs it and runs this"]
+fn devices_newer_than_the_compiler_get_ptx() {
+    let compiler = compiler();
+    let known = compiler.capabilities().expect("it says what it knows");
+    let ((oldest, _), (major, minor)) = (known[0], *known.last().expect("it knows some"));
+    let unit = Unit::plain("compact.cu", DType::F32, 256);
+    let ptx = compiler.compile_for_device(&unit, (major + 1, 0)).expect("PTX");
+    let text = std::ffi::CStr::from_bytes_with_nul(&ptx).expect("a text").to_string_lossy();
+    assert!(text.contains(&format!("\n.target sm_{major}{minor}\n")), "{text:.500}");
+    assert!(text.contains(".entry compact_apply("), "{text:.500}");
+    let machine = compiler.compile_for_device(&unit, (major, minor)).expect("machine code");
+    assert!(machine.starts_with(b"\x7fELF"));
+    let why = compiler.compile_for_device(&unit, (oldest - 1, 0)).expect_err("too old");
+    assert!(matches!(why, Error::Unavailable { .. }), "{why}");
+    assert!(why.to_string().contains(&format!("is {}.0; install", oldest - 1)), "{why}");
 }

@@ -191,6 +191,30 @@ fn indices_of_64_bits_on_any_stream() {
     }
 }
 
+/// A graph would copy from and to memory of the host that is gone.
+#[test]
+fn calls_from_the_hosts_memory_are_not_captured() {
+    let app = App::new();
+    // SAFETY: as above.
+    let exec =
+        unsafe { CudaExecutor::on_stream(app.context, app.stream, libraries()) }.expect("a driver");
+    let problem = Problem::new(RankKind::TopK, 2, 500, 5);
+    let plan = plan(&problem, &exec.caps().expect("caps"), &Knowledge::default());
+    let host = numbers(1000, 3);
+    let want = executor().on(&host).execute(&plan);
+    // Before there is room for it, and afterwards.
+    for _ in 0..2 {
+        let mut refused = None;
+        let graph = app.captured(|| refused = exec.on(&host).execute(&plan).err());
+        let why = refused.expect("it waits for the stream");
+        assert!(matches!(why, Error::DeviceBuffer { .. }), "{why:?}");
+        assert!(why.to_string().contains("captured"), "{why}");
+        // The app's capture is as good as before.
+        app.replay(graph);
+        assert_eq!(exec.on(&host).execute(&plan), want);
+    }
+}
+
 #[test]
 fn memory_of_the_executors() {
     let exec = executor();

@@ -86,7 +86,11 @@ impl Gpu {
 
     /// The device is lost.
     pub(crate) fn gone(&self, why: &str) -> Error {
-        Error::DeviceLost { device: self.name.clone(), why: why.to_owned() }
+        Error::DeviceLost {
+            device: self.name.clone(),
+            why: why.to_owned(),
+            advice: "open it anew, with a new executor",
+        }
     }
 
     /// The driver did not do what it should.

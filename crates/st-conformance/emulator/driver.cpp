@@ -1,5 +1,5 @@
 // A CUDA driver without a device: the part of it that the backend calls, over this machine's memory. What is done
-// on a stream is done at once. Calls that a capture would refuse are refused.
+// on a stream is done at once, unless a test wants it late. Calls that a capture would refuse are refused.
 #include <dlfcn.h>
 #include <elf.h>
 #include <stdint.h>
@@ -8,6 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <functional>
 #include <map>
 #include <mutex>
@@ -38,28 +39,71 @@ struct Function {
 Stream default_stream;
 std::map<Address, size_t> memory;
 size_t used = 0;
-// Little enough that a test can ask for more.
-const size_t TOTAL = size_t(2) << 30;
 // A capture in the mode of one thread, the only one there is here, forbids others nothing.
 thread_local bool capturing = false;
 
+}  // namespace
+
+extern "C" {
+// Tests set these, each in a copy of the library that is its own.
+// The newest CUDA that it knows.
+int st_emulated_version = 13000;
+// Memory, little enough that a test can ask for more; how many blocks of it are allocated.
+int st_emulated_kib = 2 << 20;
+int st_emulated_blocks = 0;
+// Launches fail.
+int st_emulated_launches_fail = 0;
+// The next kernel that runs ends with this code, and so does all that is done afterwards; whether that has come.
+int st_emulated_fault = 0;
+int st_emulated_sticky = 0;
+// Code with which images are refused, and how many were asked about.
+int st_emulated_images_fail = 0;
+int st_emulated_images = 0;
+// What is put onto streams is done when one is waited for; how many steps wait for that.
+int st_emulated_late = 0;
+int st_emulated_waiting = 0;
+// After so many copies the next ones fail; less than 0: none does.
+int st_emulated_copies_left = -1;
+}
+
+namespace {
+// All streams' steps in one order, which is one of those that are allowed.
+std::vector<std::function<void()>> late;
+
 Stream* of(void* stream) { return stream ? static_cast<Stream*>(stream) : &default_stream; }
+// The guard is held.
+Result finish() {
+    for (const auto& step : late) step();
+    late.clear();
+    st_emulated_waiting = 0;
+    return st_emulated_sticky;
+}
 Result work(void* stream, std::function<void()> step) {
     const std::lock_guard<std::mutex> lock(guard);
+    if (st_emulated_sticky) return st_emulated_sticky;
     if (Graph* graph = of(stream)->capture) {
         graph->steps.push_back(step);
+    } else if (st_emulated_late) {
+        late.push_back(step);
+        st_emulated_waiting++;
     } else {
         step();
     }
     return OK;
 }
+size_t total() { return size_t(st_emulated_kib) << 10; }
+Result copy(void* to, const void* from, size_t bytes, void* stream) {
+    if (st_emulated_copies_left == 0) return INVALID;
+    if (st_emulated_copies_left > 0) st_emulated_copies_left--;
+    return work(stream, [=] {
+        if (!st_emulated_sticky) memcpy(to, from, bytes);
+    });
+}
 }  // namespace
 
 extern "C" {
-// Set by tests that want to see a launch fail.
-int st_emulated_launches_fail = 0;
-Result cuInit(unsigned) { return getenv("ST_EMULATED_FAULT") ? 999 : OK; }
-Result cuDriverGetVersion(int* version) { return *version = 13000, OK; }
+Result cuInit(unsigned) { return OK; }
+Result cuDriverGetVersion(int* version) { return *version = st_emulated_version, OK; }
 Result cuDeviceGetCount(int* count) { return *count = 2, OK; }
 Result cuDeviceGet(int* device, int ordinal) {
     if (ordinal > 1) return 101;
@@ -69,7 +113,6 @@ Result cuDeviceGetName(char* name, int room, int device) {
     snprintf(name, size_t(room), "emulated device %d", device);
     return OK;
 }
-Result cuDeviceTotalMem_v2(size_t* bytes, int) { return *bytes = TOTAL, OK; }
 // The second device is newer than the compiler.
 Result cuDeviceGetAttribute(int* value, int attribute, int device) {
     switch (attribute) {
@@ -87,49 +130,65 @@ Result cuDeviceGetAttribute(int* value, int attribute, int device) {
     return OK;
 }
 Result cuDevicePrimaryCtxRetain(void** context, int device) {
+    if (st_emulated_kib == 0) return NO_MEMORY;
     return *context = reinterpret_cast<void*>(uintptr_t(device) + 1), OK;
 }
 Result cuDevicePrimaryCtxRelease_v2(int) { return OK; }
 Result cuCtxPushCurrent_v2(void*) { return OK; }
 Result cuCtxPopCurrent_v2(void** context) { return *context = nullptr, OK; }
 Result cuCtxGetDevice(int* device) { return *device = 0, OK; }
-Result cuMemGetInfo_v2(size_t* free_bytes, size_t* total) {
+Result cuMemGetInfo_v2(size_t* free_bytes, size_t* all) {
     const std::lock_guard<std::mutex> lock(guard);
-    return *free_bytes = TOTAL - used, *total = TOTAL, OK;
+    if (st_emulated_sticky) return st_emulated_sticky;
+    return *all = total(), *free_bytes = *all - std::min(used, *all), OK;
 }
 Result cuMemAlloc_v2(Address* at, size_t bytes) {
     const std::lock_guard<std::mutex> lock(guard);
+    if (st_emulated_sticky) return st_emulated_sticky;
     if (capturing) return CAPTURED;
-    if (used + bytes > TOTAL || bytes == 0) return bytes ? NO_MEMORY : INVALID;
+    if (bytes > total() - std::min(used, total()) || bytes == 0) return bytes ? NO_MEMORY : INVALID;
     void* const block = aligned_alloc(256, (bytes + 511) / 256 * 256);
     memset(block, 0xA5, bytes);
     *at = reinterpret_cast<Address>(block);
     memory[*at] = bytes;
+    st_emulated_blocks++;
     used += bytes;
     return OK;
 }
 Result cuMemFree_v2(Address at) {
     const std::lock_guard<std::mutex> lock(guard);
+    if (finish()) return st_emulated_sticky;
     const auto found = memory.find(at);
     if (found == memory.end()) return INVALID;
     used -= found->second;
     memory.erase(found);
+    st_emulated_blocks--;
     free(reinterpret_cast<void*>(at));
     return OK;
 }
 Result cuMemcpyHtoDAsync_v2(Address to, const void* from, size_t bytes, void* stream) {
-    return work(stream, [=] { memcpy(reinterpret_cast<void*>(to), from, bytes); });
+    return copy(reinterpret_cast<void*>(to), from, bytes, stream);
 }
 Result cuMemcpyDtoHAsync_v2(void* to, Address from, size_t bytes, void* stream) {
-    return work(stream, [=] { memcpy(to, reinterpret_cast<void*>(from), bytes); });
+    return copy(to, reinterpret_cast<void*>(from), bytes, stream);
 }
 Result cuMemsetD8Async(Address at, unsigned char value, size_t bytes, void* stream) {
     return work(stream, [=] { memset(reinterpret_cast<void*>(at), value, bytes); });
 }
-Result cuStreamCreate(void** stream, unsigned) { return *stream = new Stream, OK; }
-Result cuStreamDestroy_v2(void* stream) { return delete static_cast<Stream*>(stream), OK; }
-Result cuStreamSynchronize(void* stream) { return of(stream)->capture ? CAPTURED : OK; }
+Result cuStreamCreate(void** stream, unsigned) {
+    if (st_emulated_sticky) return st_emulated_sticky;
+    return *stream = new Stream, OK;
+}
+Result cuStreamDestroy_v2(void* stream) { return delete static_cast<Stream*>(stream), st_emulated_sticky; }
+Result cuStreamSynchronize(void* stream) {
+    const std::lock_guard<std::mutex> lock(guard);
+    if (of(stream)->capture) return CAPTURED;
+    return finish();
+}
 Result cuModuleLoadData(void** module, const void* image) {
+    if (st_emulated_sticky) return st_emulated_sticky;
+    st_emulated_images++;
+    if (st_emulated_images_fail) return st_emulated_images_fail;
     const Elf64_Ehdr* const head = static_cast<const Elf64_Ehdr*>(image);
     if (memcmp(head->e_ident, ELFMAG, SELFMAG) != 0) return 200;
     const size_t bytes = head->e_shoff + size_t(head->e_shnum) * head->e_shentsize;
@@ -162,12 +221,18 @@ Result cuLaunchKernel(void* function, unsigned x, unsigned y, unsigned z, unsign
     // Parameters are copied when a kernel is launched; 1 KB is more than any has.
     std::vector<char> copy(1024);
     memcpy(copy.data(), params[0], *static_cast<const unsigned*>(params[1]));
-    return work(stream, [=] { f->run(copy.data(), x, shared); });
+    return work(stream, [=] {
+        if (st_emulated_fault) st_emulated_sticky = st_emulated_fault;
+        if (!st_emulated_sticky) f->run(copy.data(), x, shared);
+    });
 }
 Result cuEventCreate(void** event, unsigned) { return *event = malloc(1), OK; }
 Result cuEventDestroy_v2(void* event) { return free(event), OK; }
 Result cuEventRecord(void*, void*) { return OK; }
-Result cuEventSynchronize(void*) { return OK; }
+Result cuEventSynchronize(void*) {
+    const std::lock_guard<std::mutex> lock(guard);
+    return finish();
+}
 Result cuEventElapsedTime(float* ms, void*, void*) { return *ms = 1, OK; }
 Result cuStreamBeginCapture_v2(void* stream, int mode) {
     if (mode != 1) return INVALID;
@@ -185,8 +250,9 @@ Result cuGraphInstantiateWithFlags(void** exec, void* graph, unsigned long long)
 }
 Result cuGraphLaunch(void* exec, void*) {
     const std::lock_guard<std::mutex> lock(guard);
+    finish();
     for (const auto& step : static_cast<Graph*>(exec)->steps) step();
-    return OK;
+    return st_emulated_sticky;
 }
 Result cuGraphDestroy(void* graph) { return delete static_cast<Graph*>(graph), OK; }
 Result cuGraphExecDestroy(void* exec) { return delete static_cast<Graph*>(exec), OK; }

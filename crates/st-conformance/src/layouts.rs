@@ -10,8 +10,8 @@ use crate::rng::Rng;
 use crate::session::Session;
 use crate::value::Value;
 
-const SHAPES: [(usize, usize); 9] =
-    [(1, 1), (2, 7), (3, 33), (5, 64), (4, 129), (3, 257), (2, 1000), (40, 70), (2, 2500)];
+const SHAPES: [(usize, usize); 10] =
+    [(1, 1), (2, 7), (3, 33), (5, 64), (4, 129), (3, 257), (2, 1000), (40, 70), (2, 2500), (3, 0)];
 
 const PATTERNS: [Pattern; 6] = [
     Pattern::Normal,
@@ -57,6 +57,8 @@ fn one<T: Value, B: Backend>(session: &mut Session<'_, B>, case: &Case, round: u
     let mut kind = kinds[(round + case.number as usize) % 4];
     let lengths = [Lengths::Full, Lengths::Ragged, Lengths::Padded, Lengths::Padded];
     let lengths = lengths[rng.below(4)];
+    // Rows without columns are padding alone.
+    let lengths = if cols == 0 { Lengths::Padded } else { lengths };
     let row_stride = cols + rng.pick(&[0, 1, 3, 64, 100]);
 
     // Padding alone may ask for more than there is.

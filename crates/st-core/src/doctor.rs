@@ -8,7 +8,7 @@ use serde::Serialize;
 use st_rank::{Backend, DeviceCaps, Result};
 
 use crate::backend::cpu_exec::{CpuExecutor, Isa, processor};
-use crate::backend::cuda_exec::{self, DeviceReport, Libraries};
+use crate::backend::cuda_exec::{self, DeviceReport, KeptKernels, Libraries};
 use crate::backend::wgpu_exec::{self, AdapterReport};
 use crate::hints::{self, Fetch};
 use crate::settings::{Loaded, Settings};
@@ -271,7 +271,14 @@ fn cuda_device(found: &DeviceReport) -> String {
         Err(why) => why.to_string(),
     };
     let cache = match cache {
-        Some((folder, kept)) => format!("{kept} kernels kept in {}", folder.display()),
+        Some(KeptKernels { folder, kernels, fault: None }) => {
+            format!("{kernels} kernels kept in {}", folder.display())
+        }
+        Some(KeptKernels { folder, kernels, fault: Some(why) }) => format!(
+            "{kernels} kernels kept in {}, and no more can be, so that every process compiles those it needs ({why}): \
+             SPIRAL_HOME names another place",
+            folder.display()
+        ),
         None => "no kernels kept".to_owned(),
     };
     format!(
@@ -298,4 +305,35 @@ fn third_level_cache() -> Option<u64> {
     let text = fs::read_to_string("/sys/devices/system/cpu/cpu0/cache/index3/size").ok()?;
     let kib: u64 = text.trim().strip_suffix('K')?.parse().ok()?;
     Some(kib << 10)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn kernels_that_cannot_be_kept_are_told_of() {
+        let told = |fault: Option<&str>| {
+            cuda_device(&DeviceReport {
+                ordinal: 0,
+                name: "a GPU".to_owned(),
+                capability: (9, 0),
+                driver: 13_000,
+                nvrtc: Ok((13, 0)),
+                cache: Some(KeptKernels {
+                    folder: "kernels".into(),
+                    kernels: 7,
+                    fault: fault.map(str::to_owned),
+                }),
+                caps: DeviceCaps::cuda(32, 1024),
+            })
+        };
+        assert!(told(None).ends_with("; 7 kernels kept in kernels"), "{}", told(None));
+        let full = told(Some("no space is left"));
+        for part in
+            ["; 7 kernels kept in kernels, and no more can be", "no space is left", "SPIRAL_HOME"]
+        {
+            assert!(full.contains(part), "{part}: {full}");
+        }
+    }
 }

@@ -2,7 +2,7 @@
 //!
 //! | variable | meaning |
 //! |---|---|
-//! | `SPIRAL_HOME` | where rules and tables lie; `~/.spiraltorch` if not set |
+//! | `SPIRAL_HOME` | where rules, tables and compiled kernels lie; `~/.spiraltorch` if not set |
 //! | `SPIRAL_HEUR_FILE` | the file of rules; `heur.kdsl` in the home if not set; empty: none |
 //! | `SPIRAL_HEUR_K` | rules themselves, after those of the file |
 //! | `SPIRAL_HEUR_SOFT` | `0`: soft rules are left out |

@@ -202,12 +202,14 @@ pub enum Error {
         what: String,
     },
     /// A device was there and is no longer.
-    #[error("{device} was lost: {why}; open it anew, with a new executor")]
+    #[error("{device} was lost: {why}; {advice}")]
     DeviceLost {
         /// The device, by name.
         device: String,
         /// What is known of it.
         why: String,
+        /// What to do about it.
+        advice: &'static str,
     },
     /// A driver refused what it should do.
     #[error("{device} refused {what}; use another device or the cpu, and tell us of it")]

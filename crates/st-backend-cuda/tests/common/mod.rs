@@ -2,6 +2,8 @@
 
 #![allow(dead_code, reason = "shared by several test crates")]
 
+pub(crate) mod own;
+
 use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
 

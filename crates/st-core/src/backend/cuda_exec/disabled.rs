@@ -28,8 +28,17 @@ pub struct DeviceReport {
     pub capability: (i32, i32),
     pub driver: i32,
     pub nvrtc: Result<(i32, i32)>,
-    pub cache: Option<(PathBuf, usize)>,
+    pub cache: Option<KeptKernels>,
     pub caps: DeviceCaps,
+}
+
+/// Compiled kernels on disk; here, there are none.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[allow(missing_docs, reason = "the same as with the backend")]
+pub struct KeptKernels {
+    pub folder: PathBuf,
+    pub kernels: usize,
+    pub fault: Option<String>,
 }
 
 /// The devices there are: none that this build could use.

@@ -1,8 +1,8 @@
 //! With the backend.
 
 pub use st_backend_cuda::{
-    CudaExecutor, DeviceInput, DeviceMemory, DeviceOutput, DeviceReport, Launch, Libraries, OnCuda,
-    OnDevice, Wanted, Workspace, WorkspaceSize, devices,
+    CudaExecutor, DeviceInput, DeviceMemory, DeviceOutput, DeviceReport, KeptKernels, Launch,
+    Libraries, OnCuda, OnDevice, Wanted, Workspace, WorkspaceSize, devices,
 };
 
 /// Whether this build has the backend.

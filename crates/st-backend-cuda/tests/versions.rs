@@ -1,0 +1,101 @@
+//! Drivers older than NVRTC: an older NVRTC is taken if there is one, and else it is said what to do.
+
+mod common;
+
+use std::path::PathBuf;
+use std::process::Stdio;
+
+use common::own::{Own, alone, is_alone, passed};
+use st_backend_cuda::CudaExecutor;
+use st_plan::{Knowledge, plan};
+use st_rank::{Error, Problem, RankKExecutor, RankKind, Result};
+
+/// Runs a test of this file again, where the system has these versions of NVRTC: its loader reads where libraries are
+/// when a process begins.
+fn among(test: &str, versions: &[&str]) {
+    let own = Own::new();
+    for version in versions {
+        let nvrtc = own.libraries.nvrtc.as_ref().expect("the emulator's");
+        std::fs::copy(nvrtc, own.folder.join(format!("libnvrtc.so.{version}"))).expect("a copy");
+    }
+    let mut again = alone(test);
+    let again = again.env("LD_LIBRARY_PATH", &own.folder);
+    passed(again.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("it is run"));
+}
+
+/// An executor that looks for NVRTC as the system has it, or in that file, on a driver of that version.
+fn executor(version: i32, nvrtc: Option<PathBuf>) -> (Own, CudaExecutor) {
+    let mut own = Own::new();
+    own.libraries.nvrtc = nvrtc;
+    own.set("version", version);
+    let exec = own.executor();
+    (own, exec)
+}
+
+fn select(exec: &CudaExecutor) -> Result<Vec<u32>> {
+    let x = [1.0f32, 5.0, 3.0, 4.0];
+    let problem = Problem::new(RankKind::TopK, 1, 4, 2);
+    let plan = plan(&problem, &exec.caps()?, &Knowledge::default());
+    exec.on(&x).execute(&plan).map(|out| out.indices)
+}
+
+/// That the driver is too old, with both versions and these words of advice.
+fn refused(exec: &CudaExecutor, words: [&str; 3]) {
+    let why = select(exec).expect_err("the driver is too old");
+    assert!(matches!(why, Error::Unavailable { .. }), "{why:?}");
+    let said = why.to_string();
+    assert!(words.iter().all(|words| said.contains(words)), "{said}");
+}
+
+#[test]
+fn the_newest_that_the_driver_takes() {
+    if !is_alone() {
+        return among("the_newest_that_the_driver_takes", &["12", "13"]);
+    }
+    for (driver, nvrtc) in [(12_020, (12, 0)), (13_000, (13, 0)), (13_010, (13, 0)), (0, (13, 0))] {
+        let (_own, exec) = executor(driver, None);
+        assert_eq!(exec.report().expect("a device").nvrtc, Ok(nvrtc), "driver {driver}");
+        assert_eq!(select(&exec), Ok(vec![1, 3]), "driver {driver}");
+    }
+    let (_own, exec) = executor(11_040, None);
+    let advice = "nvidia-cuda-nvrtc-cu11";
+    refused(&exec, ["CUDA 11.4", "NVRTC 13.0", advice]);
+}
+
+#[test]
+fn none_that_the_driver_takes() {
+    if !is_alone() {
+        return among("none_that_the_driver_takes", &["13"]);
+    }
+    let (_own, exec) = executor(12_040, None);
+    refused(&exec, ["CUDA 12.4", "NVRTC 13.0", "nvidia-cuda-nvrtc-cu12"]);
+    let report = exec.report().expect("the device is there");
+    assert!(matches!(report.nvrtc, Err(Error::Unavailable { .. })), "{report:?}");
+}
+
+/// A file that is named is the only one that is looked at.
+#[test]
+fn one_that_is_named() {
+    let (_own, exec) = executor(12_040, Own::new().libraries.nvrtc.clone());
+    refused(&exec, ["CUDA 12.4", "NVRTC 13.0", "update the driver"]);
+}
+
+/// Machine code of a newer minor version is taken, PTX is not.
+#[test]
+fn minor_versions() {
+    let files = Own::new();
+    let newer = files.folder.join("libnvrtc.so.12.8");
+    std::fs::copy(files.libraries.nvrtc.as_ref().expect("the emulator's"), &newer).expect("a copy");
+    let (own, exec) = executor(12_040, Some(newer.clone()));
+    assert_eq!(select(&exec), Ok(vec![1, 3]));
+    for code in [200, 209, 222] {
+        let (own, exec) = executor(12_040, Some(newer.clone()));
+        own.set("images_fail", code);
+        refused(&exec, ["CUDA 12.4", "NVRTC 12.8", "nvidia-cuda-nvrtc-cu12==12.4.*"]);
+    }
+    // What is wrong with an image is not the version's fault where the driver is as new.
+    own.set("version", 12_080);
+    own.set("images_fail", 200);
+    let why = select(&own.executor()).expect_err("it takes none");
+    assert!(matches!(why, Error::Refused { .. }), "{why}");
+}
