@@ -1,5 +1,6 @@
 //! Dispatches with their buffers: all that a pass needs.
 
+use st_kernels::wgsl::BINDINGS;
 use st_rank::Result;
 use wgpu::{
     BindGroup, BindGroupDescriptor, BindGroupEntry, BindingResource, Buffer, BufferBinding,
@@ -141,7 +142,7 @@ impl Gpu {
             true => parts.lists.split(u64::from(params.bins_base) * ENTRY_BYTES),
             false => (parts.lists.clone(), parts.values.clone()),
         };
-        let bound =
+        let bound: [&Part; BINDINGS.len()] =
             [&parts.input, &parts.lengths, &lists, &bins, &parts.indices, &uniform, &as_vectors];
         let entries: Vec<BindGroupEntry<'_>> = (0..)
             .zip(bound)

@@ -9,7 +9,9 @@
 //! to `#end` does the same, or makes a loop of the lines for compilers that take long over long kernels.
 //! There are no other directives.
 
+mod bindings;
 mod expand;
+pub use bindings::{BINDINGS, Binding, STORAGE_BUFFERS};
 pub(crate) use expand::SHARED;
 mod looped;
 mod networks;

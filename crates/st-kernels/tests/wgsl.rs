@@ -8,7 +8,7 @@ use naga::front::wgsl;
 use naga::valid::{Capabilities, ModuleInfo, SubgroupOperationSet, ValidationFlags, Validator};
 use naga::{AddressSpace, Module, ShaderStage, StorageAccess};
 use product::permutations;
-use st_kernels::wgsl::{Dialect, Permutation, Stage};
+use st_kernels::wgsl::{BINDINGS, Binding, Dialect, Permutation, STORAGE_BUFFERS, Stage};
 
 fn validated(source: &str) -> Result<(Module, ModuleInfo), String> {
     let module = wgsl::parse_str(source).map_err(|e| e.emit_to_string(source))?;
@@ -21,21 +21,24 @@ fn validated(source: &str) -> Result<(Module, ModuleInfo), String> {
     Ok((module, info))
 }
 
-/// The bindings that the host's layout has: five of storage, the first two read only, one uniform,
-/// and the input once more.
+/// That the host's layout has what is bound, for what is done with it.
 fn check_bindings(module: &Module) -> Result<(), String> {
     for (_, variable) in module.global_variables.iter() {
         let Some(binding) = &variable.binding else { continue };
-        let fits = match variable.space {
-            AddressSpace::Storage { access } => {
-                let writes = access.contains(StorageAccess::STORE);
-                (2..5).contains(&binding.binding) == writes && binding.binding != 5
+        let as_what = match variable.space {
+            AddressSpace::Storage { access } if access.contains(StorageAccess::STORE) => {
+                Some(Binding::Write)
             }
-            AddressSpace::Uniform => binding.binding == 5,
-            _ => false,
+            AddressSpace::Storage { .. } => Some(Binding::Read),
+            AddressSpace::Uniform => Some(Binding::Uniform),
+            _ => None,
         };
-        if !fits || binding.group != 0 {
-            return Err(format!("{:?} is bound at {binding:?}", variable.name));
+        let of_host = BINDINGS.get(binding.binding as usize).copied();
+        if as_what.is_none() || as_what != of_host || binding.group != 0 {
+            let name = &variable.name;
+            return Err(format!(
+                "{name:?} is {as_what:?} at {binding:?}; the host has {of_host:?}"
+            ));
         }
     }
     Ok(())
@@ -106,6 +109,30 @@ fn every_permutation_is_valid_everywhere() {
     if let Some(why) = wrong {
         panic!("{why}");
     }
+}
+
+#[test]
+fn what_the_host_does_not_bind_is_found() {
+    let checked = |declared: &str| {
+        let source = format!("@group(0) {declared};\n@compute @workgroup_size(1) fn main() {{}}");
+        check_bindings(&wgsl::parse_str(&source).expect("it is WGSL"))
+    };
+    let last = BINDINGS.len() - 1;
+    assert_eq!(BINDINGS[last], Binding::Read);
+    let vectors = "var<storage, read> x: array<vec4<u32>>";
+    assert_eq!(checked(&format!("@binding({last}) {vectors}")), Ok(()));
+    for (declared, said) in [
+        (format!("@binding({}) {vectors}", last + 1), "the host has None"),
+        (format!("@binding({last}) {}", vectors.replace("read", "read_write")), "has Some(Read)"),
+        ("@binding(5) var<storage, read> x: array<u32>".to_owned(), "has Some(Uniform)"),
+        ("@binding(2) var<storage, read> x: array<u32>".to_owned(), "has Some(Write)"),
+        ("@binding(0) var<uniform> x: u32".to_owned(), "has Some(Read)"),
+    ] {
+        let why = checked(&declared).expect_err(&declared);
+        assert!(why.contains(said), "{declared}: {why}");
+    }
+    let storage = BINDINGS.iter().filter(|&&binding| binding != Binding::Uniform).count();
+    assert_eq!(storage, STORAGE_BUFFERS as usize);
 }
 
 #[test]
