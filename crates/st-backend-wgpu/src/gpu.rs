@@ -33,6 +33,8 @@ pub(crate) struct Gpu {
     pub(crate) pool: Arc<Pool>,
     /// Bound where a kernel reads nothing.
     pub(crate) nothing: Buffer,
+    /// Bound where a kernel writes what nobody asked for.
+    pub(crate) unasked: Buffer,
     layout: PipelineLayout,
     pipelines: Mutex<HashMap<Permutation, ComputePipeline>>,
     /// What the self-tests said of permutations.
@@ -143,19 +145,20 @@ impl Gpu {
                 bind_group_layouts: &[Some(&bindings)],
                 ..Default::default()
             });
-            let nothing = pool.take(&device, Kind::Device, LEAST_BYTES);
-            Ok((bindings, layout, nothing))
+            let small = || pool.take(&device, Kind::Device, LEAST_BYTES);
+            Ok((bindings, layout, small(), small()))
         });
         if let Some(error) = fault::now(said).flatten() {
             return Err(fault::fault(&info.name, "to be set up", &error));
         }
-        let (bindings, layout, nothing) = made?;
+        let (bindings, layout, nothing, unasked) = made?;
         Ok(Self {
             name: info.name.clone(),
             driver: device::driver(info),
             software: device::is_software(info),
             most_lanes: info.subgroup_max_size,
             nothing,
+            unasked,
             device,
             queue,
             caps,

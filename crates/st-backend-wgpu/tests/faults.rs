@@ -181,7 +181,7 @@ fn a_device_that_is_lost_midway_is_an_error_from_then_on() {
 #[test]
 fn limits_that_are_too_small_are_named() {
     let few = |limits| wgpu::Limits { max_storage_buffers_per_shader_stage: 4, ..limits };
-    let error = App::new(few).exec().caps().expect_err("kernels bind six").to_string();
+    let error = App::new(few).exec().caps().expect_err("kernels bind seven").to_string();
     assert!(error.contains("max_storage_buffers_per_shader_stage = 4"), "{error}");
     assert!(error.contains("open it with"), "{error}");
     let small = |limits| wgpu::Limits {

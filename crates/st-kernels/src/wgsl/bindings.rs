@@ -12,7 +12,7 @@ pub enum Binding {
 }
 
 /// The bindings of every stage, by their numbers. `shared/params.wgsl` says what they are.
-pub const BINDINGS: [Binding; 7] = [
+pub const BINDINGS: [Binding; 8] = [
     Binding::Read,
     Binding::Read,
     Binding::Write,
@@ -20,6 +20,7 @@ pub const BINDINGS: [Binding; 7] = [
     Binding::Write,
     Binding::Uniform,
     Binding::Read,
+    Binding::Write,
 ];
 
 /// Storage buffers among them: a device has a limit of its own for these.
