@@ -145,6 +145,30 @@ fn rows_without_lengths_of_their_own_pay_nothing_for_those_that_have_them() {
     }
 }
 
+/// Where lanes leave a loop one by one, an operation of the subgroup behind it may be some lanes' alone
+/// (docs/kernels.md). So no loop's bounds know a lane but those of the last, behind which is nothing.
+#[test]
+fn lanes_of_a_subgroup_leave_loops_together() {
+    for permutation in permutations().iter().filter(|one| one.stage == Stage::Warp) {
+        let source = permutation.source(Dialect::default());
+        let names_lane = |line: &str| {
+            line.split(|c: char| !c.is_alphanumeric() && c != '_').any(|word| word == "lane")
+        };
+        let loops: Vec<&str> = source
+            .lines()
+            .map(str::trim)
+            .filter(|line| ["for ", "while ", "loop "].iter().any(|word| line.starts_with(word)))
+            .filter(|line| names_lane(line))
+            .collect();
+        let last: &[&str] = &["for (var i = found + lane; i < p.k; i += lanes) {"];
+        assert_eq!(loops, last[usize::from(permutation.two)..], "{permutation:?}");
+        if !permutation.two {
+            let behind = source.split(last[0]).nth(1).unwrap_or_default();
+            assert!(!behind.contains("subgroup"), "{permutation:?}");
+        }
+    }
+}
+
 #[test]
 fn browsers_are_told_of_subgroups() {
     let with = Permutation { subgroup: true, ..Permutation::new(Stage::Radix, 64) };
