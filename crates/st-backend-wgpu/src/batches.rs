@@ -128,6 +128,8 @@ impl Leases {
             lists: part(&self.lists, lists),
             values: part(&self.values, values),
             indices: part(&self.indices, indices),
+            // Lengths of the host's were checked there.
+            status: None,
         }
     }
 }

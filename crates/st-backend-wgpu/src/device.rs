@@ -124,24 +124,29 @@ pub(crate) fn unavailable(backend: Backend, why: impl Into<String>) -> Error {
 /// Interfaces of the second rank (GL) are looked at only if those of the first have none.
 pub(crate) async fn choose(backend: Backend, software: Option<bool>) -> Result<Adapter> {
     let interfaces = interfaces(backend);
-    let mut last = None;
+    let (mut last, mut has_software) = (None, false);
     for ranked in [interfaces & Backends::PRIMARY, interfaces - Backends::PRIMARY] {
         if ranked.is_empty() {
             continue;
         }
         for adapter in list(ranked).await {
-            match (is_software(&adapter.get_info()), software) {
+            let is_software = is_software(&adapter.get_info());
+            has_software |= is_software;
+            match (is_software, software) {
                 (false, None | Some(false)) | (true, Some(true)) => return Ok(adapter),
                 (true, None) if last.is_none() => last = Some(adapter),
                 _ => {}
             }
         }
     }
-    last.ok_or_else(|| {
-        let which = match software {
-            Some(true) => "no software adapter was found",
-            _ => "no adapter was found",
-        };
-        unavailable(backend, which)
+    last.ok_or_else(|| match software {
+        Some(true) => unavailable(backend, "no software adapter was found"),
+        // Another software one, which the usual advice is, would be refused, too.
+        Some(false) if has_software => Error::Unavailable {
+            backend,
+            why: "no adapter was found but software ones".to_owned(),
+            advice: "install the device's own driver, allow a software adapter, or use cpu",
+        },
+        _ => unavailable(backend, "no adapter was found"),
     })
 }

@@ -41,9 +41,10 @@ impl DeviceInput {
     /// The same with the length of each row: `rows` words from that byte of a buffer with the usage
     /// `STORAGE`.
     ///
-    /// Lengths on a device are not read back, so nothing refuses them. A length beyond the columns
-    /// counts as the columns. What a row is too short for gets the value 0 and the index
-    /// `u32::MAX`, at the row's end, whether or not the plan asks for padding.
+    /// Lengths on a device are not read back, so nothing refuses them here. A row whose length does not
+    /// do, being beyond the columns or too short for what is wanted, gets the value 0 and the index
+    /// `u32::MAX` in all its places, and the [status word](DeviceOutput::with_status) becomes 1. If the
+    /// plan asks for padding, a short row is not bad: what it lacks is filled so at its end.
     ///
     /// The byte is a multiple of the device's `min_storage_buffer_offset_alignment`, or where a
     /// row of lengths that begin at one has its length; see [`DeviceOutput::at`].
@@ -87,6 +88,7 @@ impl DeviceInput {
 pub struct DeviceOutput {
     pub(crate) values: Place,
     pub(crate) indices: Place,
+    pub(crate) status: Option<Place>,
 }
 
 impl DeviceOutput {
@@ -94,7 +96,7 @@ impl DeviceOutput {
     #[must_use]
     pub fn new(values: &Buffer, indices: &Buffer) -> Self {
         let place = |buffer: &Buffer| Place { buffer: buffer.clone(), at: 0 };
-        Self { values: place(values), indices: place(indices) }
+        Self { values: place(values), indices: place(indices), status: None }
     }
 
     /// The same from those bytes on: multiples of the device's
@@ -104,6 +106,17 @@ impl DeviceOutput {
     pub const fn at(mut self, values_byte: u64, indices_byte: u64) -> Self {
         self.values.at = values_byte;
         self.indices.at = indices_byte;
+        self
+    }
+
+    /// The same with a `u32` at that byte of a buffer with the usage `STORAGE`, which is set to 1 if the
+    /// length of a row on the device does not do ([`DeviceInput::with_lengths`]), and else left alone.
+    ///
+    /// The byte is a multiple of the device's `min_storage_buffer_offset_alignment`. The buffer is none
+    /// that is read; it may be that of values or indices, apart from them.
+    #[must_use]
+    pub fn with_status(mut self, buffer: &Buffer, byte: u64) -> Self {
+        self.status = Some(Place { buffer: buffer.clone(), at: byte });
         self
     }
 
@@ -119,10 +132,22 @@ impl DeviceOutput {
         &self.indices.buffer
     }
 
-    /// Refuses buffers that results do not fit or cannot be bound beside that input.
-    pub(crate) fn check(&self, problem: &Problem, input: &DeviceInput) -> Result<()> {
+    /// Refuses buffers that results do not fit or cannot be bound beside that input. `align`: what
+    /// bindings begin at multiples of.
+    pub(crate) fn check(&self, problem: &Problem, input: &DeviceInput, align: u64) -> Result<()> {
         let bytes = problem.output_len() as u64 * 4;
-        for (what, place) in [("values", &self.values), ("indices", &self.indices)] {
+        let mut written = vec![("values", &self.values, bytes), ("indices", &self.indices, bytes)];
+        if let Some(word) = &self.status {
+            written.push(("status", word, 4));
+            if !word.at.is_multiple_of(align) {
+                return Err(Error::DeviceBuffer {
+                    what: "status",
+                    given: format!("begins at byte {}", word.at),
+                    needed: format!("begin at a multiple of {align} bytes"),
+                });
+            }
+        }
+        for (nth, &(what, place, bytes)) in written.iter().enumerate() {
             room(what, place, bytes, 4)?;
             let read = Some(&input.rows).into_iter().chain(&input.lengths);
             if read.into_iter().any(|read| read.buffer == place.buffer) {
@@ -130,14 +155,17 @@ impl DeviceOutput {
                 let needed = "be another: a kernel may not write what it reads".to_owned();
                 return Err(Error::DeviceBuffer { what, given, needed });
             }
-        }
-        let (one, other) = (&self.values, &self.indices);
-        if one.buffer == other.buffer && one.at.abs_diff(other.at) < bytes {
-            return Err(Error::DeviceBuffer {
-                what: "values",
-                given: format!("has the indices, too, {} bytes away", one.at.abs_diff(other.at)),
-                needed: format!("have {bytes} bytes of its own"),
-            });
+            for &(other, place_of_other, bytes_of_other) in &written[nth + 1..] {
+                let apart = place.at.abs_diff(place_of_other.at);
+                let first = if place.at <= place_of_other.at { bytes } else { bytes_of_other };
+                if place.buffer == place_of_other.buffer && apart < first {
+                    return Err(Error::DeviceBuffer {
+                        what,
+                        given: format!("has the {other}, too, {apart} bytes away"),
+                        needed: format!("have {bytes} bytes of its own"),
+                    });
+                }
+            }
         }
         Ok(())
     }

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use st_kernels::wgsl::{Dialect, Permutation};
+use st_kernels::wgsl::{BINDINGS, Binding, Dialect, Permutation, STORAGE_BUFFERS};
 use st_rank::{Backend, DeviceCaps, Result};
 use wgpu::{
     Adapter, BindGroupLayout, BindGroupLayoutDescriptor, BindGroupLayoutEntry, BindingType, Buffer,
@@ -33,6 +33,8 @@ pub(crate) struct Gpu {
     pub(crate) pool: Arc<Pool>,
     /// Bound where a kernel reads nothing.
     pub(crate) nothing: Buffer,
+    /// Bound where a kernel writes what nobody asked for.
+    pub(crate) unasked: Buffer,
     layout: PipelineLayout,
     pipelines: Mutex<HashMap<Permutation, ComputePipeline>>,
     /// What the self-tests said of permutations.
@@ -61,12 +63,6 @@ impl std::fmt::Debug for Gpu {
         f.debug_struct("Gpu").field("name", &self.name).field("caps", &self.caps).finish()
     }
 }
-
-/// The bindings of every stage: see `params.wgsl`. The sixth is uniform.
-const READ_ONLY: [bool; 5] = [true, true, false, false, false];
-
-/// Storage buffers that a stage binds: those, and the input once more as vectors.
-const STORAGE_BUFFERS: u32 = READ_ONLY.len() as u32 + 1;
 
 /// Parameters that are kept on the device for when they are used again.
 const UNIFORMS: usize = 256;
@@ -136,13 +132,8 @@ impl Gpu {
             // want.
             rolled: device::is_software(info),
         };
-        let mut entries: Vec<BindGroupLayoutEntry> = (0..)
-            .zip(READ_ONLY)
-            .map(|(binding, read_only)| entry(binding, BufferBindingType::Storage { read_only }))
-            .collect();
-        entries.push(entry(5, BufferBindingType::Uniform));
-        // The input once more, as vectors.
-        entries.push(entry(6, BufferBindingType::Storage { read_only: true }));
+        let entries: Vec<BindGroupLayoutEntry> =
+            (0..).zip(BINDINGS).map(|(number, binding)| entry(number, binding)).collect();
         let pool = Arc::<Pool>::default();
         let (made, said) = fault::scoped(&device, || {
             let bindings = device.create_bind_group_layout(&BindGroupLayoutDescriptor {
@@ -154,19 +145,20 @@ impl Gpu {
                 bind_group_layouts: &[Some(&bindings)],
                 ..Default::default()
             });
-            let nothing = pool.take(&device, Kind::Device, LEAST_BYTES);
-            Ok((bindings, layout, nothing))
+            let small = || pool.take(&device, Kind::Device, LEAST_BYTES);
+            Ok((bindings, layout, small(), small()))
         });
         if let Some(error) = fault::now(said).flatten() {
             return Err(fault::fault(&info.name, "to be set up", &error));
         }
-        let (bindings, layout, nothing) = made?;
+        let (bindings, layout, nothing, unasked) = made?;
         Ok(Self {
             name: info.name.clone(),
             driver: device::driver(info),
             software: device::is_software(info),
             most_lanes: info.subgroup_max_size,
             nothing,
+            unasked,
             device,
             queue,
             caps,
@@ -334,9 +326,14 @@ impl Gpu {
     }
 }
 
-fn entry(binding: u32, ty: BufferBindingType) -> BindGroupLayoutEntry {
+fn entry(number: u32, binding: Binding) -> BindGroupLayoutEntry {
+    let ty = match binding {
+        Binding::Read => BufferBindingType::Storage { read_only: true },
+        Binding::Write => BufferBindingType::Storage { read_only: false },
+        Binding::Uniform => BufferBindingType::Uniform,
+    };
     BindGroupLayoutEntry {
-        binding,
+        binding: number,
         visibility: ShaderStages::COMPUTE,
         ty: BindingType::Buffer { ty, has_dynamic_offset: false, min_binding_size: None },
         count: None,

@@ -6,8 +6,8 @@ use st_kernels::wgsl::{Permutation, Stage};
 use st_rank::dtype::Encoding;
 use st_rank::order::CodeMap;
 use st_rank::{
-    Choice, DType, DeviceCaps, Direction, Element, Error, Field, MergeKind, NanOrder, Problem,
-    RankKind, RankPlan, Result,
+    Choice, DType, DeviceCaps, Direction, Element, Error, Field, Lengths, MergeKind, NanOrder,
+    Problem, RankKind, RankPlan, Result,
 };
 
 /// `Params` of `params.wgsl`, field for field.
@@ -185,7 +185,11 @@ impl Layout {
             kept: clamp(kept),
             list_stride: clamp(list_stride),
             sorted: problem.sorted.into(),
-            ragged: problem.lengths.is_ragged().into(),
+            ragged: match problem.lengths {
+                Lengths::Full => 0,
+                Lengths::Ragged => 1,
+                Lengths::Padded => 2,
+            },
             list_parts: clamp(parts),
             sort_room: clamp(part_room),
             sort_base: clamp(sort_base),

@@ -44,7 +44,8 @@ impl WgpuExecutor {
         output: &DeviceOutput,
     ) -> Result<()> {
         let (gpu, layout) = self.checked(plan, input)?;
-        output.check(&plan.problem, input)?;
+        let align = u64::from(gpu.limits.min_storage_buffer_offset_alignment.max(4));
+        output.check(&plan.problem, input, align)?;
         if plan.problem.output_len() == 0 {
             return Ok(());
         }
@@ -155,6 +156,7 @@ fn parts(
         lists,
         values: of(&output.values.buffer, window.values),
         indices: of(&output.indices.buffer, window.indices),
+        status: output.status.as_ref().map(|word| Part::new(&word.buffer, word.at, 4)),
     }
 }
 

@@ -1,5 +1,6 @@
 //! Dispatches with their buffers: all that a pass needs.
 
+use st_kernels::wgsl::BINDINGS;
 use st_rank::Result;
 use wgpu::{
     BindGroup, BindGroupDescriptor, BindGroupEntry, BindingResource, Buffer, BufferBinding,
@@ -68,6 +69,8 @@ pub(crate) struct Parts {
     pub(crate) lists: Part,
     pub(crate) values: Part,
     pub(crate) indices: Part,
+    /// Where it is said that a row was bad, if someone asked for it.
+    pub(crate) status: Option<Part>,
 }
 
 impl From<&Buffers> for Parts {
@@ -78,6 +81,7 @@ impl From<&Buffers> for Parts {
             lists: Part::whole(&buffers.lists),
             values: Part::whole(&buffers.values),
             indices: Part::whole(&buffers.indices),
+            status: None,
         }
     }
 }
@@ -141,8 +145,17 @@ impl Gpu {
             true => parts.lists.split(u64::from(params.bins_base) * ENTRY_BYTES),
             false => (parts.lists.clone(), parts.values.clone()),
         };
-        let bound =
-            [&parts.input, &parts.lengths, &lists, &bins, &parts.indices, &uniform, &as_vectors];
+        let status = parts.status.clone().unwrap_or_else(|| Part::whole(&self.unasked));
+        let bound: [&Part; BINDINGS.len()] = [
+            &parts.input,
+            &parts.lengths,
+            &lists,
+            &bins,
+            &parts.indices,
+            &uniform,
+            &as_vectors,
+            &status,
+        ];
         let entries: Vec<BindGroupEntry<'_>> = (0..)
             .zip(bound)
             .map(|(binding, part)| BindGroupEntry { binding, resource: part.resource() })

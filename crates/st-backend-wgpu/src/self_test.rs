@@ -97,11 +97,7 @@ fn small(
     permutations_wanted: &[Permutation],
 ) -> Layout {
     let of = |cols: usize, k: usize, row_stride: usize| {
-        let lengths = match plan.problem.lengths {
-            Lengths::Padded => Lengths::Padded,
-            Lengths::Full | Lengths::Ragged => Lengths::Full,
-        };
-        let problem = Problem { rows: ROWS, cols, k, row_stride, lengths, ..plan.problem };
+        let problem = Problem { rows: ROWS, cols, k, row_stride, ..plan.problem };
         let plan = RankPlan::by_hand(problem, plan.caps, plan.choice);
         let fits =
             problem.check().is_ok() && st_kernels::check(&plan.choice, &problem, caps).is_ok();
@@ -179,6 +175,10 @@ fn answer(problem: &Problem, bits: &[u32], lengths: Option<&[u32]>) -> (Vec<u32>
         let mut wanted = order[problem.kind.ranks(n, problem.k)].to_vec();
         if !problem.sorted {
             wanted.sort_unstable();
+        }
+        if wanted.len() < problem.k && problem.lengths == Lengths::Ragged {
+            // A bad row.
+            wanted.clear();
         }
         let lacking = problem.k - wanted.len();
         values.extend(wanted.iter().map(|&i| row[i]).chain(std::iter::repeat_n(0, lacking)));
@@ -315,6 +315,8 @@ mod tests {
         assert_eq!((values[0], indices), (0x8000_0000, vec![2, 3]), "zeros are equal");
         let padded = Problem::new(RankKind::TopK, 1, 5, 3).with_lengths(Lengths::Padded);
         assert_eq!(answer(&padded, &bits, Some(&[2])).1, [1, 0, u32::MAX]);
+        let ragged = padded.with_lengths(Lengths::Ragged);
+        assert_eq!(answer(&ragged, &bits, Some(&[2])), (vec![0; 3], vec![u32::MAX; 3]));
         let by_index = Problem::new(RankKind::TopK, 1, 5, 3).with_sorted(false);
         assert_eq!(answer(&by_index, &bits, None).1, [0, 1, 4]);
     }

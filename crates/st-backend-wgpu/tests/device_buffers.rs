@@ -76,25 +76,25 @@ fn values_of_16_bits_take_a_word_each() {
 }
 
 #[test]
-fn lengths_on_the_device_are_obeyed_and_bad_ones_leave_marks() {
+fn lengths_at_any_row_of_a_buffer_are_obeyed() {
     let app = App::new(|limits| limits);
     let exec = app.exec();
     let (rows, cols, k) = (4, 50, 6);
     let x = floats(rows * cols);
-    let given = [0, 50, 3, 1000, 49];
+    // The first length is of a row before; of the others two do not do.
+    let given = [0, 50, 3, 51, 49];
     let problem = Problem::new(RankKind::BottomK, rows, cols, k).with_lengths(Lengths::Ragged);
-    // The first length is of a row before.
     let input = DeviceInput::new(&app.filled(bytemuck::cast_slice(&x)), DType::F32)
         .with_lengths(&app.filled(bytemuck::cast_slice(&given)), 4);
     let place = |word| app.words((rows + 1) * k, word);
     let out = DeviceOutput::new(&place(7), &place(7)).at(k as u64 * 4, k as u64 * 4);
     run(&app, &exec, &planned(&exec, &problem), &input, &out);
     let padded = problem.with_lengths(Lengths::Padded);
-    let want = oracle::rank(Input::ragged(&x, &[50, 3, 50, 49]), &padded);
+    let want = oracle::rank(Input::ragged(&x, &[50, 0, 0, 49]), &padded);
     let indices = app.read(out.indices());
     assert_eq!(indices[..k], [7; 6], "the row before is left alone");
-    assert_eq!(indices[k..], want.indices, "as if padding had been asked for");
-    assert_eq!(indices[2 * k + 3..3 * k], [u32::MAX; 3]);
+    assert_eq!(indices[k..], want.indices);
+    assert_eq!(indices[2 * k..4 * k], [u32::MAX; 12]);
     assert_eq!(app.read(out.values())[k..], bits(&want.values));
 }
 
@@ -204,6 +204,18 @@ fn buffers_that_cannot_be_used_are_refused_before_anything_is_recorded() {
         (input.clone(), out.clone().at(0, 3), "indices begins at byte 3"),
         (input.clone(), shared.clone().at(0, 76), "values has the indices, too, 76 bytes away"),
         (input.clone(), DeviceOutput::new(&x, out.indices()), "values is one that is read"),
+        (input.clone(), out.clone().with_status(&x, 0), "status is one that is read"),
+        (
+            input.clone(),
+            out.clone().with_status(&both, 4),
+            "status begins at byte 4: it must begin at a multiple",
+        ),
+        (input.clone(), out.clone().with_status(&both, 1600), "status has 1600 bytes"),
+        (
+            input.clone(),
+            out.clone().with_status(out.values(), 0),
+            "values has the status, too, 0 bytes away: it must have 80 bytes of its own",
+        ),
     ] {
         let error = refused(&plan, &input, &out);
         assert!(matches!(error, Error::DeviceBuffer { .. }), "{error:?}");

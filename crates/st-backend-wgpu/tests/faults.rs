@@ -3,7 +3,7 @@
 mod app;
 
 use app::App;
-use st_backend_wgpu::{DeviceInput, DeviceOutput, WgpuExecutor};
+use st_backend_wgpu::{DeviceInput, DeviceOutput, WgpuExecutor, adapters};
 use st_plan::{Knowledge, plan, plan_compact};
 use st_rank::{
     Backend, Choice, CompactExecutor, CompactProblem, DType, Error, MergeDetail, MergeKind,
@@ -90,19 +90,49 @@ fn a_driver_without_subgroups_gets_plans_without_them() {
 
 #[test]
 fn a_backend_that_is_not_there_is_an_error_every_time() {
-    if cfg!(target_vendor = "apple") {
-        return;
-    }
     let exec = WgpuExecutor::metal();
     let x = input();
     let caps = st_rank::DeviceCaps::mps(32, 256);
     let plan = plan(&problem(), &caps, &Knowledge::default());
-    for _ in 0..2 {
-        let error = exec.on(&x).execute(&plan).expect_err("there is no Metal here");
-        assert!(matches!(error, Error::Unavailable { backend: Backend::Mps, .. }), "{error:?}");
+    if cfg!(target_vendor = "apple") && !adapters(Backend::Mps).is_empty() {
+        let other = WgpuExecutor::default();
+        let want = other.on(&x).execute(&by_hand(&other, plan.choice));
+        assert_eq!(exec.on(&x).execute(&plan), want, "it is there, and answers");
+    } else {
+        for _ in 0..2 {
+            let error = exec.on(&x).execute(&plan).expect_err("there is no Metal here");
+            assert_unavailable(&error, Backend::Mps, "no adapter was found", "use wgpu or cpu");
+        }
+        let later = pollster::block_on(exec.open_async());
+        assert!(matches!(later, Err(Error::Unavailable { .. })));
     }
-    let later = pollster::block_on(exec.open_async());
-    assert!(matches!(later, Err(Error::Unavailable { .. })));
+}
+
+fn assert_unavailable(error: &Error, of: Backend, said: &str, advised: &str) {
+    let Error::Unavailable { backend, why, advice } = error else { panic!("{error:?}") };
+    assert_eq!((*backend, why.as_str()), (of, said));
+    assert!(advice.contains(advised), "{error}");
+}
+
+#[test]
+fn adapters_of_the_other_sort_are_not_taken() {
+    let there = adapters(Backend::Wgpu);
+    for software in [false, true] {
+        let exec = WgpuExecutor::default().with_software(software);
+        if there.iter().any(|adapter| adapter.software == software) {
+            assert_eq!(exec.adapter().expect("it is there").1, software);
+            continue;
+        }
+        let (said, advised) = match software {
+            false => ("no adapter was found but software ones", "the device's own driver"),
+            true => ("no software adapter was found", "mesa-vulkan-drivers"),
+        };
+        for _ in 0..2 {
+            let error = exec.caps().expect_err("there is none");
+            assert_unavailable(&error, Backend::Wgpu, said, advised);
+        }
+    }
+    assert!(!there.is_empty(), "mesa-vulkan-drivers has a software one");
 }
 
 #[test]
@@ -151,7 +181,7 @@ fn a_device_that_is_lost_midway_is_an_error_from_then_on() {
 #[test]
 fn limits_that_are_too_small_are_named() {
     let few = |limits| wgpu::Limits { max_storage_buffers_per_shader_stage: 4, ..limits };
-    let error = App::new(few).exec().caps().expect_err("kernels bind six").to_string();
+    let error = App::new(few).exec().caps().expect_err("kernels bind seven").to_string();
     assert!(error.contains("max_storage_buffers_per_shader_stage = 4"), "{error}");
     assert!(error.contains("open it with"), "{error}");
     let small = |limits| wgpu::Limits {

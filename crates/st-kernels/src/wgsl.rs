@@ -9,7 +9,9 @@
 //! to `#end` does the same, or makes a loop of the lines for compilers that take long over long kernels.
 //! There are no other directives.
 
+mod bindings;
 mod expand;
+pub use bindings::{BINDINGS, Binding, STORAGE_BUFFERS};
 pub(crate) use expand::SHARED;
 mod looped;
 mod networks;
@@ -195,6 +197,8 @@ pub struct Permutation {
     pub full: bool,
     /// Ranks that do not begin with the first.
     pub range: bool,
+    /// Rows have lengths of their own, which the kernel checks.
+    pub ragged: bool,
     /// Columns of a compaction tile for each thread.
     pub each: u32,
     /// Candidates a lane keeps.
@@ -226,6 +230,7 @@ impl Permutation {
             keyed: false,
             full: false,
             range: false,
+            ragged: false,
             each: 1,
             kl: 1,
             network: false,
@@ -252,6 +257,7 @@ impl Permutation {
             half: is_half(problem.dtype),
             subgroup: caps.subgroups && stage.uses_subgroups(),
             two: choice.use_2ce,
+            ragged: problem.lengths.is_ragged(),
             cap: u32::try_from(cap).unwrap_or(u32::MAX),
             ..Self::new(stage, choice.wg)
         };
@@ -317,11 +323,14 @@ impl Permutation {
         };
         let settles = matches!(stage, Stage::Settle | Stage::Merge);
         let writes = settles || stage == Stage::Rank;
+        // These two look at the lists alone.
+        let knows_rows = !matches!(stage, Stage::Coarse | Stage::Scatter);
         Self {
             half: writes && is_half(problem.dtype),
             subgroup: caps.subgroups && stage.uses_subgroups(),
             cap: u32::try_from(cap.max(2)).unwrap_or(u32::MAX),
             range: settles && is_range(problem),
+            ragged: knows_rows && problem.lengths.is_ragged(),
             ..Self::new(stage, choice.wg)
         }
     }
@@ -414,6 +423,7 @@ impl Permutation {
             ("RESIDENT", self.resident),
             ("HELD", self.resident && walks),
             ("RANGE", self.range),
+            ("RAGGED", self.ragged),
             ("WHOLE_TILE", self.vectors.is_multiple_of(self.wg)),
             ("BINNED", each <= gpu::MOST_BINNED),
             // Of a whole row's keys the bound by the threads' greatest will do, if few are wanted.

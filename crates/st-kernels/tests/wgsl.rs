@@ -8,7 +8,7 @@ use naga::front::wgsl;
 use naga::valid::{Capabilities, ModuleInfo, SubgroupOperationSet, ValidationFlags, Validator};
 use naga::{AddressSpace, Module, ShaderStage, StorageAccess};
 use product::permutations;
-use st_kernels::wgsl::{Dialect, Permutation, Stage};
+use st_kernels::wgsl::{BINDINGS, Binding, Dialect, Permutation, STORAGE_BUFFERS, Stage};
 
 fn validated(source: &str) -> Result<(Module, ModuleInfo), String> {
     let module = wgsl::parse_str(source).map_err(|e| e.emit_to_string(source))?;
@@ -21,21 +21,24 @@ fn validated(source: &str) -> Result<(Module, ModuleInfo), String> {
     Ok((module, info))
 }
 
-/// The bindings that the host's layout has: five of storage, the first two read only, one uniform,
-/// and the input once more.
+/// That the host's layout has what is bound, for what is done with it.
 fn check_bindings(module: &Module) -> Result<(), String> {
     for (_, variable) in module.global_variables.iter() {
         let Some(binding) = &variable.binding else { continue };
-        let fits = match variable.space {
-            AddressSpace::Storage { access } => {
-                let writes = access.contains(StorageAccess::STORE);
-                (2..5).contains(&binding.binding) == writes && binding.binding != 5
+        let as_what = match variable.space {
+            AddressSpace::Storage { access } if access.contains(StorageAccess::STORE) => {
+                Some(Binding::Write)
             }
-            AddressSpace::Uniform => binding.binding == 5,
-            _ => false,
+            AddressSpace::Storage { .. } => Some(Binding::Read),
+            AddressSpace::Uniform => Some(Binding::Uniform),
+            _ => None,
         };
-        if !fits || binding.group != 0 {
-            return Err(format!("{:?} is bound at {binding:?}", variable.name));
+        let of_host = BINDINGS.get(binding.binding as usize).copied();
+        if as_what.is_none() || as_what != of_host || binding.group != 0 {
+            let name = &variable.name;
+            return Err(format!(
+                "{name:?} is {as_what:?} at {binding:?}; the host has {of_host:?}"
+            ));
         }
     }
     Ok(())
@@ -105,6 +108,64 @@ fn every_permutation_is_valid_everywhere() {
     });
     if let Some(why) = wrong {
         panic!("{why}");
+    }
+}
+
+#[test]
+fn what_the_host_does_not_bind_is_found() {
+    let checked = |declared: &str| {
+        let source = format!("@group(0) {declared};\n@compute @workgroup_size(1) fn main() {{}}");
+        check_bindings(&wgsl::parse_str(&source).expect("it is WGSL"))
+    };
+    let vectors = "var<storage, read> x: array<vec4<u32>>";
+    assert_eq!(checked(&format!("@binding(6) {vectors}")), Ok(()));
+    for (declared, said) in [
+        (format!("@binding({}) {vectors}", BINDINGS.len()), "the host has None"),
+        (format!("@binding(6) {}", vectors.replace("read", "read_write")), "has Some(Read)"),
+        ("@binding(5) var<storage, read> x: array<u32>".to_owned(), "has Some(Uniform)"),
+        ("@binding(2) var<storage, read> x: array<u32>".to_owned(), "has Some(Write)"),
+        ("@binding(0) var<uniform> x: u32".to_owned(), "has Some(Read)"),
+    ] {
+        let why = checked(&declared).expect_err(&declared);
+        assert!(why.contains(said), "{declared}: {why}");
+    }
+    let storage = BINDINGS.iter().filter(|&&binding| binding != Binding::Uniform).count();
+    assert_eq!(storage, STORAGE_BUFFERS as usize);
+}
+
+#[test]
+fn rows_without_lengths_of_their_own_pay_nothing_for_those_that_have_them() {
+    let all = permutations();
+    assert!(all.iter().any(|one| one.ragged));
+    for permutation in all {
+        let source = permutation.source(Dialect::default());
+        for word in ["is_bad", "status"] {
+            assert_eq!(source.contains(word), permutation.ragged, "{word}: {permutation:?}");
+        }
+    }
+}
+
+/// Where lanes leave a loop one by one, an operation of the subgroup behind it may be some lanes' alone
+/// (docs/kernels.md). So no loop's bounds know a lane but those of the last, behind which is nothing.
+#[test]
+fn lanes_of_a_subgroup_leave_loops_together() {
+    for permutation in permutations().iter().filter(|one| one.stage == Stage::Warp) {
+        let source = permutation.source(Dialect::default());
+        let names_lane = |line: &str| {
+            line.split(|c: char| !c.is_alphanumeric() && c != '_').any(|word| word == "lane")
+        };
+        let loops: Vec<&str> = source
+            .lines()
+            .map(str::trim)
+            .filter(|line| ["for ", "while ", "loop "].iter().any(|word| line.starts_with(word)))
+            .filter(|line| names_lane(line))
+            .collect();
+        let last: &[&str] = &["for (var i = found + lane; i < p.k; i += lanes) {"];
+        assert_eq!(loops, last[usize::from(permutation.two)..], "{permutation:?}");
+        if !permutation.two {
+            let behind = source.split(last[0]).nth(1).unwrap_or_default();
+            assert!(!behind.contains("subgroup"), "{permutation:?}");
+        }
     }
 }
 

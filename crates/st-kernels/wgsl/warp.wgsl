@@ -21,6 +21,15 @@ fn leading(e: vec2<u32>) -> vec2<u32> {
     return vec2<u32>(key, index);
 }
 
+// The entry of a column, or nothing where there is no such column: all lanes go round a loop alike then, as an
+// operation of the subgroup wants it that follows (votes.wgsl).
+fn entry_before(row: u32, begin: u32, column: u32, end: u32) -> vec2<u32> {
+    if (column < end) {
+        return entry(row, begin + column);
+    }
+    return vec2<u32>(0u);
+}
+
 // Fills `best` with the lane's own, and says what it dropped: the best entry that may be among it,
 // or nothing.
 fn gather(row: u32, begin: u32, n: u32) -> vec2<u32> {
@@ -30,8 +39,8 @@ fn gather(row: u32, begin: u32, n: u32) -> vec2<u32> {
     var dropped = vec2<u32>(0u);
     for (var at = 0u; at < n; at += TILE) {
         let end = min(at + TILE, n);
-        for (var i = at + lane; i < end; i += lanes) {
-            var e = entry(row, begin + i);
+        for (var first = at; first < end; first += lanes) {
+            var e = entry_before(row, begin, first + lane, end);
             if (before(e, best[KL - 1u])) {
                 // Sinks to its place; what falls off the end is dropped.
                 for (var j = 0u; j < KL; j += 1u) {
@@ -110,8 +119,8 @@ fn take() -> vec2<u32> {
 // The best entry of the part, or the best that comes after `previous`, by reading it again.
 fn next_after(row: u32, begin: u32, n: u32, any_will_do: bool, previous: vec2<u32>) -> vec2<u32> {
     var own = vec2<u32>(0u);
-    for (var i = lane; i < n; i += lanes) {
-        let e = entry(row, begin + i);
+    for (var at = 0u; at < n; at += lanes) {
+        let e = entry_before(row, begin, at + lane, n);
         if ((any_will_do || before(previous, e)) && before(e, own)) {
             own = e;
         }

@@ -186,7 +186,7 @@ pub enum Error {
     /// A buffer on a device cannot be used as it was given.
     #[error("the buffer of {what} {given}: it must {needed}")]
     DeviceBuffer {
-        /// `input`, `lengths`, `values` or `indices`.
+        /// `input`, `lengths`, `values`, `indices`, `status`, or a part of the workspace.
         what: &'static str,
         /// What was given.
         given: String,

@@ -49,6 +49,11 @@ pub(crate) fn libraries() -> &'static Libraries {
     &LIBRARIES
 }
 
+/// Whether the devices are real ones, and not the emulator's.
+pub(crate) fn is_real() -> bool {
+    std::env::var("SPIRAL_CUDA").is_ok_and(|which| which == "device")
+}
+
 /// The executor that tests share.
 pub(crate) fn executor() -> &'static CudaExecutor {
     &cuda().executors[0].exec

@@ -32,6 +32,11 @@ fn flags(stage: Stage) -> &'static [fn(&mut Permutation)] {
     }
 }
 
+/// Whether rows may have lengths of their own that nobody has checked.
+const fn has_lengths(stage: Stage) -> bool {
+    !matches!(stage, Stage::Compact | Stage::Coarse | Stage::Scatter)
+}
+
 /// The full product of what matters to the source, at some sizes.
 pub(crate) fn permutations() -> Vec<Permutation> {
     let mut all = Vec::new();
@@ -71,6 +76,10 @@ pub(crate) fn permutations() -> Vec<Permutation> {
                         one.sample = one.vectors.div_ceil(wg);
                     }
                     all.push(one);
+                    // Lengths are looked at alike whatever the workgroup.
+                    if has_lengths(stage) && wg == 64 && !one.full {
+                        all.push(Permutation { ragged: true, ..one });
+                    }
                 }
             }
         }

@@ -24,11 +24,17 @@ fn emit_entry(row: u32, place: u32, e: vec2<u32>) {
     }
 }
 
-// What a short row lacks.
+// What a short row lacks, and all of a bad one.
 fn pad(row: u32, place: u32) {
     let out = (p.row0 + row) * p.k + place;
     values[out] = 0u;
     indices[out] = 0xffffffffu;
+#ifdef RAGGED
+    // One thread comes here with the first place of a row of which nothing was found.
+    if (place == 0u && is_bad(row)) {
+        atomicStore(&status[0], 1u);
+    }
+#endif
 }
 
 // Fills places `found..k` of a row.

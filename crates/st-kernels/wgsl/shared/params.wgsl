@@ -23,7 +23,7 @@ struct Params {
     zero_step: u32,
     floats: u32,
     sorted: u32,
-    ragged: u32,
+    ragged: u32,        // 1: rows have lengths of their own; 2: and what short ones lack is filled up
     groups_x: u32,      // workgroups in x, for grids that need two dimensions
     lo: u32,            // compaction: the range of keys
     hi: u32,
@@ -54,6 +54,9 @@ struct Params {
 @group(0) @binding(4) var<storage, read_write> indices: array<u32>;
 @group(0) @binding(5) var<uniform> p: Params;
 @group(0) @binding(6) var<storage, read> vectors: array<vec4<u32>>;
+#ifdef RAGGED
+@group(0) @binding(7) var<storage, read_write> status: array<atomic<u32>>;
+#endif
 
 var<private> tid: u32;
 
@@ -73,6 +76,20 @@ fn group_number(group: vec3<u32>) -> u32 {
     return group.y * p.groups_x + group.x;
 }
 
+#ifdef RAGGED
+// Whether a row's length, which nobody may have checked, does not do: it is beyond the columns, or too little for
+// what is wanted of the row, unless that is filled up.
+fn is_bad(row: u32) -> bool {
+    let n = lengths[p.row0 + row];
+    let ranks = wanted(n);
+    return n > p.cols || (p.ragged == 1u && ranks.y - ranks.x < p.k);
+}
+
+// Elements of a row. A bad one counts as empty, in every command, so that all of its places are filled up.
+fn row_length(row: u32) -> u32 {
+    return select(lengths[p.row0 + row], 0u, is_bad(row));
+}
+#else
 // Elements of a row.
 fn row_length(row: u32) -> u32 {
     if (p.ragged != 0u) {
@@ -80,6 +97,7 @@ fn row_length(row: u32) -> u32 {
     }
     return p.cols;
 }
+#endif
 
 // The ranks wanted of a row of n elements: first, and one past the last.
 fn wanted(n: u32) -> vec2<u32> {
