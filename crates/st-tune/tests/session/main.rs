@@ -109,9 +109,9 @@ fn a_new_candidate_is_measured_beside_the_best_alone() {
 
 /// A cell of a device whose choices are about as fast as predicted, tuned without hard inputs, and the records that have a
 /// time, the fastest first.
-fn tuned(file: &TableFile) -> (Simulation, Cell, Vec<Record>) {
+fn tuned(model_error: f64, file: &TableFile) -> (Simulation, Cell, Vec<Record>) {
     let mut device = Simulation::new(QUIET);
-    device.model_error = 1.05;
+    device.model_error = model_error;
     let cell = cells()[0];
     device.tune(&[cell], 1e6, file);
     let whole = file.load().unwrap().0;
@@ -132,7 +132,7 @@ fn planned(cell: &Cell, file: &TableFile) -> Choice {
 fn where_the_best_known_gives_way_nothing_faster_is_planned() {
     let dir = tempfile::tempdir().unwrap();
     let file = table(&dir);
-    let (mut device, cell, timed) = tuned(&file);
+    let (mut device, cell, timed) = tuned(1.05, &file);
     let (best, third) = (timed[0].median_us.unwrap(), &timed[2]);
     assert!(third.median_us.unwrap() < 1.08 * best, "it is about as fast as the best");
     let before = file.load().unwrap().0.records().len();
@@ -156,15 +156,16 @@ fn where_the_best_known_gives_way_nothing_faster_is_planned() {
 fn the_best_known_gives_way_to_the_untuned_choice_if_it_must() {
     let dir = tempfile::tempdir().unwrap();
     let file = table(&dir);
-    let (mut device, cell, timed) = tuned(&file);
+    let (mut device, cell, timed) = tuned(1.3, &file);
     let (untuned, best, third) = (device.planned(&cell), timed[0], timed[2]);
     let of = |r: &Record| r.choice.whole().unwrap();
     assert!(![of(&best), of(&third)].contains(&untuned));
     file.change(|table| table.without(|r| r.is_about(&third))).unwrap();
-    // Both are far slower than it on hard inputs, the third a little more than the best known.
+    // Both are slower than it on hard inputs, the third a little more than the best known.
     let us =
         |choice: &Choice| device.us(&plan(&cell.problem(), &CAPS, &Knowledge::default()), choice);
-    let factor = 1.2 * us(&untuned) / us(&of(&best));
+    assert!(us(&untuned) > 1.11 * us(&of(&best)), "it would not win by what it is on random rows");
+    let factor = 1.12 * us(&untuned) / us(&of(&best));
     device.hard = Some(vec![(untuned, 1.0), (of(&best), factor), (of(&third), 1.05 * factor)]);
     device.tune(&[cell], 1e6, &file);
     assert_eq!(planned(&cell, &file), untuned);
