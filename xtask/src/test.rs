@@ -75,7 +75,7 @@ pub(crate) fn test(quick: bool, all: bool) -> Result<()> {
     // One build for all three: each set of features has its own of everything below it.
     report.step_unless(left_out, "spiral on WGPU, CUDA's emulator and Redis", || {
         cargo()
-            .words("test -p st-cli -p st-core --test wgpu --test cuda --test hints --features")
+            .words("test -p st-cli -p st-core --lib --test wgpu --test cuda --test hints --features")
             .arg("st-cli/wgpu,st-cli/cuda,st-cli/kv-redis,st-core/kdsl")
             .run()
     });

@@ -11,7 +11,7 @@ use st_core::ops::rank_entry::{
 };
 use st_core::{DType, Element, Error};
 
-use crate::device::{Device, choose};
+use crate::device::{Chosen, Device, choose};
 use crate::error::raised;
 use crate::index::{self, IndexType};
 use crate::state::{State, state};
@@ -145,7 +145,7 @@ unsafe fn typed<T: Element>(
     device: Device,
 ) -> Result<(), Error> {
     let state = state();
-    let (backend, plan) = choose(state, problem, device)?;
+    let Chosen { device, plan, .. } = choose(state, problem, device)?;
     let (rows, len) = (problem.rows, problem.output_len());
     let extent = (rows - 1) * problem.row_stride + problem.cols;
     // SAFETY: the rows are the caller's, who keeps them. Another thread of Python's may write to them, and then some
@@ -158,14 +158,14 @@ unsafe fn typed<T: Element>(
         // SAFETY: the place has room for as many 64-bit indices, and nobody else has it.
         unsafe {
             let indices = index::narrow_part(room, len);
-            on(state, backend, &plan, input, values, indices)?;
+            on(state, device, &plan, input, values, indices)?;
             index::widen(room, len);
         }
         return Ok(());
     }
     // SAFETY: the same for 32 bits.
     let indices = unsafe { std::slice::from_raw_parts_mut(places.indices.cast::<u32>(), len) };
-    on(state, backend, &plan, input, values, indices)
+    on(state, device, &plan, input, values, indices)
 }
 
 fn on<T: Element>(

@@ -152,7 +152,7 @@ impl State {
     }
 
     /// Whether the first device of a backend was looked for already.
-    pub(crate) fn is_open(&self, backend: Backend) -> bool {
+    pub(crate) fn was_looked_for(&self, backend: Backend) -> bool {
         match backend {
             Backend::Cuda => self.has_cuda(0),
             Backend::Wgpu => self.wgpu.get().is_some(),

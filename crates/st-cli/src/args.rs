@@ -102,7 +102,9 @@ pub(crate) struct SelectArgs {
     pub(crate) dtype: Option<DType>,
     #[command(flatten)]
     pub(crate) order: OrderArgs,
-    /// Where to run
+    /// Where to run. auto: where it is expected to be done first, copies to the device and back counted; never on a
+    /// software driver. A device is opened only if that is expected to save a millisecond. What is taken, and why, is
+    /// said; nothing falls back from a device that was named
     #[arg(long, value_enum, default_value_t = Device::Auto)]
     pub(crate) device: Device,
     #[command(flatten)]
@@ -143,7 +145,7 @@ pub(crate) struct PlanArgs {
     pub(crate) dtype: DType,
     #[command(flatten)]
     pub(crate) order: OrderArgs,
-    /// Plan for this device
+    /// Plan for this device. auto: for the one that a selection from host memory would be run on, which is said, and why
     #[arg(long, value_enum, default_value_t = Device::Auto)]
     pub(crate) device: Device,
     /// Plan for a device that need not be there: wgpu,lane=32,subgroup=true,wg=256,smem=32768 or
@@ -235,7 +237,7 @@ pub(crate) enum HintsCommand {
 
 #[derive(Debug, Args)]
 pub(crate) struct HintsDevice {
-    /// The device whose hints
+    /// The device whose hints; auto: the processor
     #[arg(long, value_enum, default_value_t = Device::Auto)]
     pub(crate) device: Device,
     /// A device that need not be there, as in `spiral plan`
@@ -327,14 +329,15 @@ pub(crate) enum Device {
 }
 
 impl Device {
-    /// The backend to run on: nothing falls back from a device that was named.
-    pub(crate) fn backend(self) -> Backend {
+    /// The backend that was named: nothing falls back from it. None: `auto`.
+    pub(crate) fn backend(self) -> Option<Backend> {
         match self {
-            Self::Auto | Self::Cpu => Backend::Cpu,
-            Self::Wgpu => Backend::Wgpu,
-            Self::Cuda => Backend::Cuda,
-            Self::Hip => Backend::Hip,
-            Self::Mps => Backend::Mps,
+            Self::Auto => None,
+            Self::Cpu => Some(Backend::Cpu),
+            Self::Wgpu => Some(Backend::Wgpu),
+            Self::Cuda => Some(Backend::Cuda),
+            Self::Hip => Some(Backend::Hip),
+            Self::Mps => Some(Backend::Mps),
         }
     }
 }

@@ -177,6 +177,7 @@ fn json_is_one_document_with_exact_numbers() {
         assert_eq!(got[key], value, "{key}");
     }
     assert!(got["elapsed_us"].as_f64().unwrap() >= 0.0);
+    assert_eq!(got["auto"]["device"], "cpu", "no device was named");
     assert!(got["plan"]["choice"]["wg"].as_u64().unwrap() >= 1);
     let written = fs::read_to_string(files.path("out.json")).unwrap();
     assert_eq!(written, ran.stdout);
@@ -193,6 +194,9 @@ fn a_person_gets_the_plan_and_the_first_rows() {
     let path = files.put("x.npy", &npy("<i4", &[12, 10], &i32s(0..120)));
     let ran = files.run("topk", &path, 9, &["--explain"]);
     assert!(ran.stdout.starts_with("topk k=9 of 12x10 i32 on cpu"), "{}", ran.stdout);
+    assert!(ran.stdout.contains("\n  auto       takes cpu: "), "{}", ran.stdout);
+    let named = files.run("topk", &path, 9, &["--device", "cpu"]);
+    assert!(!named.stdout.contains("  auto  "), "{}", named.stdout);
     for part in ["rank 0", "rank 7", "19 @9", "7 more rows", "1 more ranks", "use_2ce", "ctile"] {
         assert!(ran.stdout.contains(part), "{part}: {}", ran.stdout);
     }

@@ -43,7 +43,8 @@ class Plan(Report):
     """How a selection would be run.
 
     ``choice`` has the eight fields, ``sources`` where each came from, ``notes`` what there was to say,
-    ``predicted_us`` the expected time in microseconds, ``device`` and ``caps`` the device.
+    ``predicted_us`` the expected time in microseconds, ``device`` and ``caps`` the device, ``auto`` why it is that one (``why``
+    in words, ``cpu_us``, ``copies_us``, ``others``); None if a device was named.
     """
 
     def __repr__(self) -> str:
@@ -54,7 +55,9 @@ class Explanation(Plan):
     """A plan with the reasons for it: ``why``, ``candidates``, rules (``hard``, ``soft``), the table's word (``table``)."""
 
     def __repr__(self) -> str:
-        lines = [f"<Explanation: {self.text}", f"  why        {self.why}"]
+        lines = [f"<Explanation: {self.text}"]
+        lines += [f"  auto       {self.auto['why']}"] if self.auto else []
+        lines.append(f"  why        {self.why}")
         lines += [f"  {name:<9}  {value!s:<12} {source}" for name, value, source in self._fields()]
         lines += [f"  {name:<9}  {text}" for name, text in self._voices()]
         lines.append(f"  {self.considered} candidates, the best:")

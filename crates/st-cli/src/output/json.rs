@@ -38,6 +38,7 @@ impl Serialize for Report<'_> {
         map.serialize_entry("nan", &problem.nan)?;
         map.serialize_entry("sorted", &problem.sorted)?;
         map.serialize_entry("device", self.plan.caps.backend.name())?;
+        map.serialize_entry("auto", &self.auto)?;
         map.serialize_entry("isa", self.isa)?;
         map.serialize_entry("elapsed_us", &self.elapsed_us)?;
         map.serialize_entry("plan", self.plan)?;

@@ -9,6 +9,7 @@ pub(crate) mod table;
 use std::io::{self, BufWriter, Write};
 use std::path::Path;
 
+use st_core::backend::auto::Why;
 use st_core::ops::rank_entry::RankPlan;
 
 pub(crate) use self::destination::Destination;
@@ -43,6 +44,8 @@ pub(crate) struct Report<'a> {
     pub(crate) shape: &'a [usize],
     pub(crate) isa: &'a str,
     pub(crate) plan: &'a RankPlan,
+    /// Why it ran on that device, if none was named.
+    pub(crate) auto: Option<&'a Why>,
     pub(crate) values: &'a dyn Values,
     pub(crate) indices: &'a [u32],
     pub(crate) elapsed_us: f64,
