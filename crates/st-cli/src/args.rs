@@ -18,7 +18,8 @@ OUTPUT
   place of the selected axis; --out x.json holds the document of --json. A file is replaced only
   when the new one is complete.
   --json prints one JSON document. Floats are written so that they read back exactly; those that
-  JSON cannot write are the strings \"NaN\", \"Infinity\" and \"-Infinity\".
+  JSON cannot write are the strings \"NaN\", \"Infinity\" and \"-Infinity\". With --explain its `plan` has the
+  reasons too, as the document of `spiral explain --json`.
 
 Exit status is 2 when anything is refused; nothing is written then.";
 
@@ -115,7 +116,7 @@ pub(crate) struct SelectArgs {
     /// Print one JSON document and nothing else
     #[arg(long)]
     pub(crate) json: bool,
-    /// Print why the plan was made
+    /// Print why the plan was made; with --json it is in the document
     #[arg(long)]
     pub(crate) explain: bool,
     /// Print no table and no progress
@@ -158,7 +159,7 @@ pub(crate) struct PlanArgs {
     /// Print one JSON document and nothing else
     #[arg(long)]
     pub(crate) json: bool,
-    /// Print why the plan was made
+    /// Print why the plan was made, as `spiral explain` does; with --json too
     #[arg(long)]
     pub(crate) explain: bool,
 }

@@ -34,20 +34,11 @@ struct ExplainedDocument<'a> {
 }
 
 pub(crate) fn run(args: &PlanArgs) -> Result<(), Error> {
+    if args.explain {
+        return explain_plan(args, crate::explain::TOP);
+    }
     let Asked { problem, caps, knowledge, auto } = asked(args)?;
     let (kind, device, auto) = (problem.kind.name(), caps.backend.name(), auto.as_ref());
-    if args.explain {
-        let why = explain(&problem, &caps, &knowledge, crate::explain::TOP);
-        return output::stdout(|out| {
-            if args.json {
-                let document = Document { kind, device, auto, plan: &why.plan };
-                return output::json::document(out, &document);
-            }
-            writeln!(out, "{}", why.plan)?;
-            auto.map_or(Ok(()), |auto| crate::explain::write_auto(out, auto))?;
-            crate::explain::write(out, &why)
-        });
-    }
     let plan = plan(&problem, &caps, &knowledge);
     output::stdout(|out| {
         if args.json {
@@ -60,11 +51,16 @@ pub(crate) fn run(args: &PlanArgs) -> Result<(), Error> {
 
 /// `spiral explain`.
 pub(crate) fn explained(args: &ExplainArgs) -> Result<(), Error> {
-    let Asked { problem, caps, knowledge, auto } = asked(&args.plan)?;
+    explain_plan(&args.plan, args.top as usize)
+}
+
+/// The plan with the reasons and so many candidates, as text or as a document.
+fn explain_plan(args: &PlanArgs, top: usize) -> Result<(), Error> {
+    let Asked { problem, caps, knowledge, auto } = asked(args)?;
     let (kind, device, auto) = (problem.kind.name(), caps.backend.name(), auto.as_ref());
-    let why = explain(&problem, &caps, &knowledge, args.top as usize);
+    let why = explain(&problem, &caps, &knowledge, top);
     output::stdout(|out| {
-        if args.plan.json {
+        if args.json {
             let document = ExplainedDocument { kind, device, auto, why: &why };
             return output::json::document(out, &document);
         }

@@ -3,7 +3,7 @@
 use std::io;
 use std::time::Instant;
 
-use st_core::ops::rank_entry::{Problem, RankKind, RankOutput, RankPlan};
+use st_core::ops::rank_entry::{self as ranked, Problem, RankKind, RankOutput, RankPlan};
 
 use crate::args::SelectArgs;
 use crate::error::Error;
@@ -40,6 +40,7 @@ pub(crate) fn run(kind: RankKind, args: &SelectArgs) -> Result<(), Error> {
         progress::watch(args.quiet, "selecting", || select::<T>(&exec, &tensor, &layout, &plan))
     });
     let Selected { values, indices, elapsed_us } = result?;
+    let why = args.explain.then(|| ranked::explain(&problem, &caps, &knowledge, explain::TOP));
     let report = Report {
         file: &args.file,
         tensor: args.tensor.as_deref(),
@@ -48,6 +49,7 @@ pub(crate) fn run(kind: RankKind, args: &SelectArgs) -> Result<(), Error> {
         isa: exec.unit(),
         plan: &plan,
         auto: auto.as_ref(),
+        why: why.as_ref(),
         values: &*values,
         indices: &indices,
         elapsed_us,
@@ -65,9 +67,8 @@ pub(crate) fn run(kind: RankKind, args: &SelectArgs) -> Result<(), Error> {
                 explain::write_auto(out, why)?;
             }
         }
-        if args.explain {
-            let why = st_core::ops::rank_entry::explain;
-            explain::write(out, &why(&problem, &caps, &knowledge, explain::TOP))?;
+        if let Some(why) = &why {
+            explain::write(out, why)?;
         }
         if !args.quiet {
             output::table::write(out, &report)?;

@@ -49,6 +49,20 @@ fn a_person_gets_one_line_or_the_reasons() {
     assert!(ran.stdout.contains("from rank 7") && ran.stdout.contains("use_2ce"), "{ran:?}");
 }
 
+#[test]
+fn a_plan_explained_is_the_explanation() {
+    let of = |args: &[&str]| spiral([args, &SHAPE, &["--json", "--device", "cpu"]].concat()).json();
+    let (plan, mut explained) = (of(&["plan", "topk"]), of(&["plan", "topk", "--explain"]));
+    assert_eq!(explained, of(&["explain", "topk"]));
+    assert_eq!(explained["candidates"].as_array().map(Vec::len), Some(5), "{explained}");
+    let fields = explained.as_object_mut().unwrap();
+    for more in ["considered", "candidates", "hard", "soft", "table", "why"] {
+        assert!(fields.remove(more).is_some(), "{more}");
+        assert_eq!(plan[more], json!(null), "{more}");
+    }
+    assert_eq!(explained, plan);
+}
+
 /// Without other devices in the build; those that have some are tested on them.
 #[cfg(not(any(feature = "wgpu", feature = "cuda")))]
 #[test]

@@ -179,8 +179,16 @@ fn json_is_one_document_with_exact_numbers() {
     assert!(got["elapsed_us"].as_f64().unwrap() >= 0.0);
     assert_eq!(got["auto"]["device"], "cpu", "no device was named");
     assert!(got["plan"]["choice"]["wg"].as_u64().unwrap() >= 1);
+    let plan = &got["plan"];
+    assert_eq!(plan["candidates"][0]["choice"], plan["choice"], "no rule, no table: the best");
+    assert!(
+        plan["considered"].as_u64().unwrap() >= plan["candidates"].as_array().unwrap().len() as u64
+    );
+    assert!(!plan["why"].as_str().unwrap().is_empty());
     let written = fs::read_to_string(files.path("out.json")).unwrap();
     assert_eq!(written, ran.stdout);
+    let bare = files.run("topk", &path, 5, &["--json"]).json();
+    assert_eq!((&bare["plan"]["choice"], &bare["plan"]["why"]), (&plan["choice"], &Value::Null));
 
     let big: Vec<u8> = [u64::MAX, 1 << 53].iter().flat_map(|x| x.to_le_bytes()).collect();
     let path = files.put("u.npy", &npy("<u8", &[2], &big));
