@@ -76,7 +76,7 @@ pub(crate) fn test(quick: bool, all: bool) -> Result<()> {
     report.step_unless(left_out, "spiral on WGPU, CUDA's emulator and Redis", || {
         cargo()
             .words(
-                "test -p st-cli -p st-core --lib --test wgpu --test cuda --test hints --features",
+                "test -p st-cli -p st-core --lib --test builds --test wgpu --test cuda --test hints --features",
             )
             .arg("st-cli/wgpu,st-cli/cuda,st-cli/kv-redis,st-core/kdsl")
             .run()
