@@ -15,7 +15,7 @@ use st_core::ops::rank_entry::{self, NanOrder, Problem};
 use crate::device::{Chosen, Device, choose};
 use crate::error::{count, raised};
 use crate::select::kind_of;
-use crate::state::{State, state};
+use crate::state::{State, state, told};
 
 type Shape<'py> = (Bound<'py, PyAny>, Bound<'py, PyAny>, Bound<'py, PyAny>);
 
@@ -84,6 +84,7 @@ fn document(
 #[pyo3(signature = (kind, shape, start, dtype, nan_last, sorted, device, caps))]
 #[allow(clippy::too_many_arguments, reason = "it is called by the facade alone")]
 pub(crate) fn plan(
+    py: Python<'_>,
     kind: u8,
     shape: Shape<'_>,
     start: &Bound<'_, PyAny>,
@@ -94,7 +95,7 @@ pub(crate) fn plan(
     caps: Option<&str>,
 ) -> PyResult<String> {
     let problem = problem(kind, &shape, start, dtype, nan_last, sorted)?;
-    let state = state();
+    let state = told(py)?;
     let (caps, auto) = caps_of(state, &problem, device, caps)?;
     let plan = state.planner.plan(&problem, &caps);
     document(&problem, (&caps, auto.as_ref()), &plan, &plan.to_string())
@@ -105,6 +106,7 @@ pub(crate) fn plan(
 #[pyo3(signature = (kind, shape, start, dtype, nan_last, sorted, device, caps, top))]
 #[allow(clippy::too_many_arguments, reason = "it is called by the facade alone")]
 pub(crate) fn explain(
+    py: Python<'_>,
     kind: u8,
     shape: Shape<'_>,
     start: &Bound<'_, PyAny>,
@@ -117,7 +119,7 @@ pub(crate) fn explain(
 ) -> PyResult<String> {
     let problem = problem(kind, &shape, start, dtype, nan_last, sorted)?;
     let top = count("top", top)?.min(1000);
-    let state = state();
+    let state = told(py)?;
     let (caps, auto) = caps_of(state, &problem, device, caps)?;
     let why =
         state.planner.with_knowledge(|known| rank_entry::explain(&problem, &caps, known, top));

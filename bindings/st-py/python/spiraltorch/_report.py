@@ -160,6 +160,17 @@ def tagged(rows: list[tuple[Any, ...]]) -> list[tuple[str, tuple[Any, ...]]]:
     return [("th" if number == 0 else "td", row) for number, row in enumerate(rows)]
 
 
+def warn(text: str) -> None:
+    """A warning at the line outside the package that called it."""
+    import sys
+    import warnings
+
+    frame, level = sys._getframe(1), 2
+    while frame.f_back and frame.f_globals.get("__name__", "").partition(".")[0] == "spiraltorch":
+        frame, level = frame.f_back, level + 1
+    warnings.warn(text, RuntimeWarning, stacklevel=level)
+
+
 def _kind(kind: str, start: Any) -> tuple[int, Any]:
     if kind not in KINDS:
         raise ValueError(f"kind = {kind!r}: use one of {', '.join(KINDS)}")
