@@ -81,7 +81,7 @@ pub(crate) fn test(quick: bool, all: bool) -> Result<()> {
     // One build for all three: each set of features has its own of everything below it.
     report.step_unless(left_out, "spiral on WGPU, CUDA's emulator and Redis", || {
         cargo()
-            .words("test -p st-cli -p st-core --test wgpu --test cuda --test hints --test rewrite --features")
+            .words("test -p st-cli -p st-core --lib --test builds --test wgpu --test cuda --test hints --test rewrite --features")
             .arg("st-cli/wgpu,st-cli/cuda,st-cli/kv-redis,st-core/kdsl")
             .run()
     });
@@ -143,8 +143,11 @@ fn spiral() -> PathBuf {
     target_dir().join("release/spiral")
 }
 
+/// Python tests of a tool that stands beside them; they need nothing but Python.
+const TOOLS: &str = "crates/st-bench/peers";
+
 /// Runs pytest over ours and every crate's Python tests, with the program's path in
-/// `SPIRAL_BIN`.
+/// `SPIRAL_BIN`, and the tools' tests.
 fn python() -> Result<()> {
     cargo().words("build --release -p st-cli").run()?;
     let crates = root().join("crates");
@@ -156,6 +159,8 @@ fn python() -> Result<()> {
         }
     }
     places.sort();
+    // In their own folder: they import the tool that they are about.
+    shell(".venv/bin/python").words("-m unittest discover -s").arg(TOOLS).run()?;
     let spiral = spiral();
     if !spiral.exists() {
         return Err(Error::Other(format!("{} was not built", spiral.display())));

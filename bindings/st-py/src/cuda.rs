@@ -17,7 +17,7 @@ use crate::error::{count, raised};
 use crate::host::rows;
 use crate::launch::Launch;
 use crate::select::{Ask, Rows};
-use crate::state::{Space, state};
+use crate::state::{Space, state, told};
 
 /// Launches a selection on a stream, in a workspace that is kept for the stream, unless `keep` is false or the launch goes
 /// into a graph. Where there is none that is large enough, `workspace(ordinal, zeroed, scratch)` makes one of so many
@@ -29,6 +29,7 @@ pub(crate) fn select(
     workspace: &Bound<'_, PyAny>,
     keep: bool,
 ) -> PyResult<()> {
+    told(py)?;
     if launch.problem.output_len() == 0 {
         return Ok(());
     }

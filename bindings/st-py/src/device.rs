@@ -3,11 +3,10 @@
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::PyString;
-use st_core::backend::cuda_exec;
+use st_core::Result;
+use st_core::backend::auto::{self, Devices, Taken, Why};
 use st_core::backend::device_caps::{Backend, DeviceCaps};
-use st_core::backend::wgpu_exec;
 use st_core::ops::rank_entry::{Problem, RankPlan};
-use st_core::{DType, Result};
 
 use crate::state::{State, not_in_this_build};
 
@@ -56,67 +55,40 @@ impl Device {
     }
 }
 
-/// Bytes in a microsecond from ordinary memory over a bus: what PCIe 4.0 gives where memory is not pinned.
-const BUS: f64 = 8e3;
-/// What a copy to a device and back takes beyond its bytes, in microseconds.
-const LATENCY: f64 = 30.0;
-/// What a device that is not open yet must promise to save, in microseconds: opening it takes a hundred times as long, once
-/// in a process, and where there is none a driver may be loaded in vain.
-const OPENING: f64 = 1e3;
+/// Where a selection runs, and how.
+pub(crate) struct Chosen {
+    pub(crate) device: Device,
+    pub(crate) plan: RankPlan,
+    /// Why it is this device, if none was named.
+    pub(crate) auto: Option<Why>,
+}
 
-/// The device and the plan for a problem in host memory. A device that was named is taken or refused; `auto` takes the
-/// one that is expected to be done first, copies counted, and never a driver that is a program for the processor.
-pub(crate) fn choose(
-    state: &State,
-    problem: &Problem,
-    device: Device,
-) -> Result<(Device, RankPlan)> {
-    let own = state.planner.plan(problem, &device.caps(state)?);
+/// The device and the plan for a problem in host memory. A device that was named is taken or refused; for `auto` see
+/// [`auto::choose`].
+pub(crate) fn choose(state: &State, problem: &Problem, device: Device) -> Result<Chosen> {
+    let caps = device.caps(state)?;
+    let plan = |caps: &DeviceCaps| state.planner.plan(problem, caps);
     if device != Device::Auto {
-        return Ok((device, own));
+        return Ok(Chosen { device, plan: plan(&caps), auto: None });
     }
-    let cpu = Device::Backend(Backend::Cpu, 0);
-    let moved = moved_bytes(problem);
-    // A device is thought of only where the copies alone would not take longer.
-    let copies = LATENCY + moved / BUS;
-    let Some(host_us) = own.predicted_us.filter(|us| *us > copies) else {
-        return Ok((cpu, own));
-    };
-    let open = host_us > copies + OPENING;
-    let mut best = (host_us, cpu, own);
-    // In the order that breaks ties: a later one must be faster.
-    for backend in [Backend::Mps, Backend::Cuda, Backend::Wgpu] {
-        let Some(caps) = usable(state, backend, problem.dtype, open) else { continue };
-        let plan = state.planner.plan(problem, &caps);
-        let Some(us) = plan.predicted_us.map(|us| us + copies) else { continue };
-        if us <= best.0 {
-            best = (us, Device::Backend(backend, 0), plan);
+    let Taken { plan, why } = auto::choose(problem, &caps, &plan, state);
+    Ok(Chosen { device: Device::Backend(why.taken, 0), plan, auto: Some(why) })
+}
+
+/// What is opened is kept for the process.
+impl Devices for State {
+    fn is_open(&self, backend: Backend) -> bool {
+        self.was_looked_for(backend)
+    }
+
+    fn open(&self, backend: Backend) -> Result<auto::Device> {
+        match backend {
+            Backend::Cuda => {
+                self.cuda(0).map(|gpu| auto::Device { caps: gpu.caps, software: gpu.software })
+            }
+            _ => self
+                .wgpu(backend)
+                .map(|gpu| auto::Device { caps: gpu.caps, software: gpu.software }),
         }
     }
-    Ok((best.1, best.2))
-}
-
-/// What goes to a device and comes back.
-fn moved_bytes(problem: &Problem) -> f64 {
-    let back = problem.output_len() as u64 * (problem.dtype.size() as u64 + 4);
-    (problem.input_bytes() + back) as f64
-}
-
-/// The device of a backend, if `auto` may take it and it has that type; opened if that is wanted.
-fn usable(state: &State, backend: Backend, dtype: DType, open: bool) -> Option<DeviceCaps> {
-    if !open && !state.is_open(backend) {
-        return None;
-    }
-    match backend {
-        Backend::Cuda if cuda_exec::IN_THIS_BUILD => state.cuda(0).ok().map(|gpu| gpu.caps),
-        Backend::Wgpu | Backend::Mps if wgpu_exec::IN_THIS_BUILD && in_wgsl(dtype) => {
-            state.wgpu(backend).ok().filter(|gpu| !gpu.software).map(|gpu| gpu.caps)
-        }
-        _ => None,
-    }
-}
-
-/// The types that WGPU's kernels read.
-const fn in_wgsl(dtype: DType) -> bool {
-    matches!(dtype, DType::F32 | DType::F16 | DType::Bf16 | DType::I32 | DType::U32)
 }

@@ -5,16 +5,17 @@ use pyo3::prelude::*;
 use serde::Serialize;
 use serde_json::{Value, json};
 use st_core::DType;
+use st_core::backend::auto::Why;
 use st_core::backend::cuda_exec;
 use st_core::backend::device_caps::{self, Backend, DeviceCaps};
 use st_core::backend::wgpu_exec;
 use st_core::doctor::{Report, Words};
 use st_core::ops::rank_entry::{self, NanOrder, Problem};
 
-use crate::device::{Device, choose};
+use crate::device::{Chosen, Device, choose};
 use crate::error::{count, raised};
 use crate::select::kind_of;
-use crate::state::{State, state};
+use crate::state::{State, state, told};
 
 type Shape<'py> = (Bound<'py, PyAny>, Bound<'py, PyAny>, Bound<'py, PyAny>);
 
@@ -41,32 +42,34 @@ fn problem(
     Ok(problem)
 }
 
-/// The device to plan for: one that is described, one that is there, or what `auto` takes.
+/// The device to plan for: one that is described, one that is there, or what `auto` takes, and why it is that one.
 fn caps_of(
     state: &State,
     problem: &Problem,
     device: &Bound<'_, PyAny>,
     caps: Option<&str>,
-) -> PyResult<DeviceCaps> {
+) -> PyResult<(DeviceCaps, Option<Why>)> {
     if let Some(text) = caps {
-        return device_caps::parse(text)
-            .map_err(|why| PyValueError::new_err(format!("caps = {text:?}: {why}")));
+        let caps = device_caps::parse(text)
+            .map_err(|why| PyValueError::new_err(format!("caps = {text:?}: {why}")))?;
+        return Ok((caps, None));
     }
     let device = Device::parse(device)?;
-    let (taken, _) = choose(state, problem, device).map_err(|e| raised(&e))?;
-    taken.caps(state).map_err(|e| raised(&e))
+    let Chosen { device, auto, .. } = choose(state, problem, device).map_err(|e| raised(&e))?;
+    Ok((device.caps(state).map_err(|e| raised(&e))?, auto))
 }
 
-/// Kind and device at the top, as `spiral plan --json` has them.
+/// Kind, device, and why that one at the top, as `spiral plan --json` has them.
 fn document(
     problem: &Problem,
-    caps: &DeviceCaps,
+    (caps, auto): (&DeviceCaps, Option<&Why>),
     rest: &impl Serialize,
     text: &str,
 ) -> PyResult<String> {
     let mut document = json!({
         "kind": problem.kind.name(),
         "device": caps.backend.name(),
+        "auto": auto,
         "text": text,
     });
     let rest = serde_json::to_value(rest).map_err(|e| PyTypeError::new_err(e.to_string()))?;
@@ -81,6 +84,7 @@ fn document(
 #[pyo3(signature = (kind, shape, start, dtype, nan_last, sorted, device, caps))]
 #[allow(clippy::too_many_arguments, reason = "it is called by the facade alone")]
 pub(crate) fn plan(
+    py: Python<'_>,
     kind: u8,
     shape: Shape<'_>,
     start: &Bound<'_, PyAny>,
@@ -91,10 +95,10 @@ pub(crate) fn plan(
     caps: Option<&str>,
 ) -> PyResult<String> {
     let problem = problem(kind, &shape, start, dtype, nan_last, sorted)?;
-    let state = state();
-    let caps = caps_of(state, &problem, device, caps)?;
+    let state = told(py)?;
+    let (caps, auto) = caps_of(state, &problem, device, caps)?;
     let plan = state.planner.plan(&problem, &caps);
-    document(&problem, &caps, &plan, &plan.to_string())
+    document(&problem, (&caps, auto.as_ref()), &plan, &plan.to_string())
 }
 
 /// A plan with the reasons for it, as JSON.
@@ -102,6 +106,7 @@ pub(crate) fn plan(
 #[pyo3(signature = (kind, shape, start, dtype, nan_last, sorted, device, caps, top))]
 #[allow(clippy::too_many_arguments, reason = "it is called by the facade alone")]
 pub(crate) fn explain(
+    py: Python<'_>,
     kind: u8,
     shape: Shape<'_>,
     start: &Bound<'_, PyAny>,
@@ -114,11 +119,11 @@ pub(crate) fn explain(
 ) -> PyResult<String> {
     let problem = problem(kind, &shape, start, dtype, nan_last, sorted)?;
     let top = count("top", top)?.min(1000);
-    let state = state();
-    let caps = caps_of(state, &problem, device, caps)?;
+    let state = told(py)?;
+    let (caps, auto) = caps_of(state, &problem, device, caps)?;
     let why =
         state.planner.with_knowledge(|known| rank_entry::explain(&problem, &caps, known, top));
-    document(&problem, &caps, &why, &why.plan.to_string())
+    document(&problem, (&caps, auto.as_ref()), &why, &why.plan.to_string())
 }
 
 /// The devices that this wheel can use here, as JSON: a list.

@@ -11,10 +11,10 @@ use st_core::ops::rank_entry::{
 };
 use st_core::{DType, Element, Error};
 
-use crate::device::{Device, choose};
+use crate::device::{Chosen, Device, choose};
 use crate::error::raised;
 use crate::index::{self, IndexType};
-use crate::state::{State, state};
+use crate::state::{State, told};
 
 /// What is asked of a selection, but for the array.
 #[derive(Clone, Copy)]
@@ -111,9 +111,9 @@ pub(crate) unsafe fn run(
     places: Places,
     device: Device,
 ) -> PyResult<()> {
+    let state = told(py)?;
     if problem.output_len() == 0 {
         // There is nothing to write; a device that is not there is refused all the same.
-        let state = state();
         return choose(state, problem, device).map(|_| ()).map_err(|e| raised(&e));
     }
     let work = move || {
@@ -121,7 +121,7 @@ pub(crate) unsafe fn run(
         catch_unwind(AssertUnwindSafe(|| {
             st_core::for_dtype!(problem.dtype, T => {
                 // SAFETY: the caller's promise.
-                unsafe { typed::<T>(problem, index, places, device) }
+                unsafe { typed::<T>(state, problem, index, places, device) }
             })
         }))
     };
@@ -139,13 +139,13 @@ pub(crate) unsafe fn run(
 }
 
 unsafe fn typed<T: Element>(
+    state: &State,
     problem: &Problem,
     index: IndexType,
     places: Places,
     device: Device,
 ) -> Result<(), Error> {
-    let state = state();
-    let (backend, plan) = choose(state, problem, device)?;
+    let Chosen { device, plan, .. } = choose(state, problem, device)?;
     let (rows, len) = (problem.rows, problem.output_len());
     let extent = (rows - 1) * problem.row_stride + problem.cols;
     // SAFETY: the rows are the caller's, who keeps them. Another thread of Python's may write to them, and then some
@@ -158,14 +158,14 @@ unsafe fn typed<T: Element>(
         // SAFETY: the place has room for as many 64-bit indices, and nobody else has it.
         unsafe {
             let indices = index::narrow_part(room, len);
-            on(state, backend, &plan, input, values, indices)?;
+            on(state, device, &plan, input, values, indices)?;
             index::widen(room, len);
         }
         return Ok(());
     }
     // SAFETY: the same for 32 bits.
     let indices = unsafe { std::slice::from_raw_parts_mut(places.indices.cast::<u32>(), len) };
-    on(state, backend, &plan, input, values, indices)
+    on(state, device, &plan, input, values, indices)
 }
 
 fn on<T: Element>(

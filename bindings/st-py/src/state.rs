@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 use std::path::PathBuf;
 use std::ptr;
-use std::sync::atomic::{AtomicPtr, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, Ordering};
 use std::sync::{Mutex, OnceLock, PoisonError};
 
 use pyo3::prelude::*;
@@ -12,6 +12,7 @@ use st_core::backend::cpu_exec::{CpuExecutor, Isa};
 use st_core::backend::cuda_exec::{self, CudaExecutor, Libraries};
 use st_core::backend::device_caps::{Backend, DeviceCaps};
 use st_core::backend::wgpu_exec::{self, WgpuExecutor};
+use st_core::hints;
 use st_core::ops::rank_entry::Planner;
 use st_core::settings::Settings;
 use st_core::{Error, Result};
@@ -21,6 +22,7 @@ pub(crate) struct State {
     pub(crate) planner: Planner,
     pub(crate) cpu: Result<(CpuExecutor, DeviceCaps)>,
     pub(crate) settings: Settings,
+    faults: Faults,
     wgpu: OnceLock<Result<Gpu<WgpuExecutor>>>,
     metal: OnceLock<Result<Gpu<WgpuExecutor>>>,
     /// NVRTC as Python has it, where the environment names no other.
@@ -105,6 +107,55 @@ pub(crate) fn state() -> &'static State {
     }
 }
 
+/// The same, for whoever plans with it: what is wrong with rules, tables and variables is said before, once in a process, each
+/// as a `RuntimeWarning`. (With `filterwarnings("error")` it is raised, and those that are left are by later calls.)
+pub(crate) fn told(py: Python<'_>) -> PyResult<&'static State> {
+    let state = state();
+    if state.faults.are_untold.load(Ordering::Acquire) {
+        state.faults.tell(py)?;
+    }
+    Ok(state)
+}
+
+/// What was to be known and is not.
+#[derive(Default)]
+pub(crate) struct Faults {
+    /// Looked at by every call.
+    are_untold: AtomicBool,
+    /// All of them, and how many were told.
+    all: Mutex<(Vec<String>, usize)>,
+}
+
+impl Faults {
+    /// Those that are not among them are to be told.
+    pub(crate) fn add(&self, faults: impl IntoIterator<Item = String>) {
+        let mut all = self.all.lock().unwrap_or_else(PoisonError::into_inner);
+        for fault in faults {
+            if !all.0.contains(&fault) {
+                all.0.push(fault);
+            }
+        }
+        self.are_untold.store(all.0.len() > all.1, Ordering::Release);
+    }
+
+    fn next(&self) -> Option<String> {
+        let mut all = self.all.lock().unwrap_or_else(PoisonError::into_inner);
+        let next = all.0.get(all.1).cloned();
+        all.1 = all.0.len().min(all.1 + 1);
+        self.are_untold.store(all.0.len() > all.1, Ordering::Release);
+        next
+    }
+
+    /// Nothing is locked meanwhile: what is done with a warning is Python code, which may select.
+    #[cold]
+    fn tell(&self, py: Python<'_>) -> PyResult<()> {
+        while let Some(fault) = self.next() {
+            py.import("spiraltorch._report")?.call_method1("warn", (fault,))?;
+        }
+        Ok(())
+    }
+}
+
 impl State {
     fn new() -> Self {
         let settings = Settings::from_env();
@@ -112,15 +163,29 @@ impl State {
             let caps = exec.caps();
             (exec, caps)
         });
+        let loaded = settings.load();
+        let faults = Faults::default();
+        faults.add(loaded.faults.iter().map(ToString::to_string));
+        // Such a build has nobody who would ask for them, and so nobody else who says so.
+        if settings.redis_url().is_some() && !hints::IN_THIS_BUILD {
+            let why = hints::Error::NotInThisBuild;
+            faults.add([format!("planned without shared hints: {why}")]);
+        }
         Self {
-            planner: Planner::new(settings.load().knowledge),
+            planner: Planner::new(loaded.knowledge),
             cpu,
             settings,
+            faults,
             wgpu: OnceLock::new(),
             metal: OnceLock::new(),
             nvrtc: Mutex::default(),
             cuda: Mutex::default(),
         }
+    }
+
+    /// Those of what was read again.
+    pub(crate) const fn faults(&self) -> &Faults {
+        &self.faults
     }
 
     pub(crate) fn cpu(&self) -> Result<&(CpuExecutor, DeviceCaps)> {
@@ -152,7 +217,7 @@ impl State {
     }
 
     /// Whether the first device of a backend was looked for already.
-    pub(crate) fn is_open(&self, backend: Backend) -> bool {
+    pub(crate) fn was_looked_for(&self, backend: Backend) -> bool {
         match backend {
             Backend::Cuda => self.has_cuda(0),
             Backend::Wgpu => self.wgpu.get().is_some(),

@@ -17,7 +17,7 @@ use st_core::tune::{
 
 use crate::device::Device;
 use crate::error::raised;
-use crate::state::{State, not_in_this_build, state};
+use crate::state::{State, not_in_this_build, told};
 
 type Tunable<'a> = dyn tuner::Device<Error = TuneError> + 'a;
 
@@ -41,7 +41,7 @@ pub(crate) fn tune(
         )));
     };
     let stopped = Mutex::default();
-    let state = state();
+    let state = told(py)?;
     let found = py.detach(|| {
         let cells = |device: &Tunable<'_>| match shapes {
             Some(text) => Cell::list("shapes", text),
@@ -116,6 +116,8 @@ fn session(
         let kept = table.load().map_err(|e| PyOSError::new_err(e.to_string()))?;
         loaded.knowledge.add_table(kept.0);
     }
+    // A table that is broken now, say; whoever plans next is told.
+    state.faults().add(loaded.faults.iter().map(ToString::to_string));
     state.planner.set_knowledge(loaded.knowledge);
     found.map_err(failed)
 }

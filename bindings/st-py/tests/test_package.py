@@ -44,6 +44,22 @@ def test_a_plan_is_the_commands():
         plan.nonsense
 
 
+def test_a_plan_says_which_device_auto_took_and_why():
+    plan = st.plan("topk", 4, 100, 3)
+    assert plan.auto["device"] == plan.device == "cpu" and plan.auto["others"] == []
+    assert plan.auto["why"].startswith("takes cpu: cpu ") and plan.auto["cpu_us"] == plan.predicted_us
+    assert plan.auto["copies_us"] > 30
+    large = st.plan("topk", 4096, 65536, 32768)
+    software = {device.device for device in st.devices() if device.software}
+    for other in large.auto["others"]:
+        assert other["us"] or other["outcome"].startswith(("is software", "is not there"))
+        assert other["device"] not in software or (other["us"] is None and large.device != other["device"])
+    assert f"auto       {plan.auto['why']}\n" in repr(st.explain("topk", 4, 100, 3))
+    for named in st.plan("topk", 4, 100, 3, device="cpu"), st.plan("topk", 4, 100, 3, caps="wgpu"):
+        assert named.auto is None
+    assert "auto  " not in repr(st.explain("topk", 4, 100, 3, device="cpu"))
+
+
 def test_plans_for_devices_that_are_not_here():
     plan = st.plan("range", 8, 5000, 10, start=3, dtype="bf16", caps="wgpu,lane=32,subgroup=true,wg=256,smem=32768")
     assert plan.device == "wgpu" and plan.caps["shared_mem"] == 32768 and plan.problem["dtype"] == "bf16"

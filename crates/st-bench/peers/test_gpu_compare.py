@@ -2,7 +2,7 @@
 
 import unittest
 
-from gpu_compare import Cuda, columns, failures, geometric_mean, judge, table
+from gpu_compare import Cuda, Wgpu, columns, failures, geometric_mean, judge, table
 
 
 def row(cell, ours, floor=1.0, **peers):
@@ -70,6 +70,41 @@ class Limits(unittest.TestCase):
         self.assertFalse(judge([row(MIDDLE, None, 7.8, cub=20.1)])[1])
         self.assertAlmostEqual(geometric_mean([1, 4]), 2)
         self.assertIsNone(geometric_mean([]))
+
+    def test_a_cell_without_peers_is_not_shown(self):
+        alone = row(LARGE, 100.0, 100.0)
+        beaten = row(MIDDLE, 10.0, 7.8, cub=30.0)
+        lines, good = judge([beaten, alone])
+        self.assertFalse(good)
+        self.assertIn(f"- NOT SHOWN {LARGE}: no peer ran (none was asked)".replace("'", '"'), lines)
+        self.assertEqual(lines[-1], "Limits: not shown (1 of 2 cells without a peer).")
+        self.assertIn("over 1 cells", lines[0])
+        # Peers that failed, or were wrong, are none.
+        alone["peers"] = {"cub": {"error": "did not return"}, "raft": {"graph_us": 1.0, "right": False}}
+        lines, good = judge([beaten, alone])
+        self.assertFalse(good)
+        self.assertIn("no peer ran (cub: did not return; raft: no right answer)", lines[1])
+        # One of them that ran is enough.
+        alone["peers"]["cub"] = {"graph_us": 300.0, "right": True}
+        lines, good = judge([beaten, alone])
+        self.assertTrue(good)
+        self.assertEqual(lines[-1], "Limits: pass.")
+
+    def test_a_run_without_peers_shows_nothing(self):
+        for limits in Wgpu, Cuda:
+            lines, good = judge([row(MIDDLE, 10.0, 7.8)], limits)
+            self.assertFalse(good)
+            self.assertEqual(lines[0], "Best peer / ours: not shown, no peer ran in any of 1 cells.")
+            self.assertEqual(lines[-1], "Limits: not shown (1 of 1 cells without a peer).")
+        # What fails, fails.
+        lines, good = judge([row(MIDDLE, 1000.0, 7.8)])
+        self.assertFalse(good)
+        self.assertEqual(lines[-1], "Limits: FAIL (1 of 1 cells without a peer).")
+
+    def test_small_cells_are_held_to_peers_on_cuda_alone(self):
+        small = row([1, 4096, 64, "normal", "f32"], 10.0)
+        self.assertTrue(judge([small], Wgpu)[1])
+        self.assertFalse(judge([small], Cuda)[1])
 
     def test_a_fault_fails_whatever_the_numbers(self):
         lines, good = judge([{**row(MIDDLE, 10.0, 7.8, cub=30.0), "fault": "unsorted: wrong"}])

@@ -18,7 +18,8 @@ OUTPUT
   place of the selected axis; --out x.json holds the document of --json. A file is replaced only
   when the new one is complete.
   --json prints one JSON document. Floats are written so that they read back exactly; those that
-  JSON cannot write are the strings \"NaN\", \"Infinity\" and \"-Infinity\".
+  JSON cannot write are the strings \"NaN\", \"Infinity\" and \"-Infinity\". With --explain its `plan` has the
+  reasons too, as the document of `spiral explain --json`.
 
 Exit status is 2 when anything is refused; nothing is written then.";
 
@@ -102,7 +103,9 @@ pub(crate) struct SelectArgs {
     pub(crate) dtype: Option<DType>,
     #[command(flatten)]
     pub(crate) order: OrderArgs,
-    /// Where to run
+    /// Where to run. auto: where it is expected to be done first, copies to the device and back counted; never on a
+    /// software driver. A device is opened only if that is expected to save a millisecond. What is taken, and why, is
+    /// said; nothing falls back from a device that was named
     #[arg(long, value_enum, default_value_t = Device::Auto)]
     pub(crate) device: Device,
     #[command(flatten)]
@@ -113,7 +116,7 @@ pub(crate) struct SelectArgs {
     /// Print one JSON document and nothing else
     #[arg(long)]
     pub(crate) json: bool,
-    /// Print why the plan was made
+    /// Print why the plan was made; with --json it is in the document
     #[arg(long)]
     pub(crate) explain: bool,
     /// Print no table and no progress
@@ -143,7 +146,7 @@ pub(crate) struct PlanArgs {
     pub(crate) dtype: DType,
     #[command(flatten)]
     pub(crate) order: OrderArgs,
-    /// Plan for this device
+    /// Plan for this device. auto: for the one that a selection from host memory would be run on, which is said, and why
     #[arg(long, value_enum, default_value_t = Device::Auto)]
     pub(crate) device: Device,
     /// Plan for a device that need not be there: wgpu,lane=32,subgroup=true,wg=256,smem=32768 or
@@ -156,7 +159,7 @@ pub(crate) struct PlanArgs {
     /// Print one JSON document and nothing else
     #[arg(long)]
     pub(crate) json: bool,
-    /// Print why the plan was made
+    /// Print why the plan was made, as `spiral explain` does; with --json too
     #[arg(long)]
     pub(crate) explain: bool,
 }
@@ -235,7 +238,7 @@ pub(crate) enum HintsCommand {
 
 #[derive(Debug, Args)]
 pub(crate) struct HintsDevice {
-    /// The device whose hints
+    /// The device whose hints; auto: the processor
     #[arg(long, value_enum, default_value_t = Device::Auto)]
     pub(crate) device: Device,
     /// A device that need not be there, as in `spiral plan`
@@ -327,14 +330,15 @@ pub(crate) enum Device {
 }
 
 impl Device {
-    /// The backend to run on: nothing falls back from a device that was named.
-    pub(crate) fn backend(self) -> Backend {
+    /// The backend that was named: nothing falls back from it. None: `auto`.
+    pub(crate) fn backend(self) -> Option<Backend> {
         match self {
-            Self::Auto | Self::Cpu => Backend::Cpu,
-            Self::Wgpu => Backend::Wgpu,
-            Self::Cuda => Backend::Cuda,
-            Self::Hip => Backend::Hip,
-            Self::Mps => Backend::Mps,
+            Self::Auto => None,
+            Self::Cpu => Some(Backend::Cpu),
+            Self::Wgpu => Some(Backend::Wgpu),
+            Self::Cuda => Some(Backend::Cuda),
+            Self::Hip => Some(Backend::Hip),
+            Self::Mps => Some(Backend::Mps),
         }
     }
 }

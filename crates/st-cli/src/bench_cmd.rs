@@ -20,7 +20,7 @@ const TURNS: usize = 9;
 
 #[derive(Debug, Args)]
 pub(crate) struct BenchArgs {
-    /// Device to measure
+    /// Device to measure. auto: the processor; a document is about one device, so name the others
     #[arg(long, value_enum, default_value_t = Named::Auto)]
     device: Named,
     #[command(flatten)]

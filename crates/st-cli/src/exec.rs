@@ -1,4 +1,4 @@
-//! The executor of a device that was named.
+//! The executors of devices.
 
 use st_core::backend::cpu_exec::CpuExecutor;
 use st_core::backend::cuda_exec::{self, CudaExecutor};
@@ -15,20 +15,27 @@ use crate::error::Error;
 /// An executor that was found, and what it can do.
 pub(crate) enum Exec {
     Cpu(CpuExecutor),
-    Wgpu { exec: WgpuExecutor, caps: DeviceCaps, adapter: String },
+    Wgpu { exec: WgpuExecutor, caps: DeviceCaps, adapter: String, software: bool },
     Cuda { exec: CudaExecutor, caps: DeviceCaps, name: String },
 }
 
 impl Exec {
-    /// Opens the device that was named; `advice` says what to do if this build has no backend for
-    /// it. Nothing falls back to another.
+    /// Opens the device that was named, for `auto` the processor; `advice` says what to do if this build has no backend
+    /// for it. Nothing falls back to another.
     pub(crate) fn open(
         device: Device,
         args: &CpuArgs,
         advice: &'static str,
     ) -> Result<Self, Error> {
-        let exec = match device.backend() {
-            Backend::Cpu => return Ok(Self::Cpu(cpu::executor(args)?)),
+        match device.backend() {
+            None | Some(Backend::Cpu) => Ok(Self::Cpu(cpu::executor(args)?)),
+            Some(backend) => Ok(Self::gpu(backend, advice)?),
+        }
+    }
+
+    /// Opens the first device of a backend that is not the processor's.
+    pub(crate) fn gpu(backend: Backend, advice: &'static str) -> Result<Self, RankError> {
+        let exec = match backend {
             Backend::Wgpu if wgpu_exec::IN_THIS_BUILD => WgpuExecutor::default(),
             Backend::Mps if wgpu_exec::IN_THIS_BUILD => WgpuExecutor::metal(),
             Backend::Cuda if cuda_exec::IN_THIS_BUILD => {
@@ -39,13 +46,18 @@ impl Exec {
             }
             backend => {
                 let why = format!("this build has no {backend} backend");
-                return Err(Error::Rank(RankError::Unavailable { backend, why, advice }));
+                return Err(RankError::Unavailable { backend, why, advice });
             }
         };
         let caps = exec.caps()?;
         let (name, software) = exec.adapter()?;
         let adapter = if software { format!("{name}, software") } else { name.to_owned() };
-        Ok(Self::Wgpu { exec, caps, adapter })
+        Ok(Self::Wgpu { exec, caps, adapter, software })
+    }
+
+    /// Whether its driver is a program for the processor.
+    pub(crate) fn is_software(&self) -> bool {
+        matches!(self, Self::Wgpu { software: true, .. })
     }
 
     pub(crate) fn caps(&self) -> DeviceCaps {

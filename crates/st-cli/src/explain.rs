@@ -4,10 +4,16 @@ use std::io::{self, Write};
 
 use comfy_table::presets::NOTHING;
 use comfy_table::{Cell, CellAlignment, Table};
+use st_core::backend::auto::Why;
 use st_core::ops::rank_entry::{Explanation, Field};
 
 /// Candidates shown unless another number is asked for.
 pub(crate) const TOP: usize = 5;
+
+/// Which device `auto` took, and why.
+pub(crate) fn write_auto(out: &mut (impl Write + ?Sized), why: &Why) -> io::Result<()> {
+    writeln!(out, "  auto       {why}")
+}
 
 /// Each field with where it came from, the best candidates with the votes for them, the hard
 /// rules, and the measured table's word.

@@ -23,6 +23,7 @@ mod rules_cmd;
 mod select;
 mod settings;
 mod tables;
+mod target;
 pub mod tensor;
 mod tune;
 

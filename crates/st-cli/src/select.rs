@@ -3,20 +3,21 @@
 use std::io;
 use std::time::Instant;
 
-use st_core::ops::rank_entry::{Problem, RankKind, RankOutput, RankPlan, plan};
+use st_core::ops::rank_entry::{self as ranked, Problem, RankKind, RankOutput, RankPlan};
 
 use crate::args::SelectArgs;
 use crate::error::Error;
 use crate::exec::Exec;
 use crate::input::{self, Request, Source};
 use crate::output::{self, Destination, Report, Values};
+use crate::target::{Planned, Target};
 use crate::tensor::{RowLayout, Scalar, Tensor};
-use crate::{explain, progress, settings, with_scalar};
+use crate::{explain, progress, with_scalar};
 
 /// Runs a selection. Everything that can be refused without reading elements is refused before.
 pub(crate) fn run(kind: RankKind, args: &SelectArgs) -> Result<(), Error> {
-    let exec =
-        Exec::open(args.device, &args.cpu, "use --device cpu, or a build with that backend")?;
+    let target =
+        Target::open(args.device, &args.cpu, "use --device cpu, or a build with that backend")?;
     let destination =
         args.out.as_deref().map(|out| Destination::check(out, &args.file)).transpose()?;
     let source = Source::open(&args.file)?;
@@ -33,13 +34,13 @@ pub(crate) fn run(kind: RankKind, args: &SelectArgs) -> Result<(), Error> {
         .with_nan(args.order.nan.into())
         .with_sorted(!args.order.unsorted);
     problem.check()?;
-    let knowledge = settings::load(&exec.caps()).knowledge;
-    let plan = plan(&problem, &exec.caps(), &knowledge);
+    let Planned { exec, caps, knowledge, plan, auto } = target.plan(&problem);
 
     let result = with_scalar!(tensor.dtype, T => {
         progress::watch(args.quiet, "selecting", || select::<T>(&exec, &tensor, &layout, &plan))
     });
     let Selected { values, indices, elapsed_us } = result?;
+    let why = args.explain.then(|| ranked::explain(&problem, &caps, &knowledge, explain::TOP));
     let report = Report {
         file: &args.file,
         tensor: args.tensor.as_deref(),
@@ -47,6 +48,8 @@ pub(crate) fn run(kind: RankKind, args: &SelectArgs) -> Result<(), Error> {
         shape: &tensor.shape,
         isa: exec.unit(),
         plan: &plan,
+        auto: auto.as_ref(),
+        why: why.as_ref(),
         values: &*values,
         indices: &indices,
         elapsed_us,
@@ -60,10 +63,12 @@ pub(crate) fn run(kind: RankKind, args: &SelectArgs) -> Result<(), Error> {
     output::stdout(|out| {
         if !args.quiet {
             writeln!(out, "{plan}")?;
+            if let Some(why) = &auto {
+                explain::write_auto(out, why)?;
+            }
         }
-        if args.explain {
-            let why = st_core::ops::rank_entry::explain;
-            explain::write(out, &why(&problem, &exec.caps(), &knowledge, explain::TOP))?;
+        if let Some(why) = &why {
+            explain::write(out, why)?;
         }
         if !args.quiet {
             output::table::write(out, &report)?;

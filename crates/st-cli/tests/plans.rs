@@ -42,11 +42,49 @@ fn the_document_has_the_contracts_fields() {
 
 #[test]
 fn a_person_gets_one_line_or_the_reasons() {
-    let ran = plan(&[&["bottomk", "--dtype", "bf16"], &SHAPE[..]].concat());
+    let ran = plan(&[&["bottomk", "--dtype", "bf16", "--device", "cpu"], &SHAPE[..]].concat());
     assert_eq!((ran.code, ran.stdout.lines().count()), (0, 1), "{ran:?}");
     assert!(ran.stdout.starts_with("bottomk k=100 of 1024x65536 bf16 on cpu"), "{ran:?}");
     let ran = plan(&[&["range", "--start", "7", "--explain"], &SHAPE[..]].concat());
     assert!(ran.stdout.contains("from rank 7") && ran.stdout.contains("use_2ce"), "{ran:?}");
+}
+
+#[test]
+fn a_plan_explained_is_the_explanation() {
+    let of = |args: &[&str]| spiral([args, &SHAPE, &["--json", "--device", "cpu"]].concat()).json();
+    let (plan, mut explained) = (of(&["plan", "topk"]), of(&["plan", "topk", "--explain"]));
+    assert_eq!(explained, of(&["explain", "topk"]));
+    assert_eq!(explained["candidates"].as_array().map(Vec::len), Some(5), "{explained}");
+    let fields = explained.as_object_mut().unwrap();
+    for more in ["considered", "candidates", "hard", "soft", "table", "why"] {
+        assert!(fields.remove(more).is_some(), "{more}");
+        assert_eq!(plan[more], json!(null), "{more}");
+    }
+    assert_eq!(explained, plan);
+}
+
+/// Without other devices in the build; those that have some are tested on them.
+#[cfg(not(any(feature = "wgpu", feature = "cuda")))]
+#[test]
+fn auto_says_what_it_took_and_why() {
+    let ran = plan(&[&["topk"], &SHAPE[..]].concat());
+    let lines: Vec<&str> = ran.stdout.lines().collect();
+    assert!(lines.len() == 2 && lines[0].contains("on cpu"), "{ran:?}");
+    assert!(lines[1].starts_with("  auto       takes cpu: cpu "), "{ran:?}");
+    assert!(lines[1].ends_with(" us; this build has no other device"), "{ran:?}");
+    for command in ["plan", "explain"] {
+        let of = |device: &[&str]| {
+            let args = [&[command, "topk", "--json"], &SHAPE[..], device].concat();
+            spiral(args).json()
+        };
+        let auto = of(&[]);
+        assert_eq!((&auto["device"], &auto["auto"]["device"]), (&json!("cpu"), &json!("cpu")));
+        assert_eq!(auto["auto"]["others"], json!([]));
+        assert!(auto["auto"]["cpu_us"].as_f64().unwrap() > 0.0, "{auto}");
+        assert_eq!(of(&["--device", "auto"])["auto"]["why"], auto["auto"]["why"]);
+        assert_eq!(of(&["--device", "cpu"])["auto"], json!(null), "it was named");
+        assert_eq!(of(&["--caps", "cuda"])["auto"], json!(null), "it was described");
+    }
 }
 
 #[test]

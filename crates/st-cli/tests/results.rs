@@ -177,9 +177,18 @@ fn json_is_one_document_with_exact_numbers() {
         assert_eq!(got[key], value, "{key}");
     }
     assert!(got["elapsed_us"].as_f64().unwrap() >= 0.0);
+    assert_eq!(got["auto"]["device"], "cpu", "no device was named");
     assert!(got["plan"]["choice"]["wg"].as_u64().unwrap() >= 1);
+    let plan = &got["plan"];
+    assert_eq!(plan["candidates"][0]["choice"], plan["choice"], "no rule, no table: the best");
+    assert!(
+        plan["considered"].as_u64().unwrap() >= plan["candidates"].as_array().unwrap().len() as u64
+    );
+    assert!(!plan["why"].as_str().unwrap().is_empty());
     let written = fs::read_to_string(files.path("out.json")).unwrap();
     assert_eq!(written, ran.stdout);
+    let bare = files.run("topk", &path, 5, &["--json"]).json();
+    assert_eq!((&bare["plan"]["choice"], &bare["plan"]["why"]), (&plan["choice"], &Value::Null));
 
     let big: Vec<u8> = [u64::MAX, 1 << 53].iter().flat_map(|x| x.to_le_bytes()).collect();
     let path = files.put("u.npy", &npy("<u8", &[2], &big));
@@ -193,6 +202,9 @@ fn a_person_gets_the_plan_and_the_first_rows() {
     let path = files.put("x.npy", &npy("<i4", &[12, 10], &i32s(0..120)));
     let ran = files.run("topk", &path, 9, &["--explain"]);
     assert!(ran.stdout.starts_with("topk k=9 of 12x10 i32 on cpu"), "{}", ran.stdout);
+    assert!(ran.stdout.contains("\n  auto       takes cpu: "), "{}", ran.stdout);
+    let named = files.run("topk", &path, 9, &["--device", "cpu"]);
+    assert!(!named.stdout.contains("  auto  "), "{}", named.stdout);
     for part in ["rank 0", "rank 7", "19 @9", "7 more rows", "1 more ranks", "use_2ce", "ctile"] {
         assert!(ran.stdout.contains(part), "{part}: {}", ran.stdout);
     }

@@ -5,6 +5,7 @@ mod common;
 use std::path::PathBuf;
 
 use common::spiral;
+use serde_json::json;
 
 fn digits() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../examples/data/digits.npy")
@@ -29,7 +30,30 @@ fn both_devices_give_the_same_bits() {
         assert_eq!(cpu["indices"], wgpu["indices"], "{kind:?}");
         assert_eq!((&cpu["device"], &wgpu["device"]), (&"cpu".into(), &"wgpu".into()));
     }
-    assert_eq!(selected(&["topk", "-k", "5"], "auto")["device"], "cpu", "never a software adapter");
+    let auto = selected(&["topk", "-k", "5"], "auto");
+    assert_eq!(
+        (&auto["device"], &auto["auto"]["others"]),
+        (&"cpu".into(), &json!([])),
+        "not asked"
+    );
+}
+
+/// Half of long rows in order: a GPU would save more than it takes to open it.
+#[test]
+fn auto_never_takes_a_software_adapter() {
+    let shape = ["--rows", "4096", "--cols", "65536", "-k", "32768", "--device", "auto"];
+    let of = |more: &[&str]| spiral([&["plan", "topk"], &shape[..], more].concat());
+    let plan = of(&["--json"]).json();
+    let other = &plan["auto"]["others"][0];
+    assert_eq!(other["device"], "wgpu", "{plan}");
+    if other["outcome"] == "is software" {
+        assert_eq!((&plan["device"], &other["us"]), (&"cpu".into(), &json!(null)));
+        assert!(of(&[]).stdout.contains("; wgpu is software"));
+    } else {
+        assert!(other["us"].as_f64().is_some(), "{plan}");
+    }
+    let wide = of(&["--json", "--dtype", "f64"]).json();
+    assert_eq!(wide["auto"]["others"][0]["outcome"], "does not read f64");
 }
 
 #[test]

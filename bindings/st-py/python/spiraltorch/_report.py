@@ -43,7 +43,8 @@ class Plan(Report):
     """How a selection would be run.
 
     ``choice`` has the eight fields, ``sources`` where each came from, ``notes`` what there was to say,
-    ``predicted_us`` the expected time in microseconds, ``device`` and ``caps`` the device.
+    ``predicted_us`` the expected time in microseconds, ``device`` and ``caps`` the device, ``auto`` why it is that one (``why``
+    in words, ``cpu_us``, ``copies_us``, ``others``); None if a device was named.
     """
 
     def __repr__(self) -> str:
@@ -54,7 +55,9 @@ class Explanation(Plan):
     """A plan with the reasons for it: ``why``, ``candidates``, rules (``hard``, ``soft``), the table's word (``table``)."""
 
     def __repr__(self) -> str:
-        lines = [f"<Explanation: {self.text}", f"  why        {self.why}"]
+        lines = [f"<Explanation: {self.text}"]
+        lines += [f"  auto       {self.auto['why']}"] if self.auto else []
+        lines.append(f"  why        {self.why}")
         lines += [f"  {name:<9}  {value!s:<12} {source}" for name, value, source in self._fields()]
         lines += [f"  {name:<9}  {text}" for name, text in self._voices()]
         lines.append(f"  {self.considered} candidates, the best:")
@@ -155,6 +158,17 @@ def table(rows: list[tuple[Any, ...]]) -> str:
 
 def tagged(rows: list[tuple[Any, ...]]) -> list[tuple[str, tuple[Any, ...]]]:
     return [("th" if number == 0 else "td", row) for number, row in enumerate(rows)]
+
+
+def warn(text: str) -> None:
+    """A warning at the line outside the package that called it."""
+    import sys
+    import warnings
+
+    frame, level = sys._getframe(1), 2
+    while frame.f_back and frame.f_globals.get("__name__", "").partition(".")[0] == "spiraltorch":
+        frame, level = frame.f_back, level + 1
+    warnings.warn(text, RuntimeWarning, stacklevel=level)
 
 
 def _kind(kind: str, start: Any) -> tuple[int, Any]:

@@ -38,9 +38,14 @@ impl Serialize for Report<'_> {
         map.serialize_entry("nan", &problem.nan)?;
         map.serialize_entry("sorted", &problem.sorted)?;
         map.serialize_entry("device", self.plan.caps.backend.name())?;
+        map.serialize_entry("auto", &self.auto)?;
         map.serialize_entry("isa", self.isa)?;
         map.serialize_entry("elapsed_us", &self.elapsed_us)?;
-        map.serialize_entry("plan", self.plan)?;
+        match self.why {
+            // The plan's fields are among an explanation's.
+            Some(why) => map.serialize_entry("plan", why)?,
+            None => map.serialize_entry("plan", self.plan)?,
+        }
         map.serialize_entry("result_shape", &shape)?;
         map.serialize_entry("values", &Nested::new(&shape, &|i| self.values.number(i)))?;
         map.serialize_entry("indices", &Nested::new(&shape, &|i| self.indices[i]))?;

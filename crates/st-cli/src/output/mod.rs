@@ -9,7 +9,8 @@ pub(crate) mod table;
 use std::io::{self, BufWriter, Write};
 use std::path::Path;
 
-use st_core::ops::rank_entry::RankPlan;
+use st_core::backend::auto::Why;
+use st_core::ops::rank_entry::{Explanation, RankPlan};
 
 pub(crate) use self::destination::Destination;
 use self::replacement::Replacement;
@@ -43,6 +44,10 @@ pub(crate) struct Report<'a> {
     pub(crate) shape: &'a [usize],
     pub(crate) isa: &'a str,
     pub(crate) plan: &'a RankPlan,
+    /// Why it ran on that device, if none was named.
+    pub(crate) auto: Option<&'a Why>,
+    /// The plan with the reasons for it, if they are wanted.
+    pub(crate) why: Option<&'a Explanation>,
     pub(crate) values: &'a dyn Values,
     pub(crate) indices: &'a [u32],
     pub(crate) elapsed_us: f64,

@@ -13,7 +13,7 @@ use crate::args::{CpuArgs, Device as Named};
 use crate::error::Error;
 use crate::exec::Exec;
 
-/// Opens a device and hands it out.
+/// Opens a device and hands it out; `auto` is the processor, for what is measured is one device and not one selection.
 pub(crate) fn with<R>(
     named: Named,
     cpu: &CpuArgs,

@@ -18,7 +18,7 @@ use crate::output;
 
 #[derive(Debug, Args)]
 pub(crate) struct TuneArgs {
-    /// Device to tune
+    /// Device to tune. auto: the processor; each device has a table of its own, so name the others
     #[arg(long, value_enum, default_value_t = Named::Auto)]
     device: Named,
     #[command(flatten)]

@@ -1,5 +1,6 @@
 //! Devices and executors.
 
+pub mod auto;
 mod caps_text;
 pub mod cpu_exec;
 pub mod cuda_exec;

@@ -1,10 +1,22 @@
-//! Without the backend.
+//! Without the backend: the same API, so that code which uses it compiles in every build and is refused when it runs.
+//!
+//! What is not the same: [`Launch`] has no `unit`, whose type is the kernels'; `timing` is not there. What is `unsafe` with
+//! the backend (`CudaExecutor::on_stream`, places on a device, launches on another stream) is safe here, because nothing is
+//! touched and this crate forbids even the word: a caller's `unsafe` block compiles in both builds, and in this one the
+//! compiler says that it is not needed. Places on a device can be named, and nothing can be launched from them.
 
+use std::ffi::c_void;
 use std::path::PathBuf;
 
 use st_rank::{
-    Backend, CompactExecutor, CompactOutput, CompactPlan, DeviceCaps, Element, Error, ExecuteInto,
-    HostInput, HostOutput, Input, RankKExecutor, RankOutput, RankPlan, Result,
+    Backend, CompactExecutor, CompactOutput, CompactPlan, DType, DeviceCaps, Element, Error,
+    ExecuteInto, HostInput, HostOutput, Input, RankKExecutor, RankOutput, RankPlan, Result,
+};
+
+mod resident;
+
+pub use resident::{
+    DeviceInput, DeviceMemory, DeviceOutput, OnDevice, Wanted, Workspace, WorkspaceSize,
 };
 
 /// Whether this build has the backend.
@@ -49,21 +61,56 @@ pub fn devices(_libraries: &Libraries) -> Result<Vec<DeviceReport>> {
     Err(unavailable())
 }
 
+/// A launch; here, none ever is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(missing_docs, reason = "the same as with the backend")]
+pub struct Launch {
+    pub kernel: &'static str,
+    pub blocks: u32,
+    pub shared_bytes: u32,
+}
+
 /// The executor's place. Touches no device.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct CudaExecutor;
+#[derive(Clone, Debug, Default)]
+pub struct CudaExecutor {
+    _nothing: (),
+}
 
 impl CudaExecutor {
     /// The device of that number.
     #[must_use]
     pub const fn new(_ordinal: u32) -> Self {
-        Self
+        Self { _nothing: () }
     }
 
     /// With libraries from elsewhere.
     #[must_use]
     pub const fn with_libraries(self, _libraries: &Libraries) -> Self {
         self
+    }
+
+    /// On a context and a stream of the caller's.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`], always.
+    pub fn on_stream(
+        _context: *mut c_void,
+        _stream: *mut c_void,
+        _libraries: &Libraries,
+    ) -> Result<Self> {
+        Err(unavailable())
+    }
+
+    /// With a log of launches.
+    #[must_use]
+    pub const fn with_launch_log(self) -> Self {
+        self
+    }
+
+    /// What was launched: nothing.
+    #[must_use]
+    pub const fn launches(&self) -> Vec<Launch> {
+        Vec::new()
     }
 
     /// What the device can do.
@@ -90,10 +137,64 @@ impl CudaExecutor {
         Err(unavailable())
     }
 
-    /// Binds the executor to its input.
+    /// Compiles what plans need.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`], always.
+    pub fn compile_ahead(&self, _plans: &[RankPlan]) -> Result<()> {
+        Err(unavailable())
+    }
+
+    /// Waits for the executor's stream.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`], always.
+    pub fn wait(&self) -> Result<()> {
+        Err(unavailable())
+    }
+
+    /// The workspace that a plan's runs from device memory need.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`], always.
+    pub fn workspace(&self, _plan: &RankPlan) -> Result<WorkspaceSize> {
+        Err(unavailable())
+    }
+
+    /// Binds the executor to its input: host memory, or a [`DeviceInput`].
     #[must_use]
-    pub fn on<'a, X: HostInput + ?Sized>(&'a self, x: &'a X) -> OnCuda<'a, X::Elem> {
-        OnCuda { _input: x.input() }
+    pub fn on<'a, X: CudaInput + ?Sized>(&'a self, x: &'a X) -> X::Bound<'a> {
+        x.bind()
+    }
+}
+
+/// What [`CudaExecutor::on`] takes.
+pub trait CudaInput {
+    /// The executor bound to it.
+    type Bound<'a>
+    where
+        Self: 'a;
+
+    /// Binds the executor.
+    fn bind(&self) -> Self::Bound<'_>;
+}
+
+impl<X: HostInput + ?Sized> CudaInput for X {
+    type Bound<'a>
+        = OnCuda<'a, X::Elem>
+    where
+        X: 'a;
+
+    fn bind(&self) -> OnCuda<'_, X::Elem> {
+        OnCuda { _input: self.input() }
+    }
+}
+
+impl CudaInput for DeviceInput {
+    type Bound<'a> = OnDevice<'a>;
+
+    fn bind(&self) -> OnDevice<'_> {
+        OnDevice { _input: self }
     }
 }
 

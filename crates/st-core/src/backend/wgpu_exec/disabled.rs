@@ -1,4 +1,10 @@
-//! Without the backend.
+//! Without the backend: the same API, so that code which uses it compiles in every build and is refused when it runs.
+//!
+//! What takes or gives wgpu's own types cannot be here, for wgpu is not: `WgpuExecutor::on_device`, `device` and `record`,
+//! `DeviceInput`, `DeviceOutput` and `OnDevice`, which are made of its buffers. [`Launch`] has no `permutation`, whose type
+//! is the kernels'; `timing` is not there.
+
+use std::time::Duration;
 
 use st_rank::{
     Backend, CompactExecutor, CompactOutput, CompactPlan, DeviceCaps, Element, Error, ExecuteInto,
@@ -28,6 +34,14 @@ pub const fn adapters(_backend: Backend) -> Vec<AdapterReport> {
 /// The same, without blocking.
 pub async fn adapters_async(_backend: Backend) -> Vec<AdapterReport> {
     Vec::new()
+}
+
+/// A dispatch; here, none ever is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(missing_docs, reason = "the same as with the backend")]
+pub struct Launch {
+    pub workgroups: u64,
+    pub parts: u32,
 }
 
 /// The executor's place. Touches no device.
@@ -65,6 +79,26 @@ impl WgpuExecutor {
     #[must_use]
     pub const fn with_self_test(self, _self_test: bool) -> Self {
         self
+    }
+
+    /// With a log of dispatches.
+    #[must_use]
+    pub const fn with_launch_log(self) -> Self {
+        self
+    }
+
+    /// What was dispatched: nothing.
+    #[must_use]
+    pub const fn launches(&self) -> Vec<Launch> {
+        Vec::new()
+    }
+
+    /// Compiles and tests what plans need: there is nothing, and each plan says so when it is run.
+    pub fn prepare_ahead<'a>(
+        &self,
+        _plans: impl IntoIterator<Item = &'a RankPlan>,
+        _limit: Duration,
+    ) {
     }
 
     /// Opens the device.
@@ -120,6 +154,14 @@ impl WgpuExecutor {
     /// # Errors
     /// [`Error::Unavailable`], always.
     pub fn adapter(&self) -> Result<(&str, bool)> {
+        Err(self.unavailable())
+    }
+
+    /// The driver's name and version.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`], always.
+    pub fn driver(&self) -> Result<&str> {
         Err(self.unavailable())
     }
 

@@ -3,7 +3,7 @@
 #[cfg(not(target_arch = "wasm32"))]
 pub use st_backend_wgpu::adapters;
 pub use st_backend_wgpu::{
-    AdapterReport, DeviceInput, DeviceOutput, OnDevice, OnWgpu, WgpuExecutor, WgpuInput,
+    AdapterReport, DeviceInput, DeviceOutput, Launch, OnDevice, OnWgpu, WgpuExecutor, WgpuInput,
     adapters_async,
 };
 
