@@ -99,7 +99,7 @@ pub enum Outcome {
 }
 
 /// The device and the plan for a problem in host memory: whichever is expected to be done first by the plans that `plan`
-/// makes, copies counted. Of equals the processor is taken, then the first of [`Devices::backends`]; a driver that is a
+/// makes, copies counted. Of equals the first of [`Devices::backends`] is taken, and the processor last; a driver that is a
 /// program for the processor never is, nor a device whose kernels do not read such elements.
 ///
 /// No device is asked where the copies alone would take as long as the processor, and none is opened that would not save a
@@ -125,8 +125,9 @@ pub fn choose(
                     match there.predicted_us.map(|us| us + copies_us) {
                         None => Outcome::NotPredicted,
                         Some(us) => {
-                            // Strictly: of equals the earlier stays.
-                            if us < least_us {
+                            // Of equals the processor is last, of others the earlier stays.
+                            let is_cpus = best.caps.backend == Backend::Cpu;
+                            if us < least_us || is_cpus && us == least_us {
                                 (least_us, best) = (us, there);
                             }
                             Outcome::Expected(us)
@@ -338,15 +339,15 @@ mod tests {
     }
 
     #[test]
-    fn ties_go_to_the_cpu_and_then_to_the_earlier() {
+    fn ties_go_to_the_earlier_and_to_the_cpu_last() {
         let machine = Machine { open_before: true, ..Machine::default() };
         let machine = machine.with(WGPU, false).with(CUDA, false).with(MPS, false);
         let of = |device: f64, cpu: f64| {
             let us = |backend| if backend == Backend::Cpu { cpu } else { device };
             timed(&machine, &problem(), us).why.taken
         };
-        assert_eq!(of(512.0, 512.0 + COPIES_US), Backend::Cpu);
-        assert_eq!(of(512.0, 513.0 + COPIES_US), Backend::Wgpu);
+        assert_eq!(of(512.0, 511.0 + COPIES_US), Backend::Cpu);
+        assert_eq!(of(512.0, 512.0 + COPIES_US), Backend::Wgpu);
         let later = |backend| match backend {
             Backend::Cpu => 1e6,
             Backend::Wgpu => 300.0,
