@@ -2,6 +2,7 @@
 
 import numpy as np
 import spiraltorch as st
+from spiraltorch._nvrtc import driver_major
 
 
 class OnDevice:
@@ -61,4 +62,5 @@ for device in ("cuda", "cuda:1"):
 refused(RuntimeError, "no cuda device", lambda: st.topk(x, 9, device="cuda:7"))
 assert [d.device for d in st.devices()][1:3] == ["cuda:0", "cuda:1"]
 assert st.doctor().missing["cuda"] is None
+assert driver_major() == 13
 print("passed")

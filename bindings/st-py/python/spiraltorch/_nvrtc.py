@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import re
 from importlib.util import find_spec
@@ -19,9 +20,28 @@ def find_nvrtc() -> None:
     if _looked or os.environ.get("SPIRAL_NVRTC"):
         return
     _looked = True
-    found = sorted(candidates(), key=version)
+    found = newest(candidates(), driver_major())
     if found:
-        _native.nvrtc_at(str(found[-1]))
+        _native.nvrtc_at(str(found))
+
+
+def newest(found: list[Path], driver: int | None) -> Path | None:
+    """The newest whose code a driver of that major version takes; if there is none the newest, of which the error tells."""
+    ordered = sorted(found, key=version)
+    fit = [path for path in ordered if driver is None or version(path)[0] <= driver]
+    best = fit or ordered
+    return best[-1] if best else None
+
+
+def driver_major() -> int | None:
+    """The major version of the newest CUDA that the driver knows; none without a driver."""
+    number = ctypes.c_int(0)
+    try:
+        library = ctypes.CDLL(os.environ.get("SPIRAL_CUDA_DRIVER") or "libcuda.so.1")
+        failed = library.cuDriverGetVersion(ctypes.byref(number))
+    except (OSError, AttributeError):
+        return None
+    return None if failed or not number.value else number.value // 1000
 
 
 def candidates() -> list[Path]:
