@@ -11,8 +11,8 @@ use st_rank::Choice;
 
 use super::outcome::behind;
 use super::race::{MOST_DOUBT, log_ratios, median_of};
-use super::{Arena, Contest, Deadline, Entrant, finish, once};
-use crate::stats::{LEAST_TURNS, Samples};
+use super::{Arena, Contest, Deadline, Entrant, finish, make_ready, once};
+use crate::stats::LEAST_TURNS;
 
 /// What a winner may take on an input, for each microsecond of the untuned choice, by the turns below: so that it is within
 /// a tenth, which is what they may be wrong by.
@@ -34,6 +34,9 @@ const FAR_SLOWER: f64 = 2.0;
 /// How many are weighed at once: those that are fastest on random rows; if none of them may win the next ones.
 const WEIGHED_AT_ONCE: usize = 8;
 
+/// A choice, and how far it is behind another, as a natural logarithm.
+type Place = (Choice, f64);
+
 /// What hard inputs say of a choice.
 #[derive(Clone, Debug)]
 pub(super) struct Weighed {
@@ -52,6 +55,11 @@ impl Weighed {
 
     fn holds(&self) -> bool {
         self.whole && !self.fails()
+    }
+
+    /// Whether it is known if it holds.
+    fn is_told(&self) -> bool {
+        self.whole || self.fails()
     }
 
     fn mean(&self) -> f64 {
@@ -74,9 +82,9 @@ impl Contest {
         let base = base.or_else(|| place(&places, self.planned));
         let Some(base) = base.filter(|_| arena.hard_inputs() > 0) else { return Ok(()) };
         let most = base.1 + MOST_SLOWER.ln();
-        self.weighed.retain(|w| w.whole || w.fails());
+        self.weighed.retain(Weighed::is_told);
         self.not_weighed = None;
-        let may_win: Vec<(Choice, f64)> =
+        let may_win: Vec<Place> =
             places.iter().filter(|p| p.0 != base.0 && p.1 <= most).copied().collect();
         for (nth, nearest) in may_win.chunks(WEIGHED_AT_ONCE).enumerate() {
             if nth > 0 && nearest[0].1 >= base.1 {
@@ -95,17 +103,14 @@ impl Contest {
             }
         }
         let best = self.best_by_all(&places, base, most);
-        self.in_haste = false;
         // Nothing that was faster on random rows is to be planned.
         for &(choice, _) in places.iter().take_while(|(choice, _)| *choice != best) {
-            let known =
-                choice == base.0 || self.weighed(&choice).is_some_and(|w| w.whole || w.fails());
+            let told = choice == base.0 || self.weighed(&choice).is_some_and(Weighed::is_told);
             let out = self.take(choice);
-            match known {
+            match told {
                 true => self.given_way.extend(out),
                 false => self.unweighed.extend(out),
             }
-            self.in_haste |= !known;
         }
         // What was left for later and is slower is timed like others.
         for (choice, _) in places.iter().skip_while(|(choice, _)| *choice != best).skip(1) {
@@ -122,7 +127,7 @@ impl Contest {
             let finalists = once([vec![best], asked.collect()].concat());
             self.finals = finish(arena, &finalists, deadline)?;
         }
-        if self.in_haste {
+        if !self.unweighed.is_empty() {
             self.doubt = MOST_DOUBT;
         }
         Ok(())
@@ -130,12 +135,11 @@ impl Contest {
 
     /// How far each candidate is behind the leader on random rows, as a natural logarithm, the fastest first. Those that made
     /// way for it may be before it.
-    fn places(&self, leader: &Entrant) -> Vec<(Choice, f64)> {
+    fn places(&self, leader: &Entrant) -> Vec<Place> {
         let place = |least: f64| move |e: &Entrant| Some((e.choice, behind(e, leader)?.max(least)));
         let lost = self.running.iter().chain(&self.dropped).filter_map(place(0.0));
         let out = self.given_way.iter().chain(&self.unweighed);
-        let mut all: Vec<(Choice, f64)> =
-            lost.chain(out.filter_map(place(f64::NEG_INFINITY))).collect();
+        let mut all: Vec<Place> = lost.chain(out.filter_map(place(f64::NEG_INFINITY))).collect();
         // The leader is the first of those running, and stays before those that are as fast.
         all.sort_by(|a, b| a.1.total_cmp(&b.1));
         all
@@ -147,8 +151,8 @@ impl Contest {
 
     /// Who wins by all inputs, of those that were weighed and what they are held against. On random rows a winner may be behind
     /// the leader by `most`.
-    fn best_by_all(&self, places: &[(Choice, f64)], base: (Choice, f64), most: f64) -> Choice {
-        let may_win = |(choice, random): &(Choice, f64)| {
+    fn best_by_all(&self, places: &[Place], base: Place, most: f64) -> Choice {
+        let may_win = |(choice, random): &Place| {
             if *choice == base.0 {
                 return Some((*choice, *random, *random));
             }
@@ -176,7 +180,7 @@ impl Contest {
     }
 }
 
-fn place(places: &[(Choice, f64)], wanted: Choice) -> Option<(Choice, f64)> {
+fn place(places: &[Place], wanted: Choice) -> Option<Place> {
     places.iter().find(|(choice, _)| *choice == wanted).copied()
 }
 
@@ -188,11 +192,7 @@ fn weigh<A: Arena + ?Sized>(
 ) -> Result<(Vec<Weighed>, Option<String>), A::Error> {
     let all = [&[first], choices].concat();
     for wave in all.chunks(arena.together().max(1)) {
-        arena.prepare(wave)?;
-        for &choice in wave {
-            // It was right before, and its time is known.
-            let _ = arena.admit(choice)?;
-        }
+        make_ready(arena, wave)?;
     }
     let mut found: Vec<Weighed> =
         choices.iter().map(|&choice| Weighed { choice, behind: Vec::new(), whole: true }).collect();
@@ -208,47 +208,46 @@ fn weigh<A: Arena + ?Sized>(
         }
         // Those that failed on another are out.
         let standing = found.iter().filter(|w| !w.fails()).map(|w| w.choice);
-        let entrant =
-            |choice: Choice| Entrant { choice, about_us: 0.0, samples: Samples::default() };
-        let mut sides: Vec<Entrant> = [first].into_iter().chain(standing).map(entrant).collect();
-        let (lost, whole) = on_input(arena, input, first, &mut sides, deadline)?;
+        let sides = [first].into_iter().chain(standing).map(Entrant::untimed).collect();
+        let (behind, whole) = on_input(arena, input, first, sides, deadline)?;
         for weighed in &mut found {
-            let of = |list: &[(Choice, f64)]| place(list, weighed.choice).map(|(_, behind)| behind);
-            let (far, near) = (of(&lost), whole.as_ref().and_then(|whole| of(whole)));
-            weighed.whole &= whole.is_some();
-            weighed.behind.extend(far.or(near));
+            weighed.whole &= whole;
+            weighed.behind.extend(place(&behind, weighed.choice).map(|(_, behind)| behind));
         }
     }
     Ok((found, lacking))
 }
 
-/// Those that are far behind the first on an input, and how far the others are; none if there was no time to tell.
-#[allow(clippy::type_complexity, reason = "two lists of the same sort")]
+/// How far choices are behind the first on an input, and whether there was time to tell of all: if not, only of those that
+/// are far behind.
 fn on_input<A: Arena + ?Sized>(
     arena: &mut A,
     input: usize,
     first: Choice,
-    sides: &mut Vec<Entrant>,
+    mut sides: Vec<Entrant>,
     deadline: Deadline,
-) -> Result<(Vec<(Choice, f64)>, Option<Vec<(Choice, f64)>>), A::Error> {
-    let behind = |sides: &[Entrant]| -> Vec<(Choice, f64)> {
+) -> Result<(Vec<Place>, bool), A::Error> {
+    let behind = |sides: &[Entrant]| -> Vec<Place> {
         let Some(first) = sides.iter().find(|e| e.choice == first) else { return Vec::new() };
         sides.iter().map(|e| (e.choice, median_of(&log_ratios(e, first)))).collect()
     };
-    let mut lost = Vec::new();
+    let mut told = Vec::new();
     for turn in 0..TURNS {
         if turn > 0 && !deadline.allows(arena.now(), Duration::ZERO) {
             break;
         }
-        arena.hard_turns(input, sides)?;
+        arena.hard_turns(input, &mut sides)?;
         if turn == 0 {
-            lost = behind(sides);
-            lost.retain(|(_, behind)| *behind > (MOST_SLOWER * FAR_SLOWER).ln());
-            sides.retain(|e| place(&lost, e.choice).is_none());
+            told = behind(&sides);
+            told.retain(|(_, behind)| *behind > (MOST_SLOWER * FAR_SLOWER).ln());
+            sides.retain(|e| place(&told, e.choice).is_none());
         }
         // Whoever stands beside whom leaves other things in the caches.
         sides.reverse();
     }
-    let turns = sides.first().map_or(0, |e| e.samples.turns().len());
-    Ok((lost, (turns >= LEAST_TURNS).then(|| behind(sides))))
+    let whole = sides.iter().all(|e| e.samples.turns().len() >= LEAST_TURNS);
+    if whole {
+        told.extend(behind(&sides));
+    }
+    Ok((told, whole))
 }

@@ -120,6 +120,13 @@ pub struct Entrant {
     pub samples: Samples,
 }
 
+impl Entrant {
+    /// One without times.
+    fn untimed(choice: Choice) -> Self {
+        Self { choice, about_us: 0.0, samples: Samples::default() }
+    }
+}
+
 /// What is tried.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Task<'a> {
@@ -173,9 +180,8 @@ pub struct Contest {
     /// What hard inputs said of candidates, and those that were faster than the one that won by all inputs.
     weighed: Vec<Weighed>,
     given_way: Vec<Entrant>,
-    /// Those that might have won if there had been time to weigh them, and whether there are such.
+    /// Those that might have won if there had been time to weigh them.
     unweighed: Vec<Entrant>,
-    in_haste: bool,
     /// Why some hard inputs could not be had.
     not_weighed: Option<String>,
     /// The leader, the planner's and others, timed afresh.
@@ -224,7 +230,6 @@ impl Contest {
             weighed: Vec::new(),
             given_way: Vec::new(),
             unweighed: Vec::new(),
-            in_haste: false,
             not_weighed: None,
             finals: Vec::new(),
             opening: admission.first,
@@ -253,11 +258,7 @@ impl Contest {
             if ready.len() >= self.finals.len() && !until.allows(arena.now(), Duration::ZERO) {
                 break;
             }
-            arena.prepare(wave)?;
-            for &choice in wave {
-                // One that has become slow is dropped by its times.
-                let _ = arena.admit(choice)?;
-            }
+            make_ready(arena, wave)?;
             ready.extend(wave);
         }
         let late = self.running.extract_if(.., |e| !ready.contains(&e.choice));
@@ -350,7 +351,7 @@ impl Contest {
     /// Whether more turns would not tell more that matters.
     #[must_use]
     pub fn is_decided(&self) -> bool {
-        !self.in_haste && (self.running.len() < 2 || self.doubt <= DECIDED)
+        self.unweighed.is_empty() && (self.running.len() < 2 || self.doubt <= DECIDED)
     }
 
     /// What the first candidate's admission took, whose result is checked by another way.
@@ -421,14 +422,23 @@ fn once(choices: Vec<Choice>) -> Vec<Choice> {
     known
 }
 
+/// Makes choices ready side by side that were right on an arena before.
+fn make_ready<A: Arena + ?Sized>(arena: &mut A, wave: &[Choice]) -> Result<(), A::Error> {
+    arena.prepare(wave)?;
+    for &choice in wave {
+        // Its time is known; if it has become slow its turns will say so.
+        let _ = arena.admit(choice)?;
+    }
+    Ok(())
+}
+
 /// Times choices in turns, until time is up but at least a few.
 fn finish<A: Arena + ?Sized>(
     arena: &mut A,
     choices: &[Choice],
     deadline: Deadline,
 ) -> Result<Vec<Entrant>, A::Error> {
-    let entrant = |&choice| Entrant { choice, about_us: 0.0, samples: Samples::default() };
-    let mut sides: Vec<Entrant> = choices.iter().map(entrant).collect();
+    let mut sides: Vec<Entrant> = choices.iter().copied().map(Entrant::untimed).collect();
     for turn in 0..FINAL_TURNS {
         let late = turn >= LEAST_TURNS && !deadline.allows(arena.now(), Duration::ZERO);
         if !late && sides.iter().all(|e| e.samples.wants_more(FINAL_TURNS)) {
