@@ -1,7 +1,6 @@
 //! SpiralK programs over the planner's names.
 
 use std::cell::OnceCell;
-use std::rc::Rc;
 
 use st_kdsl::{Diagnostics, Name, Rules, Schema, Type, Value, decode};
 use st_rank::{Backend, DeviceCaps, Field, Fields, Problem, RankKind};
@@ -201,8 +200,6 @@ impl RuleBook {
                     }
                 }
                 let conditional = scope != Fields::NONE;
-                let void = Rc::new(OnceCell::new());
-                let of_condition = Rc::clone(&void);
                 said.votes.push(Vote {
                     value,
                     weight,
@@ -210,14 +207,11 @@ impl RuleBook {
                     when: conditional.then(|| {
                         let holds = move |choice: &st_rank::Choice| {
                             let fields = Field::ALL.map(|f| value_of(f, choice.get(f)));
-                            vote.applies(&variables, &fields).unwrap_or_else(|note| {
-                                of_condition.get_or_init(|| note.of_candidates());
-                                false
-                            })
+                            vote.applies(&variables, &fields).map_err(|note| note.of_candidates())
                         };
                         Box::new(holds) as Condition<'_>
                     }),
-                    void,
+                    void: OnceCell::new(),
                     place,
                 });
             }

@@ -16,7 +16,6 @@ pub(crate) use disabled::RuleBook;
 pub use disabled::RuleError;
 
 use std::cell::OnceCell;
-use std::rc::Rc;
 
 #[cfg(feature = "logic")]
 use st_rank::Fields;
@@ -46,8 +45,8 @@ pub(crate) struct Hard {
     pub(crate) place: Place,
 }
 
-/// A condition on a candidate.
-pub(crate) type Condition<'a> = Box<dyn Fn(&Choice) -> bool + 'a>;
+/// A condition on a candidate; or why it has no value.
+pub(crate) type Condition<'a> = Box<dyn Fn(&Choice) -> Result<bool, String> + 'a>;
 
 /// A soft rule that speaks of this problem.
 pub(crate) struct Vote<'a> {
@@ -61,7 +60,7 @@ pub(crate) struct Vote<'a> {
     /// Whether it speaks of a candidate; none: of each.
     pub(crate) when: Option<Condition<'a>>,
     /// Why it says nothing of some candidates: the condition has no finite value there. Known once one was asked about.
-    pub(crate) void: Rc<OnceCell<String>>,
+    pub(crate) void: OnceCell<String>,
     pub(crate) place: Place,
 }
 
@@ -69,7 +68,12 @@ impl Vote<'_> {
     /// Whether it counts for (or against) a choice.
     pub(crate) fn counts(&self, choice: &Choice) -> bool {
         self.value.is_none_or(|(field, value)| choice.get(field) == value)
-            && self.when.as_ref().is_none_or(|when| when(choice))
+            && self.when.as_ref().is_none_or(|when| {
+                when(choice).unwrap_or_else(|why| {
+                    self.void.get_or_init(|| why);
+                    false
+                })
+            })
     }
 }
 

@@ -30,9 +30,8 @@ impl<'q> Solver<'q> {
         let mut this =
             Self { model: None, vars: Vec::with_capacity(8), base, cut: Cell::new(false) };
         // Errors are for values outside domains and the like, which are made here from one list.
-        this.model = base.and_then(|base| this.model_of(question, base).ok());
-        let most = MOST_NODES + MORE_NODES * n as u64;
-        this.model = this.model.map(|model| model.with_node_limit(most));
+        let model = base.and_then(|base| this.model_of(question, base).ok());
+        this.model = model.map(|model| model.with_node_limit(MOST_NODES + MORE_NODES * n as u64));
         this
     }
 
@@ -93,22 +92,19 @@ impl<'q> Solver<'q> {
             if value.is_some_and(|(f, value)| !domains[f as usize].values.contains(&value)) {
                 continue;
             }
-            match (&vote.when, value) {
-                (None, Some((field, value))) => {
+            match (vote.when.is_some(), value) {
+                (false, Some((field, value))) => {
                     model.prefer(vars[field as usize], value, vote.weight)?;
                 }
                 // It speaks of every candidate alike.
-                (None, None) => {}
-                (Some(when), value) => {
+                (false, None) => {}
+                (true, value) => {
                     let scope = value.map_or(vote.scope, |(field, _)| vote.scope.with(field));
                     let fields: Vec<Field> =
                         Field::ALL.into_iter().filter(|&f| scope.has(f)).collect();
                     let of: Vec<Var> = fields.iter().map(|&f| vars[f as usize]).collect();
-                    let holds = move |values: &[i64]| {
-                        let choice = with_values(base, &fields, values);
-                        value.is_none_or(|(field, value)| i64::from(choice.get(field)) == value)
-                            && when(&choice)
-                    };
+                    let holds =
+                        move |values: &[i64]| vote.counts(&with_values(base, &fields, values));
                     model.when(&of, holds, vote.weight)?;
                 }
             }
