@@ -7,7 +7,7 @@ use st_rank::{Backend, CompactPlan, DType, DeviceCaps, Error, RankPlan, Result};
 
 use crate::device::{self, unavailable};
 use crate::gpu::{ForTests, Gpu};
-use crate::layout::{Dispatch, Layout, reads};
+use crate::layout::{Dispatch, Layout};
 use crate::on::WgpuInput;
 use crate::{batches, look, self_test};
 
@@ -248,7 +248,7 @@ impl WgpuExecutor {
         if plan.backend != self.backend {
             return Err(Error::WrongBackend { plan: plan.backend, executor: self.backend });
         }
-        if !reads(dtype) {
+        if !self.backend.reads(dtype) {
             return Err(Error::UnsupportedType { dtype, backend: self.backend });
         }
         Ok(())

@@ -6,8 +6,8 @@ use st_kernels::wgsl::{Permutation, Stage};
 use st_rank::dtype::Encoding;
 use st_rank::order::CodeMap;
 use st_rank::{
-    Choice, DType, DeviceCaps, Direction, Element, Error, Field, Lengths, MergeKind, NanOrder,
-    Problem, RankKind, RankPlan, Result,
+    Choice, DeviceCaps, Direction, Element, Error, Field, Lengths, MergeKind, NanOrder, Problem,
+    RankKind, RankPlan, Result,
 };
 
 /// `Params` of `params.wgsl`, field for field.
@@ -90,11 +90,6 @@ impl Params {
         }
         raw
     }
-}
-
-/// The types that the kernels can read.
-pub(crate) const fn reads(dtype: DType) -> bool {
-    matches!(dtype, DType::F32 | DType::F16 | DType::Bf16 | DType::I32 | DType::U32)
 }
 
 /// One dispatch.

@@ -4,6 +4,8 @@ use core::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use crate::DType;
+
 /// Where a plan runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -30,6 +32,17 @@ impl Backend {
             Self::Cuda => "cuda",
             Self::Hip => "hip",
             Self::Mps => "mps",
+        }
+    }
+
+    /// Whether its kernels read elements of a type: WGSL's know 32-bit numbers and 16-bit floats alone.
+    #[must_use]
+    pub const fn reads(self, dtype: DType) -> bool {
+        match self {
+            Self::Wgpu | Self::Mps => {
+                matches!(dtype, DType::F32 | DType::F16 | DType::Bf16 | DType::I32 | DType::U32)
+            }
+            Self::Cpu | Self::Cuda | Self::Hip => true,
         }
     }
 }

@@ -156,7 +156,7 @@ fn usable(
     may_open: bool,
 ) -> std::result::Result<DeviceCaps, Outcome> {
     // Asked first: a device is not opened for what it cannot do.
-    if !reads(backend, dtype) {
+    if !backend.reads(dtype) {
         return Err(Outcome::NoSuchType(dtype));
     }
     if !may_open && !devices.is_open(backend) {
@@ -166,17 +166,6 @@ fn usable(
         Ok(device) if device.software => Err(Outcome::Software),
         Ok(device) => Ok(device.caps),
         Err(why) => Err(Outcome::Absent(why)),
-    }
-}
-
-/// Whether a backend's kernels read elements of a type: WGSL's know 32-bit numbers and 16-bit floats alone.
-#[must_use]
-pub const fn reads(backend: Backend, dtype: DType) -> bool {
-    match backend {
-        Backend::Wgpu | Backend::Mps => {
-            matches!(dtype, DType::F32 | DType::F16 | DType::Bf16 | DType::I32 | DType::U32)
-        }
-        Backend::Cpu | Backend::Cuda | Backend::Hip => true,
     }
 }
 
@@ -461,7 +450,7 @@ mod tests {
                 exec.on(&Vec::<T>::new()).execute(&plan).map(drop)
             });
             let read = !matches!(done, Err(Error::UnsupportedType { .. }));
-            assert_eq!(read, reads(Backend::Wgpu, dtype), "{dtype}");
+            assert_eq!(read, Backend::Wgpu.reads(dtype), "{dtype}");
         }
     }
 }
