@@ -286,7 +286,7 @@ pub(crate) struct OrderArgs {
     pub(crate) unsorted: bool,
 }
 
-#[derive(Debug, Args, Default)]
+#[derive(Debug, Args)]
 pub(crate) struct CpuArgs {
     /// Threads of the processor to use; all if not given
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]

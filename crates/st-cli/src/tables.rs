@@ -214,15 +214,8 @@ fn import(file: &Path) -> Result<(), Error> {
 /// Why a table must not take its place among those of this machine: the device is here and has another driver, or a good table
 /// of another driver stands there, which it would put aside.
 fn not_of_here(table: &Table, caps: &DeviceCaps, place: &TableFile) -> Option<String> {
-    let device = match caps.backend {
-        Backend::Cpu => Device::Cpu,
-        Backend::Wgpu => Device::Wgpu,
-        Backend::Mps => Device::Mps,
-        Backend::Cuda => Device::Cuda,
-        Backend::Hip => Device::Hip,
-    };
-    // Where the device is not to be had the table is for later.
-    let here = Exec::open(device, &CpuArgs::default(), "use a build with that backend").ok();
+    // Where the device is not to be had the table is for later; the processor has no driver.
+    let here = Exec::gpu(caps.backend, "use a build with that backend").ok();
     let here = here.map(|exec| exec.caps());
     let refusal = |table: &Table| here.and_then(|caps| table.refusal(&caps));
     if let Some(why) = refusal(table) {
