@@ -149,7 +149,7 @@ impl Place<'_> {
 impl Arena for Place<'_> {
     type Error = Box<dyn std::error::Error>;
 
-    fn admit(&mut self, choice: Choice) -> Result<Option<f64>> {
+    fn admit(&mut self, choice: Choice, _: bool) -> Result<Option<f64>> {
         let plan = self.plan_of(choice);
         let begun = Instant::now();
         for Asked { matrix, want } in self.inputs {

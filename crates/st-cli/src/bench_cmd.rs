@@ -109,7 +109,7 @@ fn measure(args: &BenchArgs, device: &dyn Device<Error = TuneError>) -> Result<D
         let measured = device.with_cell(&planned, &mut |arena| {
             let choice = planned.choice;
             arena.prepare(&[choice])?;
-            let about_us = arena.admit(choice)?.unwrap_or_default();
+            let about_us = arena.admit(choice, true)?.unwrap_or_default();
             let mut entrants = [Entrant { choice, about_us, samples: Samples::default() }];
             while entrants[0].samples.wants_more(TURNS) {
                 arena.turns(&mut entrants)?;

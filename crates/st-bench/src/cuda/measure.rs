@@ -212,11 +212,11 @@ impl<T: Element> Place<'_, T> {
 impl<T: Element> Arena for Place<'_, T> {
     type Error = Box<dyn std::error::Error>;
 
-    fn admit(&mut self, choice: Choice) -> Result<Option<f64>> {
+    fn admit(&mut self, choice: Choice, asked: bool) -> Result<Option<f64>> {
         let plan = RankPlan::by_hand(self.plan.problem, self.plan.caps, choice);
         let us = self.admitted(&plan, &[])?;
         self.least_us = self.least_us.min(us);
-        if choice != self.plan.choice && us > HOPELESS * self.least_us {
+        if !asked && us > HOPELESS * self.least_us {
             return Ok(None);
         }
         self.calls.insert(choice, calls(us));

@@ -84,7 +84,7 @@ struct Place<'a, T> {
 impl<T: Element> Arena for Place<'_, T> {
     type Error = TuneError;
 
-    fn admit(&mut self, choice: Choice) -> Result<Option<f64>, TuneError> {
+    fn admit(&mut self, choice: Choice, asked: bool) -> Result<Option<f64>, TuneError> {
         let plan = with(self.plan, choice);
         // What an earlier run left would look like a result.
         self.out.values.clear();
@@ -111,7 +111,7 @@ impl<T: Element> Arena for Place<'_, T> {
         }
         self.least_us = self.least_us.min(us);
         let hopeless = is_hopeless(us, self.least_us, HOPELESS, NOTHING_US);
-        Ok((choice == self.plan.choice || !hopeless).then_some(us))
+        Ok((asked || !hopeless).then_some(us))
     }
 
     fn turns(&mut self, entrants: &mut [Entrant]) -> Result<(), TuneError> {

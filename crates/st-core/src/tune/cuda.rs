@@ -113,7 +113,7 @@ impl<T: Element> Arena for Place<'_, '_, T> {
         Ok(self.exec.compile_ahead(&with_each(self.plan, choices))?)
     }
 
-    fn admit(&mut self, choice: Choice) -> std::result::Result<Option<f64>, TuneError> {
+    fn admit(&mut self, choice: Choice, asked: bool) -> std::result::Result<Option<f64>, TuneError> {
         let plan = with(self.plan, choice);
         self.resident.prepare(&plan)?;
         self.resident.run(&plan)?;
@@ -143,7 +143,7 @@ impl<T: Element> Arena for Place<'_, '_, T> {
             us = median(times?).ok_or(NoChoice)?;
         }
         self.least_us = self.least_us.min(us);
-        if choice != self.plan.choice && is_hopeless(us, self.least_us, HOPELESS, 0.0) {
+        if !asked && is_hopeless(us, self.least_us, HOPELESS, 0.0) {
             return Ok(None);
         }
         self.calls.insert(choice, (GRAPH_US / us.max(1.0)).clamp(1.0, MOST_CALLS) as u32);

@@ -77,9 +77,9 @@ impl Arena for Watched<'_, '_> {
         self.arena.prepare(choices)
     }
 
-    fn admit(&mut self, choice: Choice) -> Result<Option<f64>, TuneError> {
+    fn admit(&mut self, choice: Choice, asked: bool) -> Result<Option<f64>, TuneError> {
         self.of.go_on()?;
-        self.arena.admit(choice)
+        self.arena.admit(choice, asked)
     }
 
     fn turns(&mut self, entrants: &mut [Entrant]) -> Result<(), TuneError> {

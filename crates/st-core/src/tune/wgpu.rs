@@ -10,7 +10,7 @@ use st_rank::order::Lane;
 use st_rank::{Choice, DeviceCaps, Element, RankPlan, Result, for_dtype};
 use st_tune::session::{Body, Device};
 use st_tune::stats::median;
-use st_tune::tournament::{Arena, Entrant};
+use st_tune::tournament::{Arena, Entrant, NoChoice};
 
 use super::{TuneError, inputs, is_hopeless, processors, versions, with, with_each};
 
@@ -158,7 +158,7 @@ impl<T: Element> Arena for Place<'_, '_, T> {
         Ok(())
     }
 
-    fn admit(&mut self, choice: Choice) -> std::result::Result<Option<f64>, TuneError> {
+    fn admit(&mut self, choice: Choice, asked: bool) -> std::result::Result<Option<f64>, TuneError> {
         let plan = with(self.plan, choice);
         let prepared = self.resident.prepare(&plan)?;
         if let Some(why) = self.fault(&plan, &prepared)? {
@@ -168,7 +168,7 @@ impl<T: Element> Arena for Place<'_, '_, T> {
         self.resident.run(&prepared, 0)?;
         let us = begun.elapsed().as_secs_f64() * 1e6;
         self.least_us = self.least_us.min(us);
-        if choice != self.plan.choice && is_hopeless(us, self.least_us, HOPELESS, NOTHING_US) {
+        if !asked && is_hopeless(us, self.least_us, HOPELESS, NOTHING_US) {
             return Ok(None);
         }
         self.ready.insert(choice, Ready { prepared, us: None });
@@ -179,8 +179,8 @@ impl<T: Element> Arena for Place<'_, '_, T> {
         for group in entrants.chunks_mut(TOGETHER) {
             let mut entries = Vec::with_capacity(group.len());
             for entrant in group.iter() {
-                // Every entrant was admitted.
-                let Some(ready) = self.ready.get(&entrant.choice) else { continue };
+                // Every entrant was admitted. Times belong to entries by their places: none may be left out.
+                let ready = self.ready.get(&entrant.choice).ok_or(NoChoice)?;
                 let calls = ready.us.map_or(1.0, |us| (PASS_US / us).clamp(1.0, MOST_CALLS));
                 entries.push((&ready.prepared, calls as u32));
             }

@@ -112,7 +112,10 @@ pub(super) fn admit<A: Arena + ?Sized>(
 ) -> Result<Admission, A::Error> {
     let mut found = Admission::default();
     let predicted = |at: usize| task.predicted_us.get(at).copied();
-    let must = |at: usize| at == 0 || task.others.contains(&task.candidates[at]);
+    let must = |at: usize| {
+        let choice = &task.candidates[at];
+        at == 0 || task.untuned.as_ref() == Some(choice) || task.others.contains(choice)
+    };
     let mut expectations = Expectations::new(task.predicted_us.iter().copied());
     let hopeless = |by: &Expectations, at: usize| {
         predicted(at).is_some_and(|us| by.is_hopeless(&task.candidates[at], us))
@@ -157,7 +160,7 @@ pub(super) fn admit<A: Arena + ?Sized>(
         let mut took = arena.now().saturating_sub(begun);
         for (at, choice) in wave.into_iter().zip(choices) {
             let begun = arena.now();
-            match arena.admit(choice) {
+            match arena.admit(choice, must(at)) {
                 Ok(Some(us)) => {
                     expectations.measured(&choice, predicted(at), us);
                     found.running.push(Entrant {

@@ -59,11 +59,11 @@ pub trait Arena {
     }
 
     /// Makes a choice ready, and runs it once: about how many microseconds a run takes. None if it is so slow that timing
-    /// it is not worth while.
+    /// it is not worth while, which is not said of one that is `asked` for: that has turns whatever it takes.
     ///
     /// # Errors
     /// Its result is wrong, or it cannot be run.
-    fn admit(&mut self, choice: Choice) -> Result<Option<f64>, Self::Error>;
+    fn admit(&mut self, choice: Choice, asked: bool) -> Result<Option<f64>, Self::Error>;
 
     /// A turn of each, in this order, or interleaved: adds each one's times.
     ///
@@ -427,7 +427,7 @@ fn make_ready<A: Arena + ?Sized>(arena: &mut A, wave: &[Choice]) -> Result<(), A
     arena.prepare(wave)?;
     for &choice in wave {
         // Its time is known; if it has become slow its turns will say so.
-        let _ = arena.admit(choice)?;
+        let _ = arena.admit(choice, true)?;
     }
     Ok(())
 }

@@ -36,11 +36,11 @@ struct Made {
 impl Arena for Made {
     type Error = Box<dyn std::error::Error>;
 
-    fn admit(&mut self, choice: Choice) -> Result<Option<f64>, Self::Error> {
+    fn admit(&mut self, choice: Choice, asked: bool) -> Result<Option<f64>, Self::Error> {
         self.admitted.push(choice.tile);
         match choice.tile {
             13 => Err("wrong".into()),
-            tile => Ok((tile < 9999).then_some(tile.into())),
+            tile => Ok((asked || tile < 9999).then_some(tile.into())),
         }
     }
 
@@ -62,8 +62,8 @@ struct Hard(Made);
 impl Arena for Hard {
     type Error = Box<dyn std::error::Error>;
 
-    fn admit(&mut self, choice: Choice) -> Result<Option<f64>, Self::Error> {
-        self.0.admit(choice)
+    fn admit(&mut self, choice: Choice, asked: bool) -> Result<Option<f64>, Self::Error> {
+        self.0.admit(choice, asked)
     }
 
     fn turns(&mut self, entrants: &mut [Entrant]) -> Result<(), Self::Error> {
@@ -124,6 +124,9 @@ fn the_fastest_right_one_wins() {
     assert_eq!(got.candidates[3].samples, 2, "far behind after the first turns");
     assert!(got.candidates[1].samples > got.candidates[3].samples);
     assert_eq!(got.candidates[2].samples, FINAL_TURNS, "the planner's comes to the end");
+    let asked = Task { others: &all[4..5], ..task(&all) };
+    let got = tournament(&mut Made::default(), &asked, |_, _| ()).unwrap();
+    assert_eq!((got.others_us, got.hopeless), (vec![9999.0], vec![]), "what is asked for has a time");
 }
 
 #[test]
@@ -173,6 +176,10 @@ fn what_the_model_expects_to_be_far_too_slow_is_not_made_ready() {
         let others = &all[3..];
         tournament(&mut arena, &Task { others, ..given }, |_, _| ()).unwrap();
         assert_eq!(arena.admitted.len(), all.len());
+        let mut arena = Made::default();
+        let untuned = all.last().copied();
+        tournament(&mut arena, &Task { untuned, ..given }, |_, _| ()).unwrap();
+        assert!(arena.admitted.contains(&all[4].tile), "the untuned choice");
     }
 }
 

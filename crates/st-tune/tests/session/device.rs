@@ -165,7 +165,7 @@ impl Arena for Place<'_> {
         Ok(())
     }
 
-    fn admit(&mut self, choice: Choice) -> Result<Option<f64>, Self::Error> {
+    fn admit(&mut self, choice: Choice, asked: bool) -> Result<Option<f64>, Self::Error> {
         *self.device.admitted.borrow_mut().entry(choice).or_default() += 1;
         if !self.device.compiled.borrow().contains(&(self.plan.problem, choice)) {
             return Err("it was not compiled".into());
@@ -178,7 +178,7 @@ impl Arena for Place<'_> {
         self.least_us = self.least_us.min(us);
         // As devices do.
         let hopeless = us > 6.0 * self.least_us + 2000.0;
-        Ok((choice == self.plan.choice || !hopeless).then_some(us))
+        Ok((asked || !hopeless).then_some(us))
     }
 
     fn turns(&mut self, entrants: &mut [Entrant]) -> Result<(), Self::Error> {
