@@ -5,6 +5,8 @@ use wgpu::{
     Adapter, AdapterInfo, Backends, DeviceType, Features, Instance, InstanceDescriptor, Limits,
 };
 
+use crate::multiprocessors;
+
 /// What was found of an adapter.
 #[derive(Clone, Debug)]
 pub struct AdapterReport {
@@ -70,7 +72,13 @@ fn report(adapter: &Adapter, backend: Backend) -> AdapterReport {
     let info = adapter.get_info();
     AdapterReport {
         software: is_software(&info),
-        caps: caps(backend, &info, adapter.features(), &adapter.limits()),
+        caps: caps(
+            backend,
+            &info,
+            adapter.features(),
+            &adapter.limits(),
+            multiprocessors::of_adapter(adapter),
+        ),
         interface: format!("{:?}", info.backend),
         driver: driver(&info),
         name: info.name,
@@ -88,6 +96,7 @@ pub(crate) fn caps(
     info: &AdapterInfo,
     features: Features,
     limits: &Limits,
+    multiprocessors: u32,
 ) -> DeviceCaps {
     let subgroups = features.contains(Features::SUBGROUP) && info.subgroup_min_size >= 4;
     let lane = if subgroups { info.subgroup_min_size } else { FALLBACK_LANES };
@@ -95,15 +104,22 @@ pub(crate) fn caps(
         limits.max_compute_invocations_per_workgroup.min(limits.max_compute_workgroup_size_x);
     let caps = DeviceCaps { backend, ..DeviceCaps::wgpu(lane, subgroups, workgroup) }
         .with_shared_mem(limits.max_compute_workgroup_storage_size)
+        .with_cores(multiprocessors)
         .with_names(&info.name, &driver(info));
     let is_card = info.device_type == DeviceType::DiscreteGpu;
-    let caps = if is_card { caps.with_bandwidth(CARD_BANDWIDTH) } else { caps };
+    let caps = if is_card { caps.with_bandwidth(card_bandwidth(multiprocessors)) } else { caps };
     if info.name.contains("llvmpipe") { caps.with_loop_rounds(LLVMPIPE_ROUNDS) } else { caps }
 }
 
-/// Bytes per second that a card is assumed to read, for wgpu does not tell: what one with as many multiprocessors as the
-/// planner assumes has. With that of an integrated GPU reading would hide what else kernels do.
-const CARD_BANDWIDTH: u64 = 500_000_000_000;
+/// Bytes per second that a card is assumed to read, for neither wgpu nor Vulkan tells. Those of today have 8 to 33 GB/s
+/// for each multiprocessor; a card that does not tell how many it has is taken for a middling one. With the bandwidth of
+/// an integrated GPU reading would hide what else kernels do.
+const fn card_bandwidth(multiprocessors: u32) -> u64 {
+    match multiprocessors {
+        0 => 500_000_000_000,
+        count => count as u64 * 10_000_000_000,
+    }
+}
 
 /// Mesa's software driver ends a thread after 65,535 rounds of all its loops together, and says
 /// nothing; some are kept for what is not counted.

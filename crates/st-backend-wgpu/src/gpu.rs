@@ -16,6 +16,7 @@ use wgpu::{
 use crate::device::{self, WANTED, unavailable};
 use crate::fault;
 use crate::layout::Params;
+use crate::multiprocessors;
 use crate::pool::{Kind, LEAST_BYTES, Pool};
 
 /// A device, what it can do, and the pipelines and buffers made for it so far.
@@ -124,7 +125,8 @@ impl Gpu {
             }
         }
         let features = device.features();
-        let caps = device::caps(backend, info, features, &limits);
+        let multiprocessors = multiprocessors::of_device(&device);
+        let caps = device::caps(backend, info, features, &limits, multiprocessors);
         let dialect = Dialect {
             web: cfg!(target_arch = "wasm32"),
             subgroup_barrier: features.contains(Features::SUBGROUP_BARRIER),

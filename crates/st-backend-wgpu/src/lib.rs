@@ -11,6 +11,7 @@
 //! - `run`: dispatches with their buffers; `readback`: to the device and back; `batches`: host
 //!   memory through the device.
 //! - `compaction`: compactions.
+//! - `multiprocessors`: how many there are, where a Vulkan driver tells.
 //! - `self_test`: a known answer from each kernel before its first use.
 //! - `native`: all that blocks; `web` stands in for it in a browser.
 //! - [`timing`]: plans timed by the device's own clock, over inputs that stay on it.
@@ -30,6 +31,12 @@ mod fault;
 mod gpu;
 mod host;
 mod layout;
+// As in Cargo.toml.
+#[cfg_attr(
+    not(any(windows, target_os = "linux", target_os = "android", target_os = "freebsd")),
+    path = "multiprocessors_untold.rs"
+)]
+mod multiprocessors;
 #[cfg(not(target_arch = "wasm32"))]
 mod native;
 mod on;

@@ -257,8 +257,12 @@ fn adapter(found: &AdapterReport) -> String {
         true => format!("subgroups of {}", caps.lane),
         false => "no subgroups".to_owned(),
     };
+    let multiprocessors = match caps.cores {
+        0 => String::new(),
+        count => format!("{count} multiprocessors, "),
+    };
     format!(
-        "{name} ({software}{interface}, {driver}): {subgroups}, workgroups up to {}, {} of shared memory",
+        "{name} ({software}{interface}, {driver}): {subgroups}, workgroups up to {}, {multiprocessors}{} of shared memory",
         caps.max_workgroup,
         size(caps.shared_mem.into())
     )

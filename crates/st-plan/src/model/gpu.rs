@@ -470,8 +470,8 @@ mod tests {
         assert!(mean < 0.5, "off by a factor of {:.2} on average", mean.exp());
     }
 
-    /// WGPU tells neither multiprocessors nor bandwidth. With the bandwidth that its backend assumes of a card, an H200's
-    /// kernels are found all the same.
+    /// WGPU tells no bandwidth, and not everywhere how many multiprocessors there are. With the bandwidth that its backend
+    /// assumes of a card, an H200's kernels are found all the same; the parts of a row if the multiprocessors are told.
     #[test]
     fn what_wgpu_tells_is_enough_for_the_kernel() {
         let shapes = [
@@ -486,10 +486,16 @@ mod tests {
         for (rows, cols, k) in shapes {
             for dtype in [DType::F32, DType::Bf16] {
                 let problem = Problem::new(RankKind::TopK, rows, cols, k).with_dtype(dtype);
-                let [known, told] = [h200(), h200().with_cores(0).with_bandwidth(500_000_000_000)]
-                    .map(|caps| crate::plan(&problem, &caps, &crate::Knowledge::default()).choice)
-                    .map(|choice| (choice.mk, choice.mkd, choice.use_2ce));
-                assert_eq!(told, known, "{rows}x{cols} {k} {dtype}");
+                let [known, told, less] = [
+                    h200(),
+                    h200().with_bandwidth(1_320_000_000_000),
+                    h200().with_cores(0).with_bandwidth(500_000_000_000),
+                ]
+                .map(|caps| crate::plan(&problem, &caps, &crate::Knowledge::default()).choice);
+                let kernel = |choice: Choice| (choice.mk, choice.mkd, choice.use_2ce);
+                assert_eq!(kernel(less), kernel(known), "{rows}x{cols} {k} {dtype}");
+                assert_eq!(kernel(told), kernel(known), "{rows}x{cols} {k} {dtype}");
+                assert!(told.ch <= 2 * known.ch, "{rows}x{cols} {k} {dtype}: {told}, {known}");
             }
         }
     }
