@@ -4,7 +4,7 @@
 mod modules;
 
 use std::collections::HashMap;
-use std::ffi::{CStr, c_int, c_void};
+use std::ffi::{CStr, c_int};
 use std::path::PathBuf;
 use std::ptr;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
@@ -72,6 +72,8 @@ pub(crate) struct Gpu {
     pub(crate) name: String,
     pub(crate) caps: DeviceCaps,
     capability: (i32, i32),
+    /// Whether kernels are launched before what they follow has ended, and wait for that themselves.
+    pub(crate) follows: bool,
     /// Why nothing can be done on it any more, which not all that the driver says later would tell.
     lost: OnceLock<Error>,
     units: Mutex<HashMap<Unit, Module>>,
@@ -207,6 +209,7 @@ impl Gpu {
             .with_l2(ask(L2_BYTES).into())
             .with_names(&name, &format!("CUDA {}", version(&driver)));
         let capability = (ask(CAPABILITY_MAJOR).cast_signed(), ask(CAPABILITY_MINOR).cast_signed());
+        let follows = driver.follows(version(&driver), capability);
         Ok(Self {
             nvrtc: Arc::default(),
             nvrtc_path: places.nvrtc.clone(),
@@ -218,6 +221,7 @@ impl Gpu {
             name: name.into_owned(),
             caps,
             capability,
+            follows,
             lost: OnceLock::new(),
             units: Mutex::default(),
             images: Mutex::default(),
@@ -276,37 +280,6 @@ impl Gpu {
         // SAFETY: the context is alive as long as this is.
         self.checked("its context", unsafe { (self.driver.context_push)(self.context) })?;
         Ok(Current { driver: &self.driver })
-    }
-
-    /// Launches a kernel on a stream; its only parameter is that block of bytes. The context is current.
-    pub(crate) fn launch(
-        &self,
-        stream: Handle,
-        function: Handle,
-        (blocks, threads, shared): (u32, u32, u32),
-        params: &[u8],
-    ) -> Result<()> {
-        let mut length = params.len() as u32;
-        // The driver reads the first: as many as the kernel has. The emulator of the tests wants its size, too.
-        let mut list: [*mut c_void; 2] =
-            [params.as_ptr().cast_mut().cast(), (&raw mut length).cast()];
-        // SAFETY: the function is loaded, its parameter has the layout of `params`, and the driver copies it.
-        let code = unsafe {
-            (self.driver.launch)(
-                function,
-                blocks,
-                1,
-                1,
-                threads,
-                1,
-                1,
-                shared,
-                stream,
-                list.as_mut_ptr(),
-                ptr::null_mut(),
-            )
-        };
-        self.checked("to launch a kernel", code)
     }
 
     /// Sets bytes on a stream to zero. The context is current.

@@ -9,6 +9,8 @@ use std::ptr;
 use libloading::Library;
 use st_rank::{Backend, Error, Result};
 
+use crate::launch::LaunchConfig;
+
 /// What the driver calls a `CUresult`.
 pub(crate) type Code = c_int;
 /// An address on a device.
@@ -28,12 +30,17 @@ const ENDED: [Code; 2] = [4, 709];
 const STICKY: [Code; 15] =
     [214, 220, 226, 700, 702, 710, 714, 715, 716, 717, 718, 719, 721, 810, 911];
 
+type LaunchWith =
+    unsafe extern "C" fn(*const LaunchConfig, Handle, *mut *mut c_void, *mut *mut c_void) -> Code;
+
 macro_rules! functions {
     ($($field:ident = $name:literal ($($arg:ty),*);)*) => {
         /// The functions that are called.
         pub(crate) struct Driver {
             // Never unloaded while its functions are there.
             _library: Library,
+            /// `cuLaunchKernelEx`; drivers before CUDA 11.8 have none.
+            pub(crate) launch_with: Option<LaunchWith>,
             $(pub(crate) $field: unsafe extern "C" fn($($arg),*) -> Code,)*
         }
 
@@ -48,7 +55,10 @@ macro_rules! functions {
                             .map_err(|_| unavailable(concat!("the driver has no ", $name)))?
                     };
                 )*
-                Ok(Self { _library: library, $($field,)* })
+                // SAFETY: as above.
+                let launch_with = unsafe { library.get::<LaunchWith>(b"cuLaunchKernelEx\0") };
+                let launch_with = launch_with.ok().map(|symbol| *symbol);
+                Ok(Self { launch_with, _library: library, $($field,)* })
             }
         }
     };

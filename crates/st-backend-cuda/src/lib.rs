@@ -22,6 +22,7 @@ mod device;
 mod driver;
 pub mod exec;
 mod host;
+mod launch;
 mod layout;
 mod memory;
 mod nvrtc;

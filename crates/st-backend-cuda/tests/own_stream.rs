@@ -159,6 +159,66 @@ fn a_selection_goes_into_the_apps_graph() {
     }
 }
 
+/// Each selection reads what the one before wrote, in a workspace that all share. Kernels may be launched before those that
+/// they follow have ended.
+#[test]
+fn selections_that_follow_one_another() {
+    let (app, exec) = (App::new(), executor());
+    let caps = exec.caps().expect("caps");
+    let rows = 2;
+    let widths = [60_000, 20_000, 5_000, 90, 7];
+    let plans: Vec<_> = widths
+        .windows(2)
+        .map(|w| Problem::new(RankKind::BottomK, rows, w[0], w[1]))
+        .map(|problem| plan(&problem, &caps, &Knowledge::default()))
+        .collect();
+    assert!(plans.iter().any(|plan| plan.choice.use_2ce), "several launches");
+    let mut all = WorkspaceSize { zeroed: 256, scratch: 256 };
+    for plan in &plans {
+        exec.prepare(plan).expect("it can be run");
+        let size = exec.workspace(plan).expect("a size");
+        all.zeroed = all.zeroed.max(size.zeroed);
+        all.scratch = all.scratch.max(size.scratch);
+    }
+    let values = widths.map(|width| app.memory((rows * width * 4) as u64));
+    let indices = app.memory((rows * widths[1] * 4) as u64);
+    let (zeroed, scratch) = (app.zeros(all.zeroed), app.memory(all.scratch));
+    let launch = || {
+        for (at, plan) in plans.iter().enumerate() {
+            // SAFETY: the app's memory is as large as that, and freed never; its stream is of the primary context, as the
+            // executor's is.
+            unsafe {
+                let input = DeviceInput::new(values[at], rows * widths[at], DType::F32);
+                let out = DeviceOutput::new(values[at + 1], indices);
+                let work = Workspace::new(zeroed, scratch, all);
+                exec.on(&input)
+                    .launch_on(app.stream, plan, &out, &work)
+                    .expect("nothing is refused");
+            }
+        }
+    };
+    let graph = app.captured(&launch);
+    for seed in 0..6 {
+        let host = numbers(rows * widths[0], seed);
+        app.upload(values[0], &host);
+        if seed % 2 == 0 {
+            launch();
+        } else {
+            app.replay(graph);
+            app.replay(graph);
+        }
+        let least = widths[4];
+        let want = |row: usize| {
+            let mut row = host[row * widths[0]..][..widths[0]].to_vec();
+            row.sort_by(f32::total_cmp);
+            row.truncate(least);
+            row
+        };
+        let got = app.download::<f32>(values[4], rows * least);
+        assert_eq!(got, [want(0), want(1)].concat(), "{seed}");
+    }
+}
+
 /// As PyTorch wants them: on its stream of the moment, with its indices, and no executor made for it.
 #[test]
 fn indices_of_64_bits_on_any_stream() {

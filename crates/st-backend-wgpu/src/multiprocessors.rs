@@ -49,7 +49,8 @@ fn of(instance: &InstanceShared, device: vk::PhysicalDevice) -> u32 {
     }
     // SAFETY: as above; version 1.1 has this call, and what hangs on `asked` is of extensions that the device has.
     unsafe { raw.get_physical_device_properties2(device, &mut asked) };
-    let units = amd.shader_arrays_per_engine_count.saturating_mul(amd.compute_units_per_shader_array);
+    let units =
+        amd.shader_arrays_per_engine_count.saturating_mul(amd.compute_units_per_shader_array);
     let amd = amd.shader_engine_count.saturating_mul(units);
     nvidia.shader_sm_count.max(amd).max(arm.shader_core_count)
 }

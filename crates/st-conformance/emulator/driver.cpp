@@ -62,6 +62,8 @@ int st_emulated_images = 0;
 // What is put onto streams is done when one is waited for; how many steps wait for that.
 int st_emulated_late = 0;
 int st_emulated_waiting = 0;
+// Launches of kernels that wait themselves for what they follow.
+int st_emulated_following = 0;
 // After so many copies the next ones fail; less than 0: none does.
 int st_emulated_copies_left = -1;
 }
@@ -225,6 +227,22 @@ Result cuLaunchKernel(void* function, unsigned x, unsigned y, unsigned z, unsign
         if (st_emulated_fault) st_emulated_sticky = st_emulated_fault;
         if (!st_emulated_sticky) f->run(copy.data(), x, shared);
     });
+}
+// The layouts that cuda.h gives them.
+struct LaunchAttribute {
+    int id, unused, value[16];
+};
+struct LaunchConfig {
+    unsigned grid[3], block[3], shared;
+    void* stream;
+    LaunchAttribute* attributes;
+    unsigned count;
+};
+Result cuLaunchKernelEx(const LaunchConfig* with, void* function, void** params, void** extra) {
+    if (with->count != 1 || with->attributes->id != 6 || with->attributes->value[0] != 1) return INVALID;
+    st_emulated_following++;
+    return cuLaunchKernel(function, with->grid[0], with->grid[1], with->grid[2], with->block[0], with->block[1],
+                          with->block[2], with->shared, with->stream, params, extra);
 }
 Result cuEventCreate(void** event, unsigned) { return *event = malloc(1), OK; }
 Result cuEventDestroy_v2(void* event) { return free(event), OK; }

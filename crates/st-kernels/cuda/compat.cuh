@@ -41,8 +41,22 @@ template <typename T> DEVICE const T* of_block(const T* at, u32 block) {
 #else
 #define CLUSTERED
 #endif
-#define KERNEL(name, Params) \
-    extern "C" __global__ void CLUSTERED __launch_bounds__(THREADS, GROUPS) name(const __grid_constant__ Params p)
+#if __CUDA_ARCH__ >= 900
+// A kernel may be launched before the one that it follows on the stream has ended (st-backend-cuda's launch.rs). It waits
+// here for that end and for what was written until then, and lets the one that follows it be launched in the same way.
+DEVICE void follow() {
+    asm volatile("griddepcontrol.wait; griddepcontrol.launch_dependents;" ::: "memory");
+}
+#else
+DEVICE void follow() {}
+#endif
+#define KERNEL(name, Params)                                                                                         \
+    DEVICE void name##_body(const Params& p);                                                                        \
+    extern "C" __global__ void CLUSTERED __launch_bounds__(THREADS, GROUPS) name(const __grid_constant__ Params p) { \
+        follow();                                                                                                    \
+        name##_body(p);                                                                                              \
+    }                                                                                                                \
+    DEVICE void name##_body(const Params& p)
 
 #if WAVE == 64
 typedef u64 LaneMask;

@@ -113,7 +113,11 @@ impl<T: Element> Arena for Place<'_, '_, T> {
         Ok(self.exec.compile_ahead(&with_each(self.plan, choices))?)
     }
 
-    fn admit(&mut self, choice: Choice, asked: bool) -> std::result::Result<Option<f64>, TuneError> {
+    fn admit(
+        &mut self,
+        choice: Choice,
+        asked: bool,
+    ) -> std::result::Result<Option<f64>, TuneError> {
         let plan = with(self.plan, choice);
         self.resident.prepare(&plan)?;
         self.resident.run(&plan)?;

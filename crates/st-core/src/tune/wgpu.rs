@@ -158,7 +158,11 @@ impl<T: Element> Arena for Place<'_, '_, T> {
         Ok(())
     }
 
-    fn admit(&mut self, choice: Choice, asked: bool) -> std::result::Result<Option<f64>, TuneError> {
+    fn admit(
+        &mut self,
+        choice: Choice,
+        asked: bool,
+    ) -> std::result::Result<Option<f64>, TuneError> {
         let plan = with(self.plan, choice);
         let prepared = self.resident.prepare(&plan)?;
         if let Some(why) = self.fault(&plan, &prepared)? {

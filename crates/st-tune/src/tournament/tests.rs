@@ -126,7 +126,11 @@ fn the_fastest_right_one_wins() {
     assert_eq!(got.candidates[2].samples, FINAL_TURNS, "the planner's comes to the end");
     let asked = Task { others: &all[4..5], ..task(&all) };
     let got = tournament(&mut Made::default(), &asked, |_, _| ()).unwrap();
-    assert_eq!((got.others_us, got.hopeless), (vec![9999.0], vec![]), "what is asked for has a time");
+    assert_eq!(
+        (got.others_us, got.hopeless),
+        (vec![9999.0], vec![]),
+        "what is asked for has a time"
+    );
 }
 
 #[test]
