@@ -56,13 +56,12 @@ pub(crate) struct Args {
     /// Seconds of a cell's sweep; candidates for which no time is left are counted.
     #[arg(long, default_value_t = 20.0)]
     seconds: f64,
-    /// Multiprocessors, which wgpu does not tell.
-    #[arg(long, default_value_t = 0)]
-    cores: u32,
-    /// The device's bandwidth in bytes per second as the planner is to know it, which wgpu does not
-    /// tell either.
-    #[arg(long, default_value_t = 0)]
-    caps_bandwidth: u64,
+    /// Plan as if there were so many multiprocessors.
+    #[arg(long)]
+    cores: Option<u32>,
+    /// Plan as if the memory were that fast, in bytes per second, which wgpu does not tell.
+    #[arg(long)]
+    caps_bandwidth: Option<u64>,
     /// Bandwidth in bytes per second for the floors; without it, it is measured.
     #[arg(long, default_value_t = 0.0)]
     bandwidth: f64,
@@ -81,7 +80,10 @@ pub(crate) struct Args {
 pub(crate) fn run(args: &Args) -> Result<bool> {
     let cells = given(args.cells.as_deref(), &args.cell)?;
     let exec = WgpuExecutor::default();
-    let caps = exec.caps()?.with_cores(args.cores).with_bandwidth(args.caps_bandwidth);
+    let caps = exec.caps()?;
+    let caps = caps
+        .with_cores(args.cores.unwrap_or(caps.cores))
+        .with_bandwidth(args.caps_bandwidth.unwrap_or(caps.bandwidth));
     let (name, software) = exec.adapter()?;
     let driver = adapters(Backend::Wgpu).into_iter().find(|a| a.name == name).map(|a| a.driver);
     let clock = exec.clock()?;
