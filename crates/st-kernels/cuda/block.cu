@@ -135,17 +135,35 @@ DEVICE void hold(const Problem& p, const Row& r, const Bench& b) {
 }
 #endif
 
-// Makes a list of a row's candidates in device memory fit shared memory: by bins of equal width, closer and closer
-// about the rank `wanted`. All candidates are distinct, so that this ends.
-RARE void prune(const Entry* lists, u32 total, u32 wanted, const Bench b) {
+// Candidates in device memory, and as many of them as a thread's registers hold: a list of no more is read once.
+#define IN_HAND (128 / sizeof(Entry))
+struct Listed {
+    const Entry* at;
+    u32 total;
+};
+struct InHand {
+    Entry own[IN_HAND];
+    u32 total;
+};
+template <typename Take> DEVICE void each(const Listed& list, Take take) {
+#pragma unroll 4
+    for (u32 i = thread(); i < list.total; i += THREADS) take(load_entry(list.at + i));
+}
+template <typename Take> DEVICE void each(const InHand& hand, Take take) {
+#pragma unroll
+    for (u32 j = 0; j < IN_HAND; j++) {
+        if (j * THREADS + thread() < hand.total) take(hand.own[j]);
+    }
+}
+// Puts those into shared memory that may be of the leading `wanted`, as many as fit: by bins of equal width, closer and
+// closer about that rank. All candidates are distinct, so that this ends.
+template <typename List> DEVICE void pick_leading(const List& list, u32 wanted, const Bench& b) {
     Small& s = *b.s;
     Entry low = NO_ENTRY, high = 0;
-#pragma unroll 4
-    for (u32 i = thread(); i < total; i += THREADS) {
-        const Entry e = load_entry(lists + i);
+    each(list, [&](Entry e) {
         low = least(low, e);
         high = most(high, e);
-    }
+    });
     extremes(low, high, s);
     u32 need = wanted;
     Entry limit = high;
@@ -154,11 +172,9 @@ RARE void prune(const Entry* lists, u32 total, u32 wanted, const Bench b) {
         barrier();
         clear_bins(b);
         barrier();
-#pragma unroll 4
-        for (u32 i = thread(); i < total; i += THREADS) {
-            const Entry e = load_entry(lists + i);
+        each(list, [&](Entry e) {
             if (e >= low && e <= high) atomic_add(&b.bins[u32((e - low) >> shift)], 1);
-        }
+        });
         barrier();
         pick_own_bin(need, b);
         const Entry begin = low + (Entry(s.picked) << shift);
@@ -173,12 +189,25 @@ RARE void prune(const Entry* lists, u32 total, u32 wanted, const Bench b) {
     }
     if (thread() == 0) s.count = 0;
     barrier();
-#pragma unroll 4
-    for (u32 i = thread(); i < total; i += THREADS) {
-        const Entry e = load_entry(lists + i);
+    each(list, [&](Entry e) {
         if (e <= limit) put(b, atomic_add(&s.count, 1), e);
-    }
+    });
     barrier();
+}
+// Makes a list of a row's candidates in device memory fit shared memory.
+RARE void prune(const Entry* lists, u32 total, u32 wanted, const Bench b) {
+    if (total > IN_HAND * THREADS) {
+        pick_leading(Listed{lists, total}, wanted, b);
+        return;
+    }
+    InHand hand;
+    hand.total = total;
+#pragma unroll
+    for (u32 j = 0; j < IN_HAND; j++) {
+        const u32 i = j * THREADS + thread();
+        hand.own[j] = i < total ? load_entry(lists + i) : NO_ENTRY;
+    }
+    pick_leading(hand, wanted, b);
 }
 
 #if CLUSTER > 1
@@ -250,7 +279,7 @@ KERNEL(select_block, Params) {
             const float mean = float(wanted) * float(SAMPLE * EACH * THREADS) / float(r.n);
             rank = least(u32(mean + 5.4f + sqrtf(28.9f + 32.3f * mean)) + 1, u32(THREADS));
         }
-        const Sampled sample = draw(r, CLUSTER == 1 && p.parts > 1);
+        const Sampled sample = draw(r, CLUSTER == 1 && p.parts > 1, part);
         Vector next[FLIGHT];
         const Span span = whole_vectors(r, from, to, first_vector(r, from));
         if (AHEAD && span.from < span.to) load_step(r, span, span.from, next);
