@@ -5,13 +5,15 @@
 // 2^22).
 //   NETWORK 0: the lanes count for each candidate how many come before it; where keys lie further apart, words lack their
 //     lowest bits, and elements tell the order of those that are alike;
-//   NETWORK 1: 32 rows are parked in shared memory, and each lane orders one by a network in its registers; a row in
-//     which it matters that words lack bits is done exactly;
+//   NETWORK 1: 32 rows are parked in shared memory, and each lane orders one by a network in its registers. Rows for which
+//     no threshold is found are parked by the key of the last rank (parked.cuh). A row in which it matters that words lack
+//     bits is done exactly;
 //   NETWORK 2: the lanes of a row order its candidates between them. If the list holds whole rows (WHOLE), no threshold is
 //     needed, and any ranks may be wanted.
 // Where too many share the last key wanted those before it are the list, and the first of them by column are found when the
-// others are written; but not with a row for each lane, nor by index. Rows for which this does not do (NaN and zeros among the
-// first) are done exactly, a wave for each. These are read once more, tied ones as far as their ties are wanted, all others once.
+// others are written; but not with a row for each lane, nor by index. Other rows for which this does not do (NaN and zeros
+// among the first) are done exactly, a wave for each. These are read once more, tied ones as far as their ties are wanted,
+// all others once.
 #include "group.cuh"
 #include "lanes.cuh"
 #include "paired.cuh"
