@@ -177,14 +177,14 @@ KERNEL(select_group, Params) {
             *index = words[q] & COLUMN_MASK;
         }
     }
-    // Of the others each element is waited for: four rows at a time, or the last of them once more.
+    // Of the others each element is waited for: of some rows at a time, or of the last of them once more.
     if (lane() >= begin && lane() < begin + p.p.k) {
         const Bits* const x = p.p.x + u64(row0) * p.p.row_stride;
         for (LaneMask rest = again & ~bad; rest;) {
-            u32 columns[4], to[4], q = 0;
-            Bits found[4];
+            u32 columns[READ_AGAIN], to[READ_AGAIN], q = 0;
+            Bits found[READ_AGAIN];
 #pragma unroll
-            for (u32 i = 0; i < 4; i++) {
+            for (u32 i = 0; i < READ_AGAIN; i++) {
                 if (rest) q = first_bit(rest);
                 rest &= rest - 1;
                 columns[i] = words[q] & COLUMN_MASK;
@@ -192,7 +192,7 @@ KERNEL(select_group, Params) {
                 to[i] = q * p.p.k + (lane() - begin);
             }
 #pragma unroll
-            for (u32 i = 0; i < 4; i++) {
+            for (u32 i = 0; i < READ_AGAIN; i++) {
                 p.p.values[u64(row0) * p.p.k + to[i]] = found[i];
                 p.p.indices[u64(row0) * p.p.k + to[i]] = columns[i];
             }

@@ -5,6 +5,8 @@
 #if NETWORK == 1
 // Words of the elements that share the last key wanted, of rows that are parked exactly, begin here; all others are less.
 #define TIED 0x80000000u
+// Rows of which elements are read again at once.
+#define READ_AGAIN 4
 // What leaves the fewer registers to the kernel, by NVRTC 13.0: 96 for whole vectors of 32 bits instead of 99, 80 for others
 // instead of 96.
 #if FULL
