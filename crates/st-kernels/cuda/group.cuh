@@ -108,7 +108,7 @@ DEVICE u32 canon(const Canon& c, u32 raw) {
 
 // A row, by all lanes of a wave: the key of the last rank bit by bit, its first ties by column, and each counted.
 RARE void exact_row(const Problem& p, const Row r, u32 row, u64* room) {
-    // What is not there has the greatest key, and others may.
+    // What is not there has the greatest key, as others may, and comes after those.
     u32 keys[EXACT], first = NONE, varies = 0;
     const auto is_there = [&](u32 j) { return j * WAVE + lane() < r.n; };
     const Canon map = canon_of(p.map);
@@ -151,9 +151,8 @@ RARE void exact_row(const Problem& p, const Row r, u32 row, u64* room) {
     wave_barrier();
 #pragma unroll
     for (u32 j = 0; j < EXACT; j++) {
-        const bool shared = keys[j] == last && is_there(j);
-        const LaneMask equal = ballot(shared);
-        const bool tie = shared && before_ties + ties + count_bits(equal & before()) < r.end;
+        const LaneMask equal = ballot(keys[j] == last);
+        const bool tie = keys[j] == last && before_ties + ties + count_bits(equal & before()) < r.end;
         ties += count_bits(equal);
         const bool take = keys[j] < last || tie;
         const LaneMask all = ballot(take);
