@@ -188,3 +188,69 @@ fn rows_that_are_tied() {
     }
     assert!(asked > 100, "{asked} questions: choices are no longer what the kernels take");
 }
+
+/// Asks the network of a lane for these ranks of those rows, some of which are shorter where lengths say so.
+fn ask_lane<T: Value>(problem: Problem, x: &[T], what: &str, rng: &mut Rng) -> usize {
+    let lengths: Vec<u32> = (0..problem.rows).map(|_| rng.below(problem.cols + 1) as u32).collect();
+    let ragged = problem.lengths.is_ragged();
+    let input = if ragged { Input::ragged(x, &lengths) } else { Input::new(x) };
+    ask_ways(input, problem, [(MergeDetail::GroupNetwork, 32, 8)], what)
+}
+
+/// Few elements of all magnitudes, some of which differ from the one before in the last bit alone, among ties: words lack
+/// bits of what comes before the ties, of some so many that they are alike.
+fn wide_row(cols: usize, tie: f32, rng: &mut Rng) -> Vec<f32> {
+    let better = rng.below(40);
+    let mut last = 1f32;
+    (0..cols)
+        .map(|_| {
+            if rng.below(cols) >= better {
+                return tie;
+            }
+            last = match rng.one_in(8) {
+                true => last.next_down(),
+                false => (rng.normal() * 20.0).exp2() as f32,
+            };
+            last
+        })
+        .collect()
+}
+
+#[test]
+fn rows_that_a_lane_orders() {
+    let mut rng = Rng::new(41);
+    let mut asked = 0;
+    for cols in [100, 256, 257, 480, 1000] {
+        let k = rng.pick(&[5, 32]);
+        let top = Problem::new(RankKind::TopK, ROWS, cols, k);
+        let any = |rng: &mut Rng| {
+            let lengths = rng.pick(&[Lengths::Full, Lengths::Full, Lengths::Padded]);
+            let kind =
+                rng.pick(&[RankKind::TopK, RankKind::BottomK, RankKind::Range { start: 32 - k }]);
+            let nan = rng.pick(&[NanOrder::Greatest, NanOrder::Last]);
+            Problem { kind, ..top }.with_nan(nan).with_lengths(lengths)
+        };
+        for pattern in Pattern::ALL {
+            let (problem, what) = (any(&mut rng), format!("{pattern:?}"));
+            let x = pattern.matrix::<f32>(ROWS, cols, &mut rng);
+            asked += ask_lane(problem, &x, &what, &mut rng);
+            let x = pattern.matrix::<bf16>(ROWS, cols, &mut rng);
+            asked += ask_lane(problem.with_dtype(DType::Bf16), &x, &what, &mut rng);
+            let x = pattern.matrix::<i32>(ROWS, cols, &mut rng);
+            asked += ask_lane(problem.with_dtype(DType::I32), &x, &what, &mut rng);
+        }
+        for tie in [0.0, 0.125, -1e30] {
+            let x: Vec<f32> = (0..ROWS).flat_map(|_| wide_row(cols, tie, &mut rng)).collect();
+            asked += ask_lane(top, &x, &format!("wide rows above {tie}"), &mut rng);
+        }
+        // The last keys of all, which what is not there has, too.
+        for (kind, end) in [(RankKind::TopK, i32::MIN), (RankKind::BottomK, i32::MAX)] {
+            let x: Vec<i32> = (0..ROWS * cols)
+                .map(|_| if rng.one_in(20) { rng.below(9) as i32 - 4 } else { end })
+                .collect();
+            let problem = Problem { kind, ..any(&mut rng) }.with_dtype(DType::I32);
+            asked += ask_lane(problem, &x, &format!("ends at {end}"), &mut rng);
+        }
+    }
+    assert!(asked > 300, "{asked} questions: choices are no longer what the kernels take");
+}

@@ -5,16 +5,19 @@
 // 2^22).
 //   NETWORK 0: the lanes count for each candidate how many come before it; where keys lie further apart, words lack their
 //     lowest bits, and elements tell the order of those that are alike;
-//   NETWORK 1: 32 rows are parked in shared memory, and each lane orders one by a network in its registers; a row in
-//     which it matters that words lack bits is done exactly;
+//   NETWORK 1: 32 rows are parked in shared memory, and each lane orders one by a network in its registers. Rows for which
+//     no threshold is found are parked by the key of the last rank (parked.cuh). A row in which it matters that words lack
+//     bits is done exactly;
 //   NETWORK 2: the lanes of a row order its candidates between them. If the list holds whole rows (WHOLE), no threshold is
 //     needed, and any ranks may be wanted.
 // Where too many share the last key wanted those before it are the list, and the first of them by column are found when the
-// others are written; but not with a row for each lane, nor by index. Rows for which this does not do (NaN and zeros among the
-// first) are done exactly, a wave for each. These are read once more, tied ones as far as their ties are wanted, all others once.
+// others are written; but not with a row for each lane, nor by index. Other rows for which this does not do (NaN and zeros
+// among the first) are done exactly, a wave for each. These are read once more, tied ones as far as their ties are wanted,
+// all others once.
 #include "group.cuh"
 #include "lanes.cuh"
 #include "paired.cuh"
+#include "parked.cuh"
 
 struct Params {
     Problem p;
@@ -23,21 +26,12 @@ struct Params {
 };
 
 #if NETWORK == 1
-// A lane's words for its elements that hit(j) says, from a slot on.
-template <typename Hit, typename Word> DEVICE void park(u32* slot, Hit hit, Word word) {
-#pragma unroll
-    for (u32 j = 0; j < OWN; j++) {
-        if (hit(j)) {
-            *slot = word(j);
-            slot += PARKED;
-        }
-    }
-}
 KERNEL(select_group, Params) {
-    // Of each wave: slots by rows; what each row's words are told by, and how many bits they lack; room for an exact row.
+    // Of each wave, which is room for an exact row, too: slots by rows; what each row's words are told by, and what those of
+    // them are less than that lack bits.
     u32* const slots = reinterpret_cast<u32*>(shared()) + wave() * (LIST * PARKED + 2 * WAVE);
     u32* const firsts = slots + LIST * PARKED;
-    u32* const cuts = firsts + WAVE;
+    u32* const limits = firsts + WAVE;
     const u32 row0 = (group() * WAVES + wave()) * WAVE;
     if (row0 >= p.p.rows) return;
     for (u32 i = lane(); i < LIST * PARKED; i += WAVE) slots[i] = NONE;
@@ -116,7 +110,18 @@ KERNEL(select_group, Params) {
         }
         if (lane() % LANES == 0) firsts[here] = good ? f.first : NONE;
 #endif
-        if (KEY_BITS < WIDTH && lane() % LANES == 0) cuts[here] = cut;
+        if (KEY_BITS < WIDTH && lane() % LANES == 0) limits[here] = cut > 0 ? NONE : 0;
+    }
+    // Rows whose elements are read again.
+    LaneMask again = 0;
+    if (any(failed != 0)) {
+        for (u32 turn = 0; turn < LANES; turn++) {
+            const LaneMask of_turn = ballot(failed >> turn & 1);
+#pragma unroll
+            for (u32 g = 0; g < AT_ONCE; g++) again |= (of_turn >> (g * LANES) & 1) << (turn * AT_ONCE + g);
+        }
+        wave_barrier();
+        park_exactly(p.p, row0, again, slots, firsts, limits);
     }
     wave_barrier();
     u32 v[32], left = NONE;
@@ -136,21 +141,15 @@ KERNEL(select_group, Params) {
         }
     }
     merge_own<32>(v);
-    LaneMask bad = 0, cut = 0;
-    if (any(failed != 0)) {
-        for (u32 turn = 0; turn < LANES; turn++) {
-            const LaneMask of_turn = ballot(failed >> turn & 1);
-#pragma unroll
-            for (u32 g = 0; g < AT_ONCE; g++) bad |= (of_turn >> (g * LANES) & 1) << (turn * AT_ONCE + g);
-        }
-    }
+    LaneMask bad = 0;
     if (KEY_BITS < WIDTH) {
         // Words whose keys have become alike: also of the last that is kept and the first that is not.
-        bool alike = (v[31] ^ left) <= COLUMN_MASK && left != NONE;
+        const u32 limit = limits[lane()];
+        bool alike = (v[31] ^ left) <= COLUMN_MASK && v[31] < limit;
 #pragma unroll
-        for (u32 s = 0; s + 1 < 32; s++) alike |= (v[s] ^ v[s + 1]) <= COLUMN_MASK && v[s] != NONE;
-        cut = ballot(cuts[lane()] > 0);
-        bad |= ballot(alike) & cut;
+        for (u32 s = 0; s + 1 < 32; s++) alike |= (v[s] ^ v[s + 1]) <= COLUMN_MASK && v[s] < limit;
+        again |= ballot(limit > 0);
+        bad = ballot(alike);
     }
     wave_barrier();
 #pragma unroll
@@ -173,16 +172,30 @@ KERNEL(select_group, Params) {
         Index* index = p.p.indices + u64(row0) * p.p.k + (lane() - begin);
 #pragma unroll 4
         for (u32 q = 0; q < here; q++, value += p.p.k, index += p.p.k) {
-            if ((bad | cut) >> q & 1) continue;
+            if ((bad | again) >> q & 1) continue;
             *value = bits(q, words[q]);
             *index = words[q] & COLUMN_MASK;
         }
     }
-    // Elements of the others are read again.
-    for (LaneMask rest = cut & ~bad; rest; rest &= rest - 1) {
-        const u32 q = first_bit(rest), column = words[q] & COLUMN_MASK;
-        if (lane() >= begin && lane() < begin + p.p.k) {
-            write_slot(p.p, row_of(p.p, row0 + q), row0 + q, lane() - begin, column);
+    // Of the others each element is waited for: of some rows at a time, or of the last of them once more.
+    if (lane() >= begin && lane() < begin + p.p.k) {
+        const Bits* const x = p.p.x + u64(row0) * p.p.row_stride;
+        for (LaneMask rest = again & ~bad; rest;) {
+            u32 columns[READ_AGAIN], to[READ_AGAIN], q = 0;
+            Bits found[READ_AGAIN];
+#pragma unroll
+            for (u32 i = 0; i < READ_AGAIN; i++) {
+                if (rest) q = first_bit(rest);
+                rest &= rest - 1;
+                columns[i] = words[q] & COLUMN_MASK;
+                found[i] = x[q * p.p.row_stride + columns[i]];
+                to[i] = q * p.p.k + (lane() - begin);
+            }
+#pragma unroll
+            for (u32 i = 0; i < READ_AGAIN; i++) {
+                p.p.values[u64(row0) * p.p.k + to[i]] = found[i];
+                p.p.indices[u64(row0) * p.p.k + to[i]] = columns[i];
+            }
         }
     }
 #else
@@ -191,7 +204,7 @@ KERNEL(select_group, Params) {
         if (bad >> q & 1 || firsts[q] == NONE || lane() < r.first || lane() >= r.end) continue;
         const u32 column = words[q] & COLUMN_MASK;
         const u64 at = u64(row0 + q) * p.p.k + (lane() - r.first);
-        p.p.values[at] = cut >> q & 1 ? r.x[column] : bits(q, words[q]);
+        p.p.values[at] = again >> q & 1 ? r.x[column] : bits(q, words[q]);
         p.p.indices[at] = column;
     }
 #endif

@@ -54,8 +54,8 @@
 #define EXACT (LANES * 32 / WAVE)
 // Whether a lane's hits are bits of a word, by which few of them are fetched again.
 #define MASKED (!NETWORK && OWN <= 32)
-// Steps of the search for a threshold.
-#define STEPS 12
+// Steps of the search for a threshold. Where a lane orders a row, those for which that does not do are few and done quickly.
+#define STEPS (NETWORK == 1 ? 4 : 12)
 // Steps that trust in how counts grow; those after halve.
 #define TRUSTING 4
 // Whether rows are told in which too many elements share the last key wanted: every TRUSTING-th step asks for the next key.
@@ -93,22 +93,43 @@ DEVICE u32 log16(u32 x) {
     return 16 * whole + ((x << 4 >> whole) & 15);
 }
 
+// What canon() makes of raw keys, by values that are fetched before they may be needed: a function that is not inlined finds
+// them in memory, and the compiler would wait for them at each element that is a zero or NaN, one after another.
+struct Canon {
+    u32 nan, span, zero, twin;
+};
+DEVICE Canon canon_of(const Map& m) {
+    return {made(u32(m.nan_first)), made(u32(m.nan_span)), made(u32(m.zero_first)), made(u32(m.zero_twin))};
+}
+DEVICE u32 canon(const Canon& c, u32 raw) {
+    const u32 key = raw == c.twin ? c.zero : raw;
+    return raw - c.nan <= c.span ? c.nan : key;
+}
+
 // A row, by all lanes of a wave: the key of the last rank bit by bit, its first ties by column, and each counted.
 RARE void exact_row(const Problem& p, const Row r, u32 row, u64* room) {
-    u32 keys[EXACT];
-    bool live[EXACT];
-    u32 first = NONE, varies = 0;
+    // What is not there has the greatest key, as others may, and comes after those.
+    u32 keys[EXACT], first = NONE, varies = 0;
+    const auto is_there = [&](u32 j) { return j * WAVE + lane() < r.n; };
+    const Canon map = canon_of(p.map);
+    // A few are asked for before any of them is looked at.
+    constexpr u32 FEW = EXACT < 8 ? EXACT : 8;
 #pragma unroll
-    for (u32 j = 0; j < EXACT; j++) {
-        const u32 column = j * WAVE + lane();
-        live[j] = column < r.n;
-        keys[j] = live[j] ? u32(key_of(p.map, r.x[column])) : NONE;
-        if (live[j]) first = least(first, keys[j]);
+    for (u32 base = 0; base < EXACT; base += FEW) {
+        Bits found[FEW];
+#pragma unroll
+        for (u32 i = 0; i < FEW; i++) found[i] = is_there(base + i) ? r.x[(base + i) * WAVE + lane()] : Bits(0);
+#pragma unroll
+        for (u32 i = 0; i < FEW; i++) {
+            const u32 key = canon(map, u32(raw_key(p.map, found[i])));
+            keys[base + i] = made(is_there(base + i) ? key : NONE);
+            first = least(first, keys[base + i]);
+        }
     }
     first = wave_least(first);
 #pragma unroll
     for (u32 j = 0; j < EXACT; j++) {
-        if (live[j]) varies |= keys[j] ^ first;
+        if (is_there(j)) varies |= keys[j] ^ first;
     }
 #pragma unroll
     for (u32 d = WAVE / 2; d; d /= 2) varies |= shuffle_xor(varies, d);
@@ -120,20 +141,20 @@ RARE void exact_row(const Problem& p, const Row r, u32 row, u64* room) {
         const u32 tried = last | bit;
         u32 below = 0;
 #pragma unroll
-        for (u32 j = 0; j < EXACT; j++) below += count_bits(ballot(live[j] && keys[j] < tried));
+        for (u32 j = 0; j < EXACT; j++) below += count_bits(ballot(keys[j] < tried));
         if (below < r.end) last = tried;
     }
     u32 before_ties = 0;
 #pragma unroll
-    for (u32 j = 0; j < EXACT; j++) before_ties += count_bits(ballot(live[j] && keys[j] < last));
+    for (u32 j = 0; j < EXACT; j++) before_ties += count_bits(ballot(keys[j] < last));
     u32 have = 0, ties = 0;
     wave_barrier();
 #pragma unroll
     for (u32 j = 0; j < EXACT; j++) {
-        const LaneMask equal = ballot(live[j] && keys[j] == last);
-        const bool tie = live[j] && keys[j] == last && before_ties + ties + count_bits(equal & before()) < r.end;
+        const LaneMask equal = ballot(keys[j] == last);
+        const bool tie = keys[j] == last && before_ties + ties + count_bits(equal & before()) < r.end;
         ties += count_bits(equal);
-        const bool take = (live[j] && keys[j] < last) || tie;
+        const bool take = keys[j] < last || tie;
         const LaneMask all = ballot(take);
         if (take) room[have + count_bits(all & before())] = u64(keys[j]) << 32 | (j * WAVE + lane());
         have += count_bits(all);
@@ -308,6 +329,8 @@ DEVICE Found search(u32 (&minima)[PARTS], u32 zero, u32 n, u32 needed, Reaching 
             }
             at = most(least(at, upper - 1), lower + 1);
         }
+        // Where nothing is between what is too few and what is too many, no more can be found.
+        if (!TIES && !any(!f.good && upper - lower > 1)) break;
     }
     if (TIES && any(f.is_tied)) {
         // What is before the first key may be no number.

@@ -56,6 +56,7 @@ pub const SOURCES: &[(&str, &str)] = &[
     ("order.cu", include_str!("../../cuda/order.cu")),
     ("order.cuh", include_str!("../../cuda/order.cuh")),
     ("paired.cuh", include_str!("../../cuda/paired.cuh")),
+    ("parked.cuh", include_str!("../../cuda/parked.cuh")),
     ("ranks.cu", include_str!("../../cuda/ranks.cu")),
     ("ranks.cuh", include_str!("../../cuda/ranks.cuh")),
     ("sort.cu", include_str!("../../cuda/sort.cu")),
