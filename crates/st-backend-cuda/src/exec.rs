@@ -263,13 +263,7 @@ impl CudaExecutor {
     pub(crate) fn launch(&self, stream: Handle, steps: &[Step]) -> Result<()> {
         let gpu = self.gpu()?;
         for step in steps {
-            let function = gpu.function(&step.unit, step.kernel)?;
-            gpu.launch(
-                stream,
-                function,
-                (step.blocks, step.unit.threads, step.shared),
-                step.params(),
-            )?;
+            gpu.launch_step(stream, step)?;
         }
         if let Some(log) = &self.log {
             let launches = steps.iter().map(|step| Launch {

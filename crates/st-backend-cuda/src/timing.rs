@@ -123,7 +123,7 @@ impl<T: Element> Resident<'_, T> {
             };
             let bytes = bytemuck::bytes_of(&params);
             debug_assert!(bytes.len() <= MOST_PARAMS, "a kernel's parameters");
-            gpu.launch(gpu.stream, function, (FILL_BLOCKS, FILL_THREADS, 0), bytes)?;
+            gpu.launch(gpu.stream, function, (FILL_BLOCKS, FILL_THREADS, 0), bytes, false)?;
         }
         gpu.wait(gpu.stream)
     }

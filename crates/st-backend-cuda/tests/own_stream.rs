@@ -197,7 +197,7 @@ fn selections_that_follow_one_another() {
             }
         }
     };
-    let graph = app.captured(&launch);
+    let graph = app.captured(launch);
     for seed in 0..6 {
         let host = numbers(rows * widths[0], seed);
         app.upload(values[0], &host);

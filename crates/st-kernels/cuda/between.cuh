@@ -48,7 +48,7 @@ DEVICE u32 between(const Problem& p, const Row& r, u32 low, u32 high, const Benc
     // Ranks of a sample are those of the longest rows.
     if (r.n == p.cols) {
         constexpr u32 MANY = SAMPLE * EACH * THREADS;
-        const Sampled sample = draw(r, false, 0);
+        const Sampled sample = draw(r, false);
 #pragma unroll
         for (u32 j = 0; j < SAMPLE; j++) {
 #pragma unroll

@@ -279,7 +279,7 @@ KERNEL(select_block, Params) {
             const float mean = float(wanted) * float(SAMPLE * EACH * THREADS) / float(r.n);
             rank = least(u32(mean + 5.4f + sqrtf(28.9f + 32.3f * mean)) + 1, u32(THREADS));
         }
-        const Sampled sample = draw(r, CLUSTER == 1 && p.parts > 1, part);
+        const Sampled sample = draw(r, CLUSTER == 1 && p.parts > 1);
         Vector next[FLIGHT];
         const Span span = whole_vectors(r, from, to, first_vector(r, from));
         if (AHEAD && span.from < span.to) load_step(r, span, span.from, next);

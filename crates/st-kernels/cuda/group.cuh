@@ -54,10 +54,14 @@
 #define EXACT (LANES * 32 / WAVE)
 // Whether a lane's hits are bits of a word, by which few of them are fetched again.
 #define MASKED (!NETWORK && OWN <= 32)
-// Steps of the search for a threshold. Where a lane orders a row, those for which that does not do are few and done quickly.
-#define STEPS (NETWORK == 1 ? 4 : 12)
+// Steps of the search for a threshold. Where a lane orders a row, those for which that does not do are parked by their keys,
+// which takes longer than a row that is not tied should be made to wait for: one of 8192 rows of normal numbers needs more
+// than five.
+#define STEPS (NETWORK == 1 ? 5 : 12)
 // Steps that trust in how counts grow; those after halve.
 #define TRUSTING 4
+// A guess so many octaves from the first key is none.
+#define WIDE 16
 // Whether rows are told in which too many elements share the last key wanted: every TRUSTING-th step asks for the next key.
 // Where a lane orders a row there is no room for that: 1048576x256, k 32, took 402 us instead of 381.
 #define TIES (NETWORK != 1)
@@ -270,9 +274,10 @@ struct Found {
 };
 // A threshold for the group's row of `n` elements that `needed` elements reach, from the least keys of a lane's parts.
 // reaching(at, mask) counts those of the lane's elements whose key is `at` at most; least_from(at) is the least key from `at`
-// on; `zero` is the key of zero, 0 if numbers on both sides of it are near one another.
+// on; `zero` is the key of zero, 0 if numbers on both sides of it are near one another; numbers double from key to key at a
+// distance of `octave`.
 template <typename Reaching, typename LeastFrom>
-DEVICE Found search(u32 (&minima)[PARTS], u32 zero, u32 n, u32 needed, Reaching reaching, LeastFrom least_from) {
+DEVICE Found search(u32 (&minima)[PARTS], u32 zero, u32 octave, u32 n, u32 needed, Reaching reaching, LeastFrom least_from) {
     Found f;
     exchange(minima[0], minima[1]);
     exchange(minima[2], minima[3]);
@@ -283,8 +288,9 @@ DEVICE Found search(u32 (&minima)[PARTS], u32 zero, u32 n, u32 needed, Reaching 
     u32 at = minima[GUESS & 3];
 #pragma unroll
     for (u32 d = 1, bit = 2; d < LANES; d *= 2, bit += 2) at = meet(at, d, GUESS >> bit & 3);
-    // Keys on both sides of zero lie too far apart for a mean.
-    if (f.first < zero && at > zero) at = zero - 1;
+    // The mean of two numbers of different sign is next to zero, where keys tell how small a number is: half of the first number
+    // is nearer to what is wanted.
+    if (f.first < zero && (at - f.first) / WIDE > octave) at = f.first + octave;
     // Rows that fit the list go there as they are.
     if (n <= LIST) at = LAST_KEY;
     u32 upper = NONE, lower = f.first, many = n, few = 1;
@@ -377,7 +383,7 @@ DEVICE Found find(const Map& m, const u32* keys, u32 n, u32 needed) {
         return own;
     };
     const auto least_from = [&](u32 from) { return least_key(from, [&](u32 j) { return keys[j]; }); };
-    return search(minima, key_of_zero(m), n, needed, reaching, least_from);
+    return search(minima, key_of_zero(m), u32(m.nan_span), n, needed, reaching, least_from);
 }
 
 // Bits that the keys from `first` to the threshold have too many for a word.

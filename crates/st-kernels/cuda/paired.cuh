@@ -86,7 +86,7 @@ DEVICE Found find_floats(const Problem& p, u32 how, Pairs& pairs, u32 n, u32 nee
     }
     PairMinima minima = {m, pairs, {}};
     find_minima(p, how, minima);
-    return search(minima.of, key_of_zero(m), n, needed, [&](u32 at, u32& mask) {
+    return search(minima.of, key_of_zero(m), u32(m.nan_span), n, needed, [&](u32 at, u32& mask) {
         if (at >= LAST_KEY) {
             mask = there;
         } else {

@@ -22,20 +22,17 @@ struct Sampled {
 };
 // Where a thread's j-th vector of a sample is, of a row of so many. What lies near goes to different waves, so that rows in
 // order load none of them more than others, but for NEAR vectors next to each other: memory gives 64 bytes at once.
-// Blocks that draw the same begin at different places, and find the same threshold: waves change their places as wholes,
-// and lanes within them.
-template <u32 NEAR> DEVICE u32 spot(u32 j, u32 all, u32 block) {
-    const u32 own = (lane() + block / WAVES * NEAR) % WAVE, of = (wave() + block) % WAVES;
-    const u32 at = j * (THREADS / NEAR) + own / NEAR * WAVES + of;
+template <u32 NEAR> DEVICE u32 spot(u32 j, u32 all) {
+    const u32 at = j * (THREADS / NEAR) + lane() / NEAR * WAVES + wave();
     return least(u32(u64(at) * all / (SAMPLE * THREADS / NEAR)) + lane() % NEAR, all - 1);
 }
 // The sample of a row, which lies alone where many blocks draw the same: neighbours took longer then.
-DEVICE Sampled draw(const Row& r, bool alone, u32 block) {
+DEVICE Sampled draw(const Row& r, bool alone) {
     Sampled s;
     const u32 all = end_vector(r, r.n);
 #pragma unroll
     for (u32 j = 0; j < SAMPLE; j++) {
-        const u32 v = alone ? spot<1>(j, all, block) : spot<4>(j, all, block);
+        const u32 v = alone ? spot<1>(j, all) : spot<4>(j, all);
         const bool whole = v > 0 && v + 1 < all;
         s.x[j] = whole ? load_stream(r.vectors + v) : load_part(r, v, 0, r.n);
         s.in[j] = whole ? ~0u : inside(r, v, 0, r.n);

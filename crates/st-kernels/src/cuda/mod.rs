@@ -215,20 +215,25 @@ impl Unit {
         Self { capacity: list, group: Some(group), ..own }
     }
 
-    /// The constants, as a compiler is told them.
+    /// How many of its blocks a multiprocessor should hold.
     #[must_use]
-    pub fn defines(&self) -> Vec<String> {
+    pub fn blocks_each(&self) -> u32 {
         let network = self.group.is_some_and(|group| group.order == Order::Lane);
         let resident = match self.ahead {
             true => AHEAD_RESIDENT,
             false if network => NETWORK_RESIDENT,
             false => RESIDENT,
         };
-        let groups = (resident / self.threads.max(1)).max(1);
+        (resident / self.threads.max(1)).max(1)
+    }
+
+    /// The constants, as a compiler is told them.
+    #[must_use]
+    pub fn defines(&self) -> Vec<String> {
         let mut own = vec![
             ("WIDTH", self.width),
             ("THREADS", self.threads),
-            ("GROUPS", groups),
+            ("GROUPS", self.blocks_each()),
             ("CAPACITY", self.capacity),
         ];
         match self.group {
