@@ -11,6 +11,7 @@ const KERNELS: &[&str] = &[
     "crates/st-bench/",
     "bindings/st-py/src/",
     "crates/st-backend-wgpu/src/gpu.rs",
+    "crates/st-backend-wgpu/src/multiprocessors.rs",
 ];
 
 fn faults(source: &Source) -> Vec<String> {

@@ -13,7 +13,7 @@ use crate::stats::Samples;
 /// its prediction were so many times too long, beside the predictions of others.
 ///
 /// Of a model in use the worst that was ever seen is a choice 9.3 times as slow as the best one that it should have preferred
-/// (WGPU, which does not tell how many multiprocessors there are); with the memory of an integrated GPU assumed of a card it
+/// (WGPU, when it did not know how many multiprocessors there are); with the memory of an integrated GPU assumed of a card it
 /// was 23 (`docs/tuning.md`).
 pub const MODEL_ERROR: f64 = 16.0;
 
