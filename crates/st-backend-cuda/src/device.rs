@@ -71,9 +71,9 @@ pub(crate) struct Gpu {
     pub(crate) ordinal: u32,
     pub(crate) name: String,
     pub(crate) caps: DeviceCaps,
-    capability: (i32, i32),
-    /// Whether kernels are launched before what they follow has ended, and wait for that themselves.
-    pub(crate) follows: bool,
+    pub(crate) capability: (i32, i32),
+    /// Whether kernels are launched before what they follow has ended, and wait for that themselves; once one is loaded.
+    pub(crate) follows: OnceLock<bool>,
     /// Why nothing can be done on it any more, which not all that the driver says later would tell.
     lost: OnceLock<Error>,
     units: Mutex<HashMap<Unit, Module>>,
@@ -117,7 +117,7 @@ impl Drop for Current<'_> {
 }
 
 /// The version of CUDA that a driver is for: 1000 times the major one and 10 times the minor one; 0 if it does not say.
-fn version(driver: &Driver) -> i32 {
+pub(crate) fn version(driver: &Driver) -> i32 {
     let mut version = 0;
     // SAFETY: it writes the number.
     let _ = unsafe { (driver.version)(&raw mut version) };
@@ -209,7 +209,6 @@ impl Gpu {
             .with_l2(ask(L2_BYTES).into())
             .with_names(&name, &format!("CUDA {}", version(&driver)));
         let capability = (ask(CAPABILITY_MAJOR).cast_signed(), ask(CAPABILITY_MINOR).cast_signed());
-        let follows = driver.follows(version(&driver), capability);
         Ok(Self {
             nvrtc: Arc::default(),
             nvrtc_path: places.nvrtc.clone(),
@@ -221,7 +220,7 @@ impl Gpu {
             name: name.into_owned(),
             caps,
             capability,
-            follows,
+            follows: OnceLock::new(),
             lost: OnceLock::new(),
             units: Mutex::default(),
             images: Mutex::default(),

@@ -194,6 +194,15 @@ impl Nvrtc {
         Err(unfit.or(missing).unwrap_or_else(|| unavailable("NVRTC is nowhere looked for")))
     }
 
+    /// The compute capability of what it makes for a device of that one.
+    pub(crate) fn makes(&self, own: Version) -> Result<Version> {
+        let known = self.capabilities()?;
+        match Code::of(own, &known) {
+            Some(Code::Machine(made) | Code::Ptx(made)) => Ok(made),
+            None => Err(self.too_old(own, &known)),
+        }
+    }
+
     /// Refuses a driver older than this by a major version, which does not take its machine code, and a device older
     /// than those it knows.
     fn check(&self, target: Target) -> Result<()> {
@@ -202,11 +211,7 @@ impl Nvrtc {
         {
             return Err(driver_too_old(driver, self.version));
         }
-        let known = self.capabilities()?;
-        match Code::of(target.capability, &known) {
-            Some(_) => Ok(()),
-            None => Err(self.too_old(target.capability, &known)),
-        }
+        self.makes(target.capability).map(|_| ())
     }
 
     /// Machine code of a unit for that compute capability; PTX if this NVRTC does not know it.

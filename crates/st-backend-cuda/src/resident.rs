@@ -147,6 +147,10 @@ impl std::fmt::Debug for Wanted<'_> {
 
 /// Memory that launches work in. Launches on one stream may share it, whatever their plans: it must have the
 /// greatest size of each part.
+///
+/// Launches may begin before what is on the stream before them has ended; they wait for that themselves. Kernels of the
+/// caller's that are launched so (programmatic stream serialization) between them must wait, too
+/// (`cudaGridDependencySynchronize`): what comes after one that does not wait no longer waits for what was before it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Workspace {
     zeroed: u64,

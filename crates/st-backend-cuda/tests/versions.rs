@@ -62,16 +62,19 @@ fn the_newest_that_the_driver_takes() {
     refused(&exec, ["CUDA 11.4", "NVRTC 13.0", advice]);
 }
 
-/// They go into graphs as what they are since CUDA 12.3.
+/// They go into graphs as what they are since CUDA 12.3, and are made for compute capability 9.0, which NVRTC knows since 11.8.
 #[test]
 fn kernels_that_wait_themselves_for_what_they_follow() {
     let files = Own::new();
-    let nvrtc = files.folder.join("libnvrtc.so.12.0");
-    std::fs::copy(files.libraries.nvrtc.as_ref().expect("the emulator's"), &nvrtc).expect("a copy");
-    for (driver, launches) in [(12_020, 0), (12_030, 1), (13_000, 1)] {
-        let (own, exec) = executor(driver, Some(nvrtc.clone()));
-        assert_eq!(select(&exec), Ok(vec![1, 3]), "driver {driver}");
-        assert_eq!(own.get("following"), launches, "driver {driver}");
+    for (driver, version, launches) in
+        [(12_020, "12.0", 0), (12_030, "12.0", 1), (13_000, "11.8", 1), (13_000, "11.2", 0)]
+    {
+        let nvrtc = files.folder.join(format!("libnvrtc.so.{version}"));
+        let emulated = files.libraries.nvrtc.as_ref().expect("the emulator's");
+        std::fs::copy(emulated, &nvrtc).expect("a copy");
+        let (own, exec) = executor(driver, Some(nvrtc));
+        assert_eq!(select(&exec), Ok(vec![1, 3]), "driver {driver}, NVRTC {version}");
+        assert_eq!(own.get("following"), launches, "driver {driver}, NVRTC {version}");
     }
 }
 

@@ -48,7 +48,12 @@ int nvrtcVersion(int* major, int* minor) {
     return 0;
 }
 int nvrtcGetNumSupportedArchs(int* count) { return *count = 1, 0; }
-int nvrtcGetSupportedArchs(int* known) { return *known = 90, 0; }
+// Compute capability 9.0 came with CUDA 11.8.
+int nvrtcGetSupportedArchs(int* known) {
+    int major, minor;
+    nvrtcVersion(&major, &minor);
+    return *known = major * 10 + minor >= 118 ? 90 : 86, 0;
+}
 int nvrtcCreateProgram(Program** program, const char* source, const char* name, int headers, const char* const* texts,
                        const char* const* names) {
     *program = new Program{source, name, "", "", {}};
@@ -57,9 +62,12 @@ int nvrtcCreateProgram(Program** program, const char* source, const char* name, 
 }
 int nvrtcDestroyProgram(Program** program) { return delete *program, *program = nullptr, 0; }
 int nvrtcCompileProgram(Program* p, int count, const char* const* options) {
+    int known;
+    nvrtcGetSupportedArchs(&known);
+    const std::string arch = std::to_string(known);
     for (int i = 0; i < count; i++) {
         const std::string option = options[i];
-        if (option.find("-arch=") == 0 && option != "-arch=sm_90" && option != "-arch=compute_90") {
+        if (option.find("-arch=") == 0 && option != "-arch=sm_" + arch && option != "-arch=compute_" + arch) {
             return p->log = "an architecture that it does not know", 5;
         }
     }

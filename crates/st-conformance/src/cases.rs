@@ -59,9 +59,16 @@ const SMALL: [(usize, usize); 25] = [
 ];
 
 /// Shapes that see a few patterns each: beyond one tile, more rows than threads, more columns
-/// than 16 bits count, more rows than a grid has workgroups in one dimension.
-const LARGE: [(usize, usize, usize); 6] =
-    [(17, 1000, 5), (1, 4097, 8), (3, 5000, 5), (1, 20_000, 3), (1, 65_537, 2), (70_000, 3, 1)];
+/// than 16 bits count, more rows than a grid has workgroups in one dimension, rows long enough for lists in device memory.
+const LARGE: [(usize, usize, usize); 7] = [
+    (17, 1000, 5),
+    (1, 4097, 8),
+    (3, 5000, 5),
+    (1, 20_000, 3),
+    (1, 65_537, 2),
+    (70_000, 3, 1),
+    (1, 140_000, 3),
+];
 
 /// The inputs for one type, in a fixed order.
 #[must_use]

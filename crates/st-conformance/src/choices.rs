@@ -130,6 +130,8 @@ pub fn cuda(mk: MergeKind, problem: &Problem, rng: &mut Rng) -> Choice {
         MergeKind::Shared => problem.cols as u64,
         // Sometimes sorted in device memory.
         MergeKind::Radix if use_2ce => rng.pick(&[1, problem.k as u64]),
+        // Lists are in device memory; in a block's lie some bins of them.
+        MergeKind::Filter if use_2ce => rng.pick(&[1, 4096]),
         MergeKind::Filter => 2 * wanted(problem),
         _ => wanted(problem),
     };

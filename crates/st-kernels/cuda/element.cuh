@@ -85,6 +85,20 @@ DEVICE Key canon(const Map& m, Key raw) {
     if (raw - Key(m.nan_first) <= Key(m.nan_span)) return Key(m.nan_first);
     return raw == Key(m.zero_twin) ? Key(m.zero_first) : raw;
 }
+#if WIDTH <= 32
+// The same by values that are fetched before they may be needed: a function that is not inlined finds its parameters in
+// memory, and the compiler would wait for them at each element that is a zero or NaN, one after another.
+struct Canon {
+    Key nan, span, zero, twin;
+};
+DEVICE Canon canon_of(const Map& m) {
+    return {made(Key(m.nan_first)), made(Key(m.nan_span)), made(Key(m.zero_first)), made(Key(m.zero_twin))};
+}
+DEVICE Key canon(const Canon& c, Key raw) {
+    const Key key = raw == c.twin ? c.zero : raw;
+    return raw - c.nan <= c.span ? c.nan : key;
+}
+#endif
 // The last raw key that is the same key as t: raw <= reach(t) is exact without canon().
 DEVICE Key reach(const Map& m, Key t) {
     if (t == Key(m.nan_first)) return t + Key(m.nan_span);

@@ -55,13 +55,13 @@
 // Whether a lane's hits are bits of a word, by which few of them are fetched again.
 #define MASKED (!NETWORK && OWN <= 32)
 // Steps of the search for a threshold. Where a lane orders a row, those for which that does not do are parked by their keys,
-// which takes longer than a row that is not tied should be made to wait for: one of 8192 rows of normal numbers needs more
-// than five.
+// which takes longer than a row that is not tied should be made to wait for: one of ten thousand rows of normal numbers needs
+// more than five.
 #define STEPS (NETWORK == 1 ? 5 : 12)
 // Steps that trust in how counts grow; those after halve.
 #define TRUSTING 4
-// A guess so many octaves from the first key is none.
-#define WIDE 16
+// A guess so many times four further from the first number, as a number, is none.
+#define FOURTHS 2
 // Whether rows are told in which too many elements share the last key wanted: every TRUSTING-th step asks for the next key.
 // Where a lane orders a row there is no room for that: 1048576x256, k 32, took 402 us instead of 381.
 #define TIES (NETWORK != 1)
@@ -95,19 +95,6 @@ DEVICE u32 log16(u32 x) {
     x = most(x, 1u);
     const u32 whole = 31 - leading_zeros(x);
     return 16 * whole + ((x << 4 >> whole) & 15);
-}
-
-// What canon() makes of raw keys, by values that are fetched before they may be needed: a function that is not inlined finds
-// them in memory, and the compiler would wait for them at each element that is a zero or NaN, one after another.
-struct Canon {
-    u32 nan, span, zero, twin;
-};
-DEVICE Canon canon_of(const Map& m) {
-    return {made(u32(m.nan_first)), made(u32(m.nan_span)), made(u32(m.zero_first)), made(u32(m.zero_twin))};
-}
-DEVICE u32 canon(const Canon& c, u32 raw) {
-    const u32 key = raw == c.twin ? c.zero : raw;
-    return raw - c.nan <= c.span ? c.nan : key;
 }
 
 // A row, by all lanes of a wave: the key of the last rank bit by bit, its first ties by column, and each counted.
@@ -274,10 +261,10 @@ struct Found {
 };
 // A threshold for the group's row of `n` elements that `needed` elements reach, from the least keys of a lane's parts.
 // reaching(at, mask) counts those of the lane's elements whose key is `at` at most; least_from(at) is the least key from `at`
-// on; `zero` is the key of zero, 0 if numbers on both sides of it are near one another; numbers double from key to key at a
-// distance of `octave`.
+// on; `zero` is the key of zero, 0 if numbers on both sides of it are near one another; from key to key at a distance of `fourth` numbers
+// become a fourth.
 template <typename Reaching, typename LeastFrom>
-DEVICE Found search(u32 (&minima)[PARTS], u32 zero, u32 octave, u32 n, u32 needed, Reaching reaching, LeastFrom least_from) {
+DEVICE Found search(u32 (&minima)[PARTS], u32 zero, u32 fourth, u32 n, u32 needed, Reaching reaching, LeastFrom least_from) {
     Found f;
     exchange(minima[0], minima[1]);
     exchange(minima[2], minima[3]);
@@ -288,9 +275,9 @@ DEVICE Found search(u32 (&minima)[PARTS], u32 zero, u32 octave, u32 n, u32 neede
     u32 at = minima[GUESS & 3];
 #pragma unroll
     for (u32 d = 1, bit = 2; d < LANES; d *= 2, bit += 2) at = meet(at, d, GUESS >> bit & 3);
-    // The mean of two numbers of different sign is next to zero, where keys tell how small a number is: half of the first number
-    // is nearer to what is wanted.
-    if (f.first < zero && (at - f.first) / WIDE > octave) at = f.first + octave;
+    // The mean of two numbers of different sign is next to zero, where keys tell how small a number is: a fourth of the first
+    // number is nearer to what is wanted.
+    if (f.first < zero && (at - f.first) / FOURTHS > fourth) at = f.first + fourth;
     // Rows that fit the list go there as they are.
     if (n <= LIST) at = LAST_KEY;
     u32 upper = NONE, lower = f.first, many = n, few = 1;

@@ -32,7 +32,7 @@ pub(super) struct Image {
 }
 
 impl Gpu {
-    pub(super) fn nvrtc(&self) -> Result<&Nvrtc> {
+    pub(crate) fn nvrtc(&self) -> Result<&Nvrtc> {
         let target = Target { driver: self.driver_version(), capability: self.capability };
         let load = || Nvrtc::load(self.nvrtc_path.as_deref(), Some(target));
         self.nvrtc.get_or_init(load).as_ref().map_err(Clone::clone)

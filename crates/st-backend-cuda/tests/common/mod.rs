@@ -4,12 +4,14 @@
 
 pub(crate) mod own;
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
-use std::sync::LazyLock;
+use std::sync::{LazyLock, Mutex};
 
 use st_backend_cuda::{CudaExecutor, Libraries};
 use st_conformance::rng::Rng;
 use st_conformance::{Executor, Level, Value, choices, verdict};
+use st_kernels::cuda::{Lists, Order, Unit};
 use st_rank::{
     Choice, CompactExecutor, CompactOutput, CompactPlan, CompactProblem, DType, DeviceCaps,
     Element, ExecuteInto, HostOutput, Input, MergeKind, Problem, RankKExecutor, RankOutput,
@@ -19,7 +21,12 @@ use st_rank::{
 /// The first device.
 pub(crate) struct Cuda {
     executors: Vec<Executor<CudaExecutor>>,
+    /// What was launched, where the executor keeps a log.
+    launched: Mutex<BTreeSet<Family>>,
 }
+
+/// A kernel; how its lists are made, of one block or of a cluster; how short rows are ordered.
+pub(crate) type Family = (&'static str, Lists, bool, Option<Order>);
 
 /// The libraries to test with: the emulator's, or with `SPIRAL_CUDA=device` the real ones (`SPIRAL_CUDA_DRIVER` and
 /// `SPIRAL_NVRTC` name their files, if they are not where the system looks, `SPIRAL_CUDA_CACHE` a folder for kernels).
@@ -61,12 +68,30 @@ pub(crate) fn executor() -> &'static CudaExecutor {
 
 /// The one instance that the tests of a crate share.
 pub(crate) fn cuda() -> &'static Cuda {
-    static CUDA: LazyLock<Cuda> = LazyLock::new(|| {
-        let exec = CudaExecutor::default().with_libraries(libraries());
-        let group = exec.report().expect("a device, or the emulator").name;
-        Cuda { executors: vec![Executor { group, name: String::new(), exec }] }
-    });
+    static CUDA: LazyLock<Cuda> =
+        LazyLock::new(|| Cuda::of(CudaExecutor::default().with_libraries(libraries())));
     &CUDA
+}
+
+impl Cuda {
+    pub(crate) fn of(exec: CudaExecutor) -> Self {
+        let group = exec.report().expect("a device, or the emulator").name;
+        let executors = vec![Executor { group, name: String::new(), exec }];
+        Self { executors, launched: Mutex::default() }
+    }
+
+    /// What was launched so far.
+    pub(crate) fn families(&self) -> BTreeSet<Family> {
+        self.launched.lock().expect("no test failed").clone()
+    }
+
+    fn note(&self, exec: &CudaExecutor) {
+        let families = exec.launches().into_iter().map(|launch| {
+            let Unit { lists, cluster, group, .. } = launch.unit;
+            (launch.kernel, lists, cluster > 1, group.map(|group| group.order))
+        });
+        self.launched.lock().expect("no test failed").extend(families);
+    }
 }
 
 /// Asks the executor that tests share for a problem by a choice of theirs, and compares the result with what is right.
@@ -147,7 +172,9 @@ impl st_conformance::Backend for Cuda {
         input: Input<'_, T>,
         plan: &RankPlan,
     ) -> Result<RankOutput<T>> {
-        exec.on(&input).execute(plan)
+        let out = exec.on(&input).execute(plan);
+        self.note(exec);
+        out
     }
 
     fn rank_into<T: Element, O: HostOutput<T>>(
