@@ -67,8 +67,9 @@ fn the_newest_that_the_driver_takes() {
 fn kernels_that_wait_themselves_for_what_they_follow() {
     let files = Own::new();
     for (driver, version, launches) in
-        [(12_020, "12.0", 0), (12_030, "12.0", 1), (13_000, "11.8", 1), (13_000, "11.2", 0)]
+        [(12_020, "12.0", 0), (12_030, "12.1", 1), (13_000, "11.8", 1), (13_000, "11.2", 0)]
     {
+        // A file of its own for each: those before are loaded.
         let nvrtc = files.folder.join(format!("libnvrtc.so.{version}"));
         let emulated = files.libraries.nvrtc.as_ref().expect("the emulator's");
         std::fs::copy(emulated, &nvrtc).expect("a copy");
