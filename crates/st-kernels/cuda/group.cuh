@@ -261,8 +261,8 @@ struct Found {
 };
 // A threshold for the group's row of `n` elements that `needed` elements reach, from the least keys of a lane's parts.
 // reaching(at, mask) counts those of the lane's elements whose key is `at` at most; least_from(at) is the least key from `at`
-// on; `zero` is the key of zero, 0 if numbers on both sides of it are near one another; from key to key at a distance of `fourth` numbers
-// become a fourth.
+// on; `zero` is the key of zero, 0 if numbers on both sides of it are near one another; from key to key at a distance of
+// `fourth` numbers become a fourth.
 template <typename Reaching, typename LeastFrom>
 DEVICE Found search(u32 (&minima)[PARTS], u32 zero, u32 fourth, u32 n, u32 needed, Reaching reaching, LeastFrom least_from) {
     Found f;

@@ -112,17 +112,16 @@ pub(super) fn admit<A: Arena + ?Sized>(
 ) -> Result<Admission, A::Error> {
     let mut found = Admission::default();
     let predicted = |at: usize| task.predicted_us.get(at).copied();
-    let must = |at: usize| {
-        let choice = &task.candidates[at];
-        at == 0 || task.untuned.as_ref() == Some(choice) || task.others.contains(choice)
-    };
+    let must = |at: usize| at == 0 || task.others.contains(&task.candidates[at]);
+    // The untuned choice is asked for, too, if there is time.
+    let asked = |at: usize| must(at) || task.untuned == Some(task.candidates[at]);
     let mut expectations = Expectations::new(task.predicted_us.iter().copied());
     let hopeless = |by: &Expectations, at: usize| {
         predicted(at).is_some_and(|us| by.is_hopeless(&task.candidates[at], us))
     };
     // Those that are asked for come first.
     let (first, rest): (Vec<usize>, Vec<usize>) =
-        (0..task.candidates.len()).partition(|&at| must(at));
+        (0..task.candidates.len()).partition(|&at| asked(at));
     let mut queue: VecDeque<usize> = first.into_iter().chain(rest).collect();
     let mut put_off = Vec::new();
     loop {
@@ -133,7 +132,7 @@ pub(super) fn admit<A: Arena + ?Sized>(
             let has_chance = (1..=task.chances).contains(&at);
             match () {
                 () if must(at) => wave.push(at),
-                () if !has_chance && hopeless(&expectations, at) => put_off.push(at),
+                () if !has_chance && !asked(at) && hopeless(&expectations, at) => put_off.push(at),
                 () if in_time => wave.push(at),
                 () => found.untried += 1,
             }
@@ -160,7 +159,7 @@ pub(super) fn admit<A: Arena + ?Sized>(
         let mut took = arena.now().saturating_sub(begun);
         for (at, choice) in wave.into_iter().zip(choices) {
             let begun = arena.now();
-            match arena.admit(choice, must(at)) {
+            match arena.admit(choice, asked(at)) {
                 Ok(Some(us)) => {
                     expectations.measured(&choice, predicted(at), us);
                     found.running.push(Entrant {
