@@ -117,7 +117,7 @@ impl Drop for Current<'_> {
 }
 
 /// The version of CUDA that a driver is for: 1000 times the major one and 10 times the minor one; 0 if it does not say.
-pub(crate) fn version(driver: &Driver) -> i32 {
+fn version(driver: &Driver) -> i32 {
     let mut version = 0;
     // SAFETY: it writes the number.
     let _ = unsafe { (driver.version)(&raw mut version) };
@@ -247,7 +247,7 @@ impl Gpu {
     }
 
     /// The newest CUDA that the driver knows: major and minor version, if it says.
-    fn driver_version(&self) -> Option<Version> {
+    pub(crate) fn driver_version(&self) -> Option<Version> {
         let version = version(&self.driver);
         (version > 0).then_some((version / 1000, version % 1000 / 10))
     }

@@ -7,7 +7,7 @@ use std::ptr;
 
 use st_rank::Result;
 
-use crate::device::{Gpu, version};
+use crate::device::Gpu;
 use crate::driver::Handle;
 use crate::layout::Step;
 
@@ -43,7 +43,7 @@ const _: () = assert!(
 /// `CU_LAUNCH_ATTRIBUTE_PROGRAMMATIC_STREAM_SERIALIZATION`.
 const FOLLOWS: c_int = 6;
 /// The first CUDA in which such launches go into graphs as what they are.
-const FOLLOWS_IN_GRAPHS: i32 = 12_030;
+const FOLLOWS_IN_GRAPHS: (i32, i32) = (12, 3);
 /// The first compute capability for which kernels are made that wait (`follow` of compat.cuh).
 const WAITING: (i32, i32) = (9, 0);
 
@@ -73,7 +73,7 @@ impl Gpu {
         *self.follows.get_or_init(|| {
             let waits = self.nvrtc().and_then(|nvrtc| nvrtc.makes(self.capability));
             self.driver.launch_with.is_some()
-                && version(&self.driver) >= FOLLOWS_IN_GRAPHS
+                && self.driver_version() >= Some(FOLLOWS_IN_GRAPHS)
                 && waits.is_ok_and(|made| made >= WAITING)
         })
     }

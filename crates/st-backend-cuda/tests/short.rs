@@ -3,10 +3,10 @@
 
 mod common;
 
-use common::{ask_by_hand, executor};
+use common::ask_feasible;
+use st_conformance::Value;
 use st_conformance::pattern::Pattern;
 use st_conformance::rng::Rng;
-use st_conformance::{Value, oracle};
 use st_rank::{
     Choice, DType, Input, Lengths, MergeDetail, MergeKind, NanOrder, Problem, RankKind, bf16, f16,
 };
@@ -41,18 +41,18 @@ fn ask_ways<T: Value>(
     ways: impl IntoIterator<Item = Way>,
     what: &str,
 ) -> usize {
-    let caps = executor().caps().expect("a device");
-    let want = oracle::rank(input, &problem);
-    let mut asked = 0;
-    for (mkd, wg, kl) in ways {
-        let (mk, tile, ctile) = (MergeKind::Warp, 1024, 256);
-        let choice = Choice { mk, mkd, tile, ctile, use_2ce: false, wg, kl, ch: 0 };
-        if st_kernels::check(&choice, &problem, &caps).is_ok() {
-            asked += 1;
-            ask_by_hand(input, problem, choice, &want, what);
-        }
-    }
-    asked
+    let (mk, tile, ctile) = (MergeKind::Warp, 1024, 256);
+    let choices = ways.into_iter().map(|(mkd, wg, kl)| Choice {
+        mk,
+        mkd,
+        tile,
+        ctile,
+        use_2ce: false,
+        wg,
+        kl,
+        ch: 0,
+    });
+    ask_feasible(input, problem, choices, what)
 }
 
 /// Asks both kernels, each with every list that it can have; how many could be asked.

@@ -101,7 +101,7 @@ DEVICE u32 log16(u32 x) {
 RARE void exact_row(const Problem& p, const Row r, u32 row, u64* room) {
     // What is not there has the greatest key, as others may, and comes after those.
     u32 keys[EXACT], first = NONE, varies = 0;
-    const auto is_there = [&](u32 j) { return j * WAVE + lane() < r.n; };
+    const auto in_row = [&](u32 j) { return j * WAVE + lane() < r.n; };
     const Canon map = canon_of(p.map);
     // A few are asked for before any of them is looked at.
     constexpr u32 FEW = EXACT < 8 ? EXACT : 8;
@@ -109,18 +109,18 @@ RARE void exact_row(const Problem& p, const Row r, u32 row, u64* room) {
     for (u32 base = 0; base < EXACT; base += FEW) {
         Bits found[FEW];
 #pragma unroll
-        for (u32 i = 0; i < FEW; i++) found[i] = is_there(base + i) ? r.x[(base + i) * WAVE + lane()] : Bits(0);
+        for (u32 i = 0; i < FEW; i++) found[i] = in_row(base + i) ? r.x[(base + i) * WAVE + lane()] : Bits(0);
 #pragma unroll
         for (u32 i = 0; i < FEW; i++) {
             const u32 key = canon(map, u32(raw_key(p.map, found[i])));
-            keys[base + i] = made(is_there(base + i) ? key : NONE);
+            keys[base + i] = made(in_row(base + i) ? key : NONE);
             first = least(first, keys[base + i]);
         }
     }
     first = wave_least(first);
 #pragma unroll
     for (u32 j = 0; j < EXACT; j++) {
-        if (is_there(j)) varies |= keys[j] ^ first;
+        if (in_row(j)) varies |= keys[j] ^ first;
     }
 #pragma unroll
     for (u32 d = WAVE / 2; d; d /= 2) varies |= shuffle_xor(varies, d);
@@ -347,14 +347,18 @@ template <typename KeyOf> DEVICE u32 least_key(u32 from, KeyOf key) {
     for (u32 j = 0; j < OWN; j++) found = key(j) >= from ? least(found, key(j)) : found;
     return found;
 }
-DEVICE Found find(const Map& m, const u32* keys, u32 n, u32 needed) {
-    u32 minima[PARTS];
+// The least keys of a lane's parts.
+DEVICE void part_minima(const u32* keys, u32 (&minima)[PARTS]) {
 #pragma unroll
     for (u32 g = 0; g < PARTS; g++) {
         minima[g] = keys[g * (OWN / PARTS)];
 #pragma unroll
         for (u32 j = 1; j < OWN / PARTS; j++) minima[g] = least(minima[g], keys[g * (OWN / PARTS) + j]);
     }
+}
+DEVICE Found find(const Map& m, const u32* keys, u32 n, u32 needed) {
+    u32 minima[PARTS];
+    part_minima(keys, minima);
     const auto reaching = [&](u32 at, u32& mask) {
         u32 own = 0;
 #if MASKED

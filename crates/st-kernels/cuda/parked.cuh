@@ -78,13 +78,10 @@ ASIDE void park_exactly(const Problem& p, u32 row0, LaneMask rows, u32* slots, u
 #else
         read_row(p, r, keys);
 #endif
-        u32 minima[PARTS];
 #pragma unroll
-        for (u32 j = 0; j < OWN; j++) {
-            keys[j] = canon(map, keys[j]);
-            u32& of_part = minima[j / (OWN / PARTS)];
-            of_part = j % (OWN / PARTS) == 0 ? keys[j] : least(of_part, keys[j]);
-        }
+        for (u32 j = 0; j < OWN; j++) keys[j] = canon(map, keys[j]);
+        u32 minima[PARTS];
+        part_minima(keys, minima);
         const u32 first = group_least(least(least(minima[0], minima[1]), least(minima[2], minima[3])));
         // Each part has a key that is no greater, and there are as many parts as ranks may be wanted.
         const u32 most_wanted = most(most(minima[0], minima[1]), most(minima[2], minima[3]));

@@ -10,7 +10,7 @@ use std::sync::{LazyLock, Mutex};
 
 use st_backend_cuda::{CudaExecutor, Libraries};
 use st_conformance::rng::Rng;
-use st_conformance::{Executor, Level, Value, choices, verdict};
+use st_conformance::{Executor, Level, Value, choices, oracle, verdict};
 use st_kernels::cuda::{Lists, Order, Unit};
 use st_rank::{
     Choice, CompactExecutor, CompactOutput, CompactPlan, CompactProblem, DType, DeviceCaps,
@@ -95,7 +95,7 @@ impl Cuda {
 }
 
 /// Asks the executor that tests share for a problem by a choice of theirs, and compares the result with what is right.
-pub(crate) fn ask_by_hand<T: Value>(
+fn ask_by_hand<T: Value>(
     input: Input<'_, T>,
     problem: Problem,
     choice: Choice,
@@ -107,6 +107,20 @@ pub(crate) fn ask_by_hand<T: Value>(
     let got = exec.on(&input).execute(&plan).expect("it runs");
     verdict::rank(problem.k, want, &got)
         .unwrap_or_else(|why| panic!("{what}, {problem}, {choice}: {why}"));
+}
+
+/// The same by each of those choices that the device can run; how many they were.
+pub(crate) fn ask_feasible<T: Value>(
+    input: Input<'_, T>,
+    problem: Problem,
+    choices: impl IntoIterator<Item = Choice>,
+    what: &str,
+) -> usize {
+    let caps = caps_of(executor());
+    let want = oracle::rank(input, &problem);
+    let can = |choice: &Choice| st_kernels::check(choice, &problem, &caps).is_ok();
+    let asked = choices.into_iter().filter(can);
+    asked.map(|choice| ask_by_hand(input, problem, choice, &want, what)).count()
 }
 
 fn caps_of(exec: &CudaExecutor) -> DeviceCaps {
