@@ -60,8 +60,9 @@
 #define STEPS (NETWORK == 1 ? 5 : 12)
 // Steps that trust in how counts grow; those after halve.
 #define TRUSTING 4
-// A guess so many times four further from the first number, as a number, is none.
-#define FOURTHS 2
+// A guess that is a mean of numbers of different sign, or of a number and zero, is at least this part of the way from the
+// first number to zero, as keys go: there are two means on the way to a guess at most, or three where 32 lanes meet.
+#define FAR (LANES == 32 ? 8 : 4)
 // Whether rows are told in which too many elements share the last key wanted: every TRUSTING-th step asks for the next key.
 // Where a lane orders a row there is no room for that: 1048576x256, k 32, took 402 us instead of 381.
 #define TIES (NETWORK != 1)
@@ -275,12 +276,14 @@ DEVICE Found search(u32 (&minima)[PARTS], u32 zero, u32 fourth, u32 n, u32 neede
     u32 at = minima[GUESS & 3];
 #pragma unroll
     for (u32 d = 1, bit = 2; d < LANES; d *= 2, bit += 2) at = meet(at, d, GUESS >> bit & 3);
-    // The mean of two numbers of different sign is next to zero, where keys tell how small a number is: a fourth of the first
-    // number is nearer to what is wanted.
-    if (f.first < zero && (at - f.first) / FOURTHS > fourth) at = f.first + fourth;
+    // Next to zero keys tell how small a number is: a fourth of the first number is nearer to what is wanted.
+    const bool far = f.first < zero && at - f.first >= most((zero - f.first) / FAR, fourth);
+    if (far) at = f.first + fourth;
     // Rows that fit the list go there as they are.
     if (n <= LIST) at = LAST_KEY;
-    u32 upper = NONE, lower = f.first, many = n, few = 1;
+    // How many reach `upper`. As long as that is not known: how many halves a step is taken for. After a far guess it is more
+    // than the counts ask for, because where most numbers are zero the others are few, and lie far apart.
+    u32 upper = NONE, lower = f.first, many = far ? 3 : 2, few = 1;
     f.good = f.is_tied = false;
 #pragma unroll 1
     for (u32 step = 0; step < STEPS; step++) {
@@ -314,8 +317,8 @@ DEVICE Found search(u32 (&minima)[PARTS], u32 zero, u32 fourth, u32 n, u32 neede
             const bool halve = step >= TRUSTING && upper != NONE;
             const u32 aim = log16((needed + LIST) / 2), below = log16(few);
             if (upper == NONE) {
-                const float far = float(at - f.first) * (float(aim) / float(most(log16(count), 4u)));
-                at = far < float(NONE - f.first) * 0.99f ? f.first + u32(far) : NONE - 1;
+                const float way = float(at - f.first) * (float(aim * many) / float(2 * most(log16(count), 4u)));
+                at = way < float(NONE - f.first) * 0.99f ? f.first + u32(way) : NONE - 1;
             } else {
                 const float share = float(aim - least(aim, below)) / float(most(log16(many) - below, 1u));
                 at = lower + u32(float(upper - lower) * (halve ? 0.5f : most(least(share, 0.9f), 0.1f)));
