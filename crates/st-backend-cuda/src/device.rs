@@ -74,6 +74,8 @@ pub(crate) struct Gpu {
     pub(crate) capability: (i32, i32),
     /// Whether kernels are launched before what they follow has ended, and wait for that themselves; once one is loaded.
     pub(crate) follows: OnceLock<bool>,
+    /// See [`Self::made_for`].
+    made_for: OnceLock<Version>,
     /// Why nothing can be done on it any more, which not all that the driver says later would tell.
     lost: OnceLock<Error>,
     units: Mutex<HashMap<Unit, Module>>,
@@ -220,6 +222,7 @@ impl Gpu {
             name: name.into_owned(),
             caps,
             capability,
+            made_for: OnceLock::new(),
             follows: OnceLock::new(),
             lost: OnceLock::new(),
             units: Mutex::default(),
@@ -230,7 +233,13 @@ impl Gpu {
 
     /// What kernels are made for.
     pub(crate) fn shape(&self) -> Device {
-        Device::new(self.caps.cores_or_assumed(), self.capability)
+        Device::new(self.caps.cores_or_assumed(), self.made_for())
+    }
+
+    /// The compute capability of their code: the device's, or the newest that an older NVRTC knows.
+    pub(crate) fn made_for(&self) -> Version {
+        let made = || self.nvrtc().and_then(|nvrtc| nvrtc.makes(self.capability));
+        *self.made_for.get_or_init(|| made().unwrap_or(self.capability))
     }
 
     pub(crate) fn report(&self) -> DeviceReport {

@@ -71,10 +71,9 @@ impl Gpu {
     /// Whether kernels may be there before what they follow has ended: those that were made here wait for that.
     fn follows(&self) -> bool {
         *self.follows.get_or_init(|| {
-            let waits = self.nvrtc().and_then(|nvrtc| nvrtc.makes(self.capability));
             self.driver.launch_with.is_some()
                 && self.driver_version() >= Some(FOLLOWS_IN_GRAPHS)
-                && waits.is_ok_and(|made| made >= WAITING)
+                && self.made_for() >= WAITING
         })
     }
 

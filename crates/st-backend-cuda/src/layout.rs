@@ -76,7 +76,7 @@ pub(crate) struct Device {
 }
 
 impl Device {
-    /// Of so many multiprocessors and that compute capability; those from 9.0 on have clusters of blocks.
+    /// Of so many multiprocessors, with code of that compute capability: from 9.0 on it may have clusters of blocks.
     pub(crate) const fn new(cores: u32, (major, _): (i32, i32)) -> Self {
         Self { cores, has_clusters: major >= 9 }
     }

@@ -7,8 +7,9 @@ use std::process::Stdio;
 
 use common::own::{Own, alone, is_alone, passed};
 use st_backend_cuda::CudaExecutor;
+use st_conformance::{oracle, verdict};
 use st_plan::{Knowledge, plan};
-use st_rank::{Error, Problem, RankKExecutor, RankKind, Result};
+use st_rank::{Error, Input, MergeKind, Problem, RankKExecutor, RankKind, RankPlan, Result};
 
 /// Runs a test of this file again, where the system has these versions of NVRTC: its loader reads where libraries are
 /// when a process begins.
@@ -30,6 +31,14 @@ fn executor(version: i32, nvrtc: Option<PathBuf>) -> (Own, CudaExecutor) {
     own.set("version", version);
     let exec = own.executor();
     (own, exec)
+}
+
+/// The emulator's NVRTC as a file of that version, of its own: those before are loaded.
+fn of_version(files: &Own, version: &str) -> PathBuf {
+    let nvrtc = files.folder.join(format!("libnvrtc.so.{version}"));
+    let emulated = files.libraries.nvrtc.as_ref().expect("the emulator's");
+    std::fs::copy(emulated, &nvrtc).expect("a copy");
+    nvrtc
 }
 
 fn select(exec: &CudaExecutor) -> Result<Vec<u32>> {
@@ -69,13 +78,29 @@ fn kernels_that_wait_themselves_for_what_they_follow() {
     for (driver, version, launches) in
         [(12_020, "12.0", 0), (12_030, "12.1", 1), (13_000, "11.8", 1), (13_000, "11.2", 0)]
     {
-        // A file of its own for each: those before are loaded.
-        let nvrtc = files.folder.join(format!("libnvrtc.so.{version}"));
-        let emulated = files.libraries.nvrtc.as_ref().expect("the emulator's");
-        std::fs::copy(emulated, &nvrtc).expect("a copy");
-        let (own, exec) = executor(driver, Some(nvrtc));
+        let (own, exec) = executor(driver, Some(of_version(&files, version)));
         assert_eq!(select(&exec), Ok(vec![1, 3]), "driver {driver}, NVRTC {version}");
         assert_eq!(own.get("following"), launches, "driver {driver}, NVRTC {version}");
+    }
+}
+
+/// So are clusters of blocks; for older code the last of a row's blocks merges the lists.
+#[test]
+fn clusters_are_for_code_that_has_them() {
+    let files = Own::new();
+    let x: Vec<f32> = (0u64..1 << 16).map(|i| (i * 40_503 % 65_537) as f32).collect();
+    let problem = Problem::new(RankKind::TopK, 1, x.len(), 50);
+    let want = oracle::rank(Input::new(&x), &problem);
+    for (version, blocks) in [("11.8", 4), ("11.2", 1)] {
+        let (_own, exec) = executor(13_000, Some(of_version(&files, version)));
+        let exec = exec.with_launch_log();
+        let caps = exec.caps().expect("the device is there");
+        let mut choice = plan(&problem, &caps, &Knowledge::default()).choice;
+        (choice.mk, choice.use_2ce, choice.ch) = (MergeKind::Filter, false, 1 << 14);
+        let got = exec.on(&x).execute(&RankPlan::by_hand(problem, caps, choice)).expect("it runs");
+        verdict::rank(50, &want, &got).unwrap_or_else(|why| panic!("NVRTC {version}: {why}"));
+        let launched: Vec<u32> = exec.launches().iter().map(|l| l.unit.cluster).collect();
+        assert_eq!(launched, [blocks], "NVRTC {version}, {choice}");
     }
 }
 
@@ -101,8 +126,7 @@ fn one_that_is_named() {
 #[test]
 fn minor_versions() {
     let files = Own::new();
-    let newer = files.folder.join("libnvrtc.so.12.8");
-    std::fs::copy(files.libraries.nvrtc.as_ref().expect("the emulator's"), &newer).expect("a copy");
+    let newer = of_version(&files, "12.8");
     let (own, exec) = executor(12_040, Some(newer.clone()));
     assert_eq!(select(&exec), Ok(vec![1, 3]));
     for code in [200, 209, 222] {
