@@ -14,6 +14,9 @@ use crate::params::{
     ProblemParams, RanksParams, SortParams, map_of, problem_params,
 };
 
+/// Lanes of a wave.
+const WAVE: u32 = 32;
+
 /// Bytes of a row's state and of a part's tally.
 const STATE_BYTES: u64 = 24;
 const TALLY_BYTES: u64 = 16;
@@ -134,7 +137,8 @@ impl Layout {
         let sorts = ranks && in_memory(choice, problem) == Some(true);
         let bin_bytes = if ranks { 2 * u64::from(BINS) * 4 } else { 0 };
         let list_bytes = match (merged, ranks) {
-            (true, _) => parts * u64::from(capacity(choice)) * entry,
+            // And the best of each wave's share.
+            (true, _) => parts * u64::from(capacity(choice) + choice.wg / WAVE) * entry,
             // Runs of the one way are of no use any more when the other begins.
             (_, true) if problem.sorted => k.max(room) * entry,
             _ => 0,

@@ -14,8 +14,9 @@
 
 struct Params {
     Problem p;
-    // CAPACITY candidates for each part, how many each row has of them, how many parts are done. The counts are 0
-    // before the first launch, and after each.
+    // For each part WAVES candidates, the best of what each wave puts into the row's list, and behind those of all parts the
+    // list, with CAPACITY for each; how many each row's list has, how many parts are done. The counts are 0 before the first
+    // launch, and after each.
     Entry* lists;
     u32 *counts, *done;
     u32 parts, part_columns;
@@ -142,9 +143,18 @@ struct Listed {
     u32 total;
 };
 struct InHand {
+    // NO_ENTRY is none.
     Entry own[IN_HAND];
-    u32 total;
 };
+DEVICE InHand in_hand(const Entry* at, u32 total) {
+    InHand hand;
+#pragma unroll
+    for (u32 j = 0; j < IN_HAND; j++) {
+        const u32 i = j * THREADS + thread();
+        hand.own[j] = i < total ? load_entry(at + i) : NO_ENTRY;
+    }
+    return hand;
+}
 template <typename Take> DEVICE void each(const Listed& list, Take take) {
 #pragma unroll 4
     for (u32 i = thread(); i < list.total; i += THREADS) take(load_entry(list.at + i));
@@ -152,12 +162,12 @@ template <typename Take> DEVICE void each(const Listed& list, Take take) {
 template <typename Take> DEVICE void each(const InHand& hand, Take take) {
 #pragma unroll
     for (u32 j = 0; j < IN_HAND; j++) {
-        if (j * THREADS + thread() < hand.total) take(hand.own[j]);
+        if (hand.own[j] != NO_ENTRY) take(hand.own[j]);
     }
 }
-// Puts those into shared memory that may be of the leading `wanted`, as many as fit: by bins of equal width, closer and
-// closer about that rank. All candidates are distinct, so that this ends.
-template <typename List> DEVICE void pick_leading(const List& list, u32 wanted, const Bench& b) {
+// A candidate that at least `wanted` of a list reach, and `most` of them at most: by bins of equal width, closer and closer
+// about that rank. All candidates are distinct, so that this ends.
+template <typename List> DEVICE Entry limit_of(const List& list, u32 wanted, u32 most_of_them, const Bench& b) {
     Small& s = *b.s;
     Entry low = NO_ENTRY, high = 0;
     each(list, [&](Entry e) {
@@ -166,7 +176,6 @@ template <typename List> DEVICE void pick_leading(const List& list, u32 wanted, 
     });
     extremes(low, high, s);
     u32 need = wanted;
-    Entry limit = high;
     while (true) {
         const u32 shift = bin_shift(high - low);
         barrier();
@@ -180,34 +189,57 @@ template <typename List> DEVICE void pick_leading(const List& list, u32 wanted, 
         const Entry begin = low + (Entry(s.picked) << shift);
         const u32 through = wanted - need + s.upto;
         const Entry width = (Entry(1) << shift) - 1;
-        limit = high - begin > width ? begin + width : high;
+        high = high - begin > width ? begin + width : high;
         need -= s.above;
         low = begin;
-        high = limit;
         barrier();
-        if (through <= CAPACITY) break;
+        if (through <= most_of_them) return high;
     }
-    if (thread() == 0) s.count = 0;
-    barrier();
+}
+// Adds those that reach a limit to the list in shared memory, as far as it has room, and counts them.
+template <typename List> DEVICE void take_leading(const List& list, Entry limit, const Bench& b) {
     each(list, [&](Entry e) {
-        if (e <= limit) put(b, atomic_add(&s.count, 1), e);
+        if (e > limit) return;
+        const u32 at = atomic_add(&b.s->count, 1);
+        if (at < CAPACITY) put(b, at, e);
     });
+}
+// Puts those into shared memory that may be of the leading `wanted`, as many as fit.
+template <typename List> DEVICE void pick_leading(const List& list, u32 wanted, const Bench& b) {
+    const Entry limit = limit_of(list, wanted, CAPACITY, b);
+    if (thread() == 0) b.s->count = 0;
+    barrier();
+    take_leading(list, limit, b);
     barrier();
 }
-// Makes a list of a row's candidates in device memory fit shared memory.
-RARE void prune(const Entry* lists, u32 total, u32 wanted, const Bench b) {
-    if (total > IN_HAND * THREADS) {
-        pick_leading(Listed{lists, total}, wanted, b);
+// Makes a list of a row's candidates in device memory fit shared memory. `bests` are the best of each of `shares` shares of
+// it, some of which may have none.
+RARE void prune(const Entry* list, u32 total, const Entry* bests, u32 shares, u32 wanted, const Bench b) {
+    constexpr u32 HANDS = IN_HAND * THREADS;
+    if (total <= HANDS) {
+        pick_leading(in_hand(list, total), wanted, b);
         return;
     }
-    InHand hand;
-    hand.total = total;
-#pragma unroll
-    for (u32 j = 0; j < IN_HAND; j++) {
-        const u32 i = j * THREADS + thread();
-        hand.own[j] = i < total ? load_entry(lists + i) : NO_ENTRY;
+    // As many candidates as bests reach a limit that `wanted` bests reach; and few others, if they lie as they like. So the
+    // list is read once.
+    if (shares <= HANDS) {
+        const InHand hand = in_hand(bests, shares);
+        u32 mine = 0, all;
+        each(hand, [&](Entry) { mine++; });
+        scan(mine, all, *b.s);
+        if (wanted <= all) {
+            const Entry limit = limit_of(hand, wanted, wanted + all / 8, b);
+            if (thread() == 0) b.s->count = 0;
+            barrier();
+            for (u32 from = 0; from < total; from += HANDS) {
+                take_leading(in_hand(list + from, least(total - from, HANDS)), limit, b);
+            }
+            barrier();
+            if (b.s->count <= CAPACITY) return;
+            barrier();
+        }
     }
-    pick_leading(hand, wanted, b);
+    pick_leading(Listed{list, total}, wanted, b);
 }
 
 #if CLUSTER > 1
@@ -315,12 +347,20 @@ KERNEL(select_block, Params) {
 #endif
     if (!merged) {
         barrier();
-        Entry* const lists = p.lists + u64(row) * p.parts * CAPACITY;
+        Entry* const bests = p.lists + u64(row) * p.parts * (WAVES + CAPACITY);
+        Entry* const list = bests + p.parts * WAVES;
         if (thread() == 0) s.picked = atomic_add(&p.counts[row], count);
         barrier();
         const u32 at = s.picked;
+        Entry best = NO_ENTRY;
 #pragma unroll 4
-        for (u32 i = thread(); i < count; i += THREADS) lists[at + i] = entry_at(b, i);
+        for (u32 i = thread(); i < count; i += THREADS) {
+            const Entry e = entry_at(b, i);
+            best = least(best, e);
+            list[at + i] = e;
+        }
+        best = wave_least(best);
+        if (lane() == 0) bests[part * WAVES + wave()] = best;
         barrier();
         // One thread's fence is for what all wrote before the barrier.
         if (thread() == 0) {
@@ -338,11 +378,11 @@ KERNEL(select_block, Params) {
         barrier();
         count = s.picked;
         if (count > CAPACITY) {
-            prune(lists, count, wanted, b);
+            prune(list, count, bests, parts * WAVES, wanted, b);
             count = s.count;
         } else {
 #pragma unroll 4
-            for (u32 i = thread(); i < count; i += THREADS) put(b, i, load_entry(lists + i));
+            for (u32 i = thread(); i < count; i += THREADS) put(b, i, load_entry(list + i));
             barrier();
         }
     }
