@@ -87,7 +87,7 @@ impl Devices for State {
                 self.cuda(0).map(|gpu| auto::Device { caps: gpu.caps, software: gpu.software })
             }
             _ => self
-                .wgpu(backend)
+                .usual_wgpu(backend)
                 .map(|gpu| auto::Device { caps: gpu.caps, software: gpu.software }),
         }
     }

@@ -24,6 +24,8 @@ pub(crate) struct State {
     pub(crate) settings: Settings,
     faults: Faults,
     wgpu: OnceLock<Result<Gpu<WgpuExecutor>>>,
+    /// Whether there is one without GL.
+    has_usual_wgpu: OnceLock<bool>,
     metal: OnceLock<Result<Gpu<WgpuExecutor>>>,
     /// NVRTC as Python has it, where the environment names no other.
     nvrtc: Mutex<Option<PathBuf>>,
@@ -177,6 +179,7 @@ impl State {
             settings,
             faults,
             wgpu: OnceLock::new(),
+            has_usual_wgpu: OnceLock::new(),
             metal: OnceLock::new(),
             nvrtc: Mutex::default(),
             cuda: Mutex::default(),
@@ -209,6 +212,25 @@ impl State {
             Ok(Gpu { exec, caps, software, spaces: Mutex::default() })
         };
         place.get_or_init(open).as_ref().map_err(Clone::clone)
+    }
+
+    /// The same unasked: only where wgpu finds an adapter without GL, which a process should not open by the way
+    /// (`st_backend_wgpu::device`).
+    pub(crate) fn usual_wgpu(&self, backend: Backend) -> Result<&Gpu<WgpuExecutor>> {
+        in_first_process(backend)?;
+        let is_there = || !wgpu_exec::adapters(backend).is_empty();
+        let is_usual = !wgpu_exec::IN_THIS_BUILD
+            || backend == Backend::Mps
+            || self.was_looked_for(backend)
+            || *self.has_usual_wgpu.get_or_init(is_there);
+        if is_usual {
+            return self.wgpu(backend);
+        }
+        Err(Error::Unavailable {
+            backend,
+            why: "no adapter of Vulkan, Metal or DirectX 12 was found".to_owned(),
+            advice: "name the device to have GL looked at, too",
+        })
     }
 
     /// Whether an NVIDIA device was looked for already.

@@ -1,5 +1,6 @@
 """What is wrong with rules, tables and variables is said, once, and nothing stops."""
 
+import ctypes.util
 import json
 import subprocess
 import sys
@@ -135,3 +136,21 @@ else:
 """
     (tmp_path / "tables").mkdir()
     run(code, tmp_path)
+
+
+LOADED = """
+import numpy as np
+import spiraltorch as st
+
+st.devices()
+st.doctor()
+st.topk(np.zeros((8, 1000000), np.float32), 100000)
+with open("/proc/self/maps") as maps:
+    print(sum("libEGL" in line for line in maps))
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux" or not ctypes.util.find_library("EGL"), reason="there is no libEGL to load")
+def test_no_call_loads_gl_by_the_way(tmp_path):
+    # Mesa's brings a compiler that all of the process sees; Triton's, loaded later, then crashes.
+    assert run(LOADED, tmp_path).stdout.strip() == "0"

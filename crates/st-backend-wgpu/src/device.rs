@@ -41,6 +41,16 @@ fn instance(interfaces: Backends) -> Instance {
     })
 }
 
+/// A backend's interfaces by ranks. Those of the second (GL) are opened only where the first has no adapter at all: Mesa's GL
+/// loads a compiler whose symbols the whole process sees from then on, and a process that loads another one later (Triton's,
+/// with PyTorch's) dies of it.
+fn ranks(backend: Backend) -> impl Iterator<Item = Backends> {
+    let interfaces = interfaces(backend);
+    [interfaces & Backends::PRIMARY, interfaces - Backends::PRIMARY]
+        .into_iter()
+        .filter(|ranked| !ranked.is_empty())
+}
+
 /// Every adapter of these interfaces, real ones before software ones, otherwise as the system lists
 /// them.
 async fn list(interfaces: Backends) -> Vec<Adapter> {
@@ -53,8 +63,8 @@ pub(crate) fn is_software(info: &AdapterInfo) -> bool {
     info.device_type == DeviceType::Cpu
 }
 
-/// The adapters there are, the one that an executor would take first. Natively they are there at once,
-/// but for other threads that list adapters or open devices.
+/// The adapters there are, the one that an executor would take first: of all interfaces but GL, which is not opened to be
+/// looked at. Natively they are there at once, but for other threads that list adapters or open devices.
 #[cfg_attr(not(target_arch = "wasm32"), allow(clippy::unused_async, reason = "as in a browser"))]
 pub async fn adapters_async(backend: Backend) -> Vec<AdapterReport> {
     #[cfg(target_arch = "wasm32")]
@@ -64,8 +74,8 @@ pub async fn adapters_async(backend: Backend) -> Vec<AdapterReport> {
 }
 
 pub(crate) async fn reports(backend: Backend) -> Vec<AdapterReport> {
-    let adapters = list(interfaces(backend)).await;
-    adapters.iter().map(|adapter| report(adapter, backend)).collect()
+    let first = ranks(backend).next().unwrap_or(Backends::empty());
+    list(first).await.iter().map(|adapter| report(adapter, backend)).collect()
 }
 
 fn report(adapter: &Adapter, backend: Backend) -> AdapterReport {
@@ -136,15 +146,11 @@ pub(crate) fn unavailable(backend: Backend, why: impl Into<String>) -> Error {
     Error::Unavailable { backend, why: why.into(), advice }
 }
 
-/// The adapter that an executor takes: the first real one, or a software one if there is no other.
-/// Interfaces of the second rank (GL) are looked at only if those of the first have none.
+/// The adapter that an executor takes: the first real one, or a software one if there is no other. Where real ones alone are
+/// asked for, all interfaces are looked at.
 pub(crate) async fn choose(backend: Backend, software: Option<bool>) -> Result<Adapter> {
-    let interfaces = interfaces(backend);
     let (mut last, mut has_software) = (None, false);
-    for ranked in [interfaces & Backends::PRIMARY, interfaces - Backends::PRIMARY] {
-        if ranked.is_empty() {
-            continue;
-        }
+    for ranked in ranks(backend) {
         for adapter in list(ranked).await {
             let is_software = is_software(&adapter.get_info());
             has_software |= is_software;
@@ -153,6 +159,9 @@ pub(crate) async fn choose(backend: Backend, software: Option<bool>) -> Result<A
                 (true, None) if last.is_none() => last = Some(adapter),
                 _ => {}
             }
+        }
+        if last.is_some() {
+            break;
         }
     }
     last.ok_or_else(|| match software {

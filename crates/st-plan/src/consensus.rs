@@ -2,7 +2,7 @@
 
 use st_rank::plan::RunnerUp;
 use st_rank::{
-    Choice, DeviceCaps, Field, MergeDetail, MergeKind, Problem, RankPlan, Source, Sources,
+    Choice, DeviceCaps, Error, Field, MergeDetail, MergeKind, Problem, RankPlan, Source, Sources,
 };
 
 use crate::calibrate::Calibration;
@@ -67,6 +67,11 @@ impl<'a> Session<'a> {
         notes.extend(knowledge.tables.iter().filter_map(|table| table.refusal(&caps)));
         let mut said = knowledge.rules.ask(problem, &caps);
         notes.append(&mut said.notes);
+        if !caps.backend.reads(problem.dtype) {
+            // Executors refuse it with the same words.
+            let (dtype, backend) = (problem.dtype, caps.backend);
+            notes.push(Error::UnsupportedType { dtype, backend }.to_string());
+        }
         let mut votes = if knowledge.soft_off { Vec::new() } else { said.votes };
 
         let mut wanted = Wanted::new(&caps);

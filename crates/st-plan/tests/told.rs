@@ -33,3 +33,15 @@ fn what_wgpu_tells_is_enough_for_the_kernel() {
         }
     }
 }
+
+/// A plan is made for whatever is asked; that no executor takes it is said.
+#[test]
+fn types_that_a_device_does_not_read() {
+    let notes = |caps: DeviceCaps| {
+        let problem = Problem::new(RankKind::TopK, 64, 1000, 5).with_dtype(DType::F64);
+        plan(&problem, &caps, &Knowledge::default()).notes
+    };
+    let wgpu = notes(DeviceCaps::wgpu(32, true, 256));
+    assert!(wgpu.len() == 1 && wgpu[0].starts_with("wgpu cannot select from f64"), "{wgpu:?}");
+    assert!(notes(DeviceCaps::cpu(16, 2)).is_empty());
+}
