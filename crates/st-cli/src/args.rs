@@ -75,7 +75,7 @@ pub(crate) enum Command {
 #[derive(Debug, Args)]
 pub(crate) struct RangeArgs {
     /// First rank, counted from the least
-    #[arg(long, value_name = "S")]
+    #[arg(long, value_name = "S", value_parser = parse_count, allow_negative_numbers = true)]
     pub(crate) start: usize,
     #[command(flatten)]
     pub(crate) select: SelectArgs,
@@ -87,7 +87,7 @@ pub(crate) struct SelectArgs {
     #[arg(value_name = "FILE")]
     pub(crate) file: PathBuf,
     /// Ranks wanted of each row
-    #[arg(short, long, value_name = "K")]
+    #[arg(short, long, value_name = "K", value_parser = parse_count, allow_negative_numbers = true)]
     pub(crate) k: usize,
     /// Axis to select along; negative counts from the last. Needed for more than two axes
     #[arg(long, value_name = "A", allow_negative_numbers = true)]
@@ -130,16 +130,17 @@ pub(crate) struct PlanArgs {
     #[arg(value_enum)]
     pub(crate) kind: Kind,
     /// Rows
-    #[arg(long)]
+    #[arg(long, value_parser = parse_count, allow_negative_numbers = true)]
     pub(crate) rows: usize,
     /// Elements of a row
-    #[arg(long)]
+    #[arg(long, value_parser = parse_count, allow_negative_numbers = true)]
     pub(crate) cols: usize,
     /// Ranks wanted of each row
-    #[arg(short, long, value_name = "K")]
+    #[arg(short, long, value_name = "K", value_parser = parse_count, allow_negative_numbers = true)]
     pub(crate) k: usize,
     /// First rank, counted from the least (range only)
-    #[arg(long, value_name = "S", required_if_eq("kind", "range"))]
+    #[arg(long, value_name = "S", required_if_eq("kind", "range"), value_parser = parse_count,
+          allow_negative_numbers = true)]
     pub(crate) start: Option<usize>,
     /// Element type
     #[arg(long, value_name = "TYPE", value_parser = parse_dtype, default_value = "f32")]
@@ -289,7 +290,8 @@ pub(crate) struct OrderArgs {
 #[derive(Debug, Args)]
 pub(crate) struct CpuArgs {
     /// Threads of the processor to use; all if not given
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..),
+          allow_negative_numbers = true)]
     pub(crate) threads: Option<u32>,
     /// Instruction set to use instead of the best there is; SPIRAL_CPU_ISA sets the same
     #[arg(long, value_name = "NAME")]
@@ -341,6 +343,10 @@ impl Device {
             Self::Mps => Some(Backend::Mps),
         }
     }
+}
+
+fn parse_count(text: &str) -> Result<usize, String> {
+    text.parse().map_err(|_| format!("give a whole number from 0 to {}", usize::MAX))
 }
 
 fn parse_dtype(text: &str) -> Result<DType, String> {

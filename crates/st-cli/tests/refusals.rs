@@ -57,6 +57,10 @@ fn wrong_magic() {
     let mut version = whole.clone();
     version[6] = 9;
     refused(&files, "x.npy", &version, &["9.0", "format 1, 2 or 3"]);
+    // Its header is not taken for elements.
+    let raw = ["--shape", "2,19", "--dtype", "f32"];
+    let path = files.put("x.bin", &whole);
+    files.run("topk", &path, 1, &raw).refused(&["--shape is for raw elements", ".npy", "leave"]);
 }
 
 #[test]
@@ -205,5 +209,10 @@ fn arguments() {
         assert_eq!(ran.code, 2, "{ran:?}");
         assert_eq!(ran.stdout, "");
         assert!(!ran.stderr.is_empty());
+    }
+    for value in ["-1", "two", "1e3", "18446744073709551616"] {
+        let ran = spiral(["topk", "x.npy", "-k", value]);
+        let said = ran.code == 2 && ran.stderr.contains("give a whole number from 0 to");
+        assert!(said && ran.stderr.contains(value), "{ran:?}");
     }
 }

@@ -98,6 +98,11 @@ fn a_broken_program_is_told_and_left_out() {
     assert!(doctor.stderr.contains("SPIRAL_HEUR_K:2:3"), "{doctor:?}");
     let report: Value = serde_json::from_str(&doctor.stdout).expect("a report all the same");
     assert!(report["faults"][0].as_str().expect("text").contains("tiel"));
+
+    // One that was named and is not there is left out, too.
+    let doctor = ran(command().arg("doctor").env("SPIRAL_HEUR_FILE", "/is/not/there"));
+    assert_eq!(doctor.code, 2, "{doctor:?}");
+    assert!(doctor.stderr.contains("/is/not/there"), "{doctor:?}");
 }
 
 #[test]

@@ -71,9 +71,9 @@ impl std::fmt::Debug for Secret {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Fault {
-    /// A program of rules with a fault in it; begins with `NAME:LINE:COLUMN`.
+    /// A program of rules with a fault in it, which begins with `NAME:LINE:COLUMN`, or one that cannot be read.
     Rules(String),
-    /// A file that cannot be read, a table that makes no sense, a variable that says nothing.
+    /// Another file that cannot be read, a table that makes no sense, a variable that says nothing.
     Other(String),
 }
 
@@ -204,7 +204,7 @@ impl Settings {
                 Ok(text) => loaded.add_rules(&name, &text),
                 // The usual file need not be there; one that was named must.
                 Err(e) if e.kind() == ErrorKind::NotFound && self.rules_file.is_none() => {}
-                Err(e) => loaded.fault(Fault::Other(format!(
+                Err(e) => loaded.fault(Fault::Rules(format!(
                     "planned without the rules of {name}: {e}: set {FILE_VARIABLE} to a file of \
                      rules, or to nothing"
                 ))),

@@ -199,15 +199,13 @@ impl Problem {
     /// below cols, or sizes that overflow.
     pub fn check(&self) -> Result<()> {
         self.input().check()?;
-        if self
-            .rows
-            .checked_mul(self.k)
-            .is_none_or(|n| n > isize::MAX as usize / self.dtype.size().max(4))
-        {
-            return Err(Error::TooLarge { what: "the output", rows: self.rows, per_row: self.k });
-        }
+        // First: where both are wrong it is k that is to be changed.
         if self.rows > 0 && self.lengths == Lengths::Full {
             self.check_row(0, self.cols)?;
+        }
+        let most = isize::MAX as usize / self.dtype.size().max(4);
+        if self.rows.checked_mul(self.k).is_none_or(|n| n > most) {
+            return Err(Error::TooLarge { what: "the output", rows: self.rows, per_row: self.k });
         }
         Ok(())
     }
@@ -379,6 +377,11 @@ mod tests {
         let p = |kind, rows, cols, k| Problem::new(kind, rows, cols, k).check();
         assert_eq!(p(RankKind::TopK, 3, 4, 5), Err(Error::KTooLarge { k: 5, len: 4, row: 0 }));
         assert_eq!(p(RankKind::MidK, 3, 0, 1), Err(Error::KTooLarge { k: 1, len: 0, row: 0 }));
+        let most = usize::MAX;
+        assert_eq!(
+            p(RankKind::TopK, 4, 10, most),
+            Err(Error::KTooLarge { k: most, len: 10, row: 0 })
+        );
         let range = |start| RankKind::Range { start };
         assert_eq!(
             p(range(3), 1, 4, 2),

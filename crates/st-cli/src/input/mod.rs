@@ -117,6 +117,14 @@ pub enum ReadError {
     /// A name where the format has none.
     #[error("--tensor was given, but only .npz and .safetensors files name their tensors")]
     NameNotUsed,
+    /// A shape for a file that says its own.
+    #[error(
+        "--shape is for raw elements, and this is a .{format} file, which says its own: leave --shape out"
+    )]
+    ShapeNotUsed {
+        /// What the file begins like.
+        format: &'static str,
+    },
     /// An unknown kind of file without a shape.
     #[error(
         "this is no .npy, .npz or .safetensors by its name: for raw elements give --shape and \
@@ -154,6 +162,9 @@ pub fn parse<'a>(
     if request.tensor.is_some() && !matches!(format, Some("npz" | "safetensors")) {
         return Err(ReadError::NameNotUsed);
     }
+    if let (Some(_), Some(format)) = (request.shape, says_its_shape(bytes)) {
+        return Err(ReadError::ShapeNotUsed { format });
+    }
     let tensor = match (format, request.shape, request.dtype) {
         (Some("npy"), ..) => npy::parse(bytes, request.dtype)?,
         (Some("npz"), ..) => npz::parse(bytes, request.tensor, request.dtype)?,
@@ -167,6 +178,13 @@ pub fn parse<'a>(
         }
         _ => Ok(tensor),
     }
+}
+
+/// What kind of file begins so, of those that say their shapes and that raw elements hardly ever look like.
+fn says_its_shape(bytes: &[u8]) -> Option<&'static str> {
+    [("npy", &b"\x93NUMPY"[..]), ("npz", b"PK\x03\x04")]
+        .into_iter()
+        .find_map(|(format, magic)| bytes.starts_with(magic).then_some(format))
 }
 
 /// Bytes of the elements of that shape.
