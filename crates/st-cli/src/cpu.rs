@@ -21,3 +21,12 @@ pub(crate) fn executor(args: &CpuArgs) -> Result<CpuExecutor, Error> {
     };
     CpuExecutor::new(isa, args.threads).map_err(refused)
 }
+
+/// Refuses settings of the processor where something else says which device it is.
+pub(crate) fn without(args: &CpuArgs, device: &str) -> Result<(), Error> {
+    let given = [(args.threads.is_some(), "--threads"), (args.isa.is_some(), "--isa")];
+    match given.into_iter().find(|(is_given, _)| *is_given) {
+        Some((_, flag)) => Err(Error::NotTheProcessor { flag, device: device.to_owned() }),
+        None => Ok(()),
+    }
+}

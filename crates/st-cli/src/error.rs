@@ -161,6 +161,16 @@ pub enum Error {
         /// Why it was refused.
         source: st_core::Error,
     },
+    /// A setting of the processor for something else.
+    #[error(
+        "{flag} is of the processor here, and {device} says another device: leave one of them out"
+    )]
+    NotTheProcessor {
+        /// The setting.
+        flag: &'static str,
+        /// What says the device.
+        device: String,
+    },
     /// The allocator refused.
     #[error(transparent)]
     NoMemory(#[from] NoMemory),

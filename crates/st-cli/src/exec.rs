@@ -29,7 +29,10 @@ impl Exec {
     ) -> Result<Self, Error> {
         match device.backend() {
             None | Some(Backend::Cpu) => Ok(Self::Cpu(cpu::executor(args)?)),
-            Some(backend) => Ok(Self::gpu(backend, advice)?),
+            Some(backend) => {
+                cpu::without(args, &format!("--device {backend}"))?;
+                Ok(Self::gpu(backend, advice)?)
+            }
         }
     }
 

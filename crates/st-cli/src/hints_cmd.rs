@@ -15,8 +15,8 @@ use st_core::settings::Settings;
 use crate::args::{HintsArgs, HintsCommand, HintsDevice};
 use crate::error::Error;
 use crate::exec::Exec;
-use crate::output;
 use crate::settings::warn;
+use crate::{cpu, output};
 
 pub(crate) fn run(args: &HintsArgs) -> Result<(), Error> {
     if !hints::IN_THIS_BUILD {
@@ -42,7 +42,7 @@ pub(crate) fn run(args: &HintsArgs) -> Result<(), Error> {
 fn caps(device: &HintsDevice) -> Result<DeviceCaps, Error> {
     let advice = "describe it, as --caps wgpu,lane=32,subgroup=true,wg=256,smem=32768";
     match device.caps {
-        Some(caps) => Ok(caps),
+        Some(caps) => cpu::without(&device.cpu, "--caps").map(|()| caps),
         None => Ok(Exec::open(device.device, &device.cpu, advice)?.caps()),
     }
 }

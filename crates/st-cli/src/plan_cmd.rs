@@ -10,7 +10,7 @@ use st_core::ops::rank_entry::{
 use crate::args::{ExplainArgs, Kind, PlanArgs};
 use crate::error::Error;
 use crate::target::{Planned, Target};
-use crate::{output, settings};
+use crate::{cpu, output, settings};
 
 /// The plan's own fields, with what was asked for at hand at the top.
 #[derive(Serialize)]
@@ -91,6 +91,7 @@ fn asked(args: &PlanArgs) -> Result<Asked, Error> {
         .with_nan(args.order.nan.into())
         .with_sorted(!args.order.unsorted);
     if let Some(caps) = args.caps {
+        cpu::without(&args.cpu, "--caps")?;
         problem.check()?;
         let knowledge = settings::load(&caps).knowledge;
         return Ok(Asked { problem, caps, knowledge, auto: None });

@@ -210,6 +210,16 @@ fn arguments() {
         assert_eq!(ran.stdout, "");
         assert!(!ran.stderr.is_empty());
     }
+    // Not ignored: they are of the processor here.
+    let asked = ["plan", "topk", "--rows", "1", "--cols", "9", "-k", "1"];
+    for (device, setting) in [
+        (["--caps", "wgpu"], ["--isa", "portable"]),
+        (["--caps", "cpu,cores=8"], ["--threads", "3"]),
+        (["--device", "wgpu"], ["--threads", "3"]),
+    ] {
+        let ran = spiral([&asked[..], &device, &setting].concat());
+        ran.refused(&[setting[0], "of the processor", device[0]]);
+    }
     for value in ["-1", "two", "1e3", "18446744073709551616"] {
         let ran = spiral(["topk", "x.npy", "-k", value]);
         let said = ran.code == 2 && ran.stderr.contains("give a whole number from 0 to");
