@@ -49,13 +49,18 @@ fn caps_of(
     device: &Bound<'_, PyAny>,
     caps: Option<&str>,
 ) -> PyResult<(DeviceCaps, Option<Why>)> {
+    let named = Device::parse(device)?;
     if let Some(text) = caps {
+        if named != Device::Auto {
+            return Err(PyValueError::new_err(format!(
+                "device = {device} and caps = {text:?}: give one of them, the device to plan for"
+            )));
+        }
         let caps = device_caps::parse(text)
             .map_err(|why| PyValueError::new_err(format!("caps = {text:?}: {why}")))?;
         return Ok((caps, None));
     }
-    let device = Device::parse(device)?;
-    let Chosen { device, auto, .. } = choose(state, problem, device).map_err(|e| raised(&e))?;
+    let Chosen { device, auto, .. } = choose(state, problem, named).map_err(|e| raised(&e))?;
     Ok((device.caps(state).map_err(|e| raised(&e))?, auto))
 }
 

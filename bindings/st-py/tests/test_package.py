@@ -65,6 +65,7 @@ def test_plans_for_devices_that_are_not_here():
     assert plan.device == "wgpu" and plan.caps["shared_mem"] == 32768 and plan.problem["dtype"] == "bf16"
     for kwargs, part in [
         ({"caps": "tpu"}, "begin with wgpu"),
+        ({"caps": "wgpu", "device": "cpu"}, "give one of them"),
         ({"dtype": "f128"}, "use one of f32"),
         ({"device": "gpu"}, '"cpu"'),
         ({"start": 3}, "start goes with"),

@@ -207,7 +207,7 @@ def plan(
     """How a selection would be run: the planner's choice, with where each field came from.
 
     kind: "topk", "bottomk", "midk", or "range" (with start).
-    caps: a device that need not be here, in words: "wgpu,lane=32,subgroup=true,wg=256,smem=32768".
+    caps: a device that need not be here, in words: "wgpu,lane=32,subgroup=true,wg=256,smem=32768". Not with device.
     """
     from . import _report
 
