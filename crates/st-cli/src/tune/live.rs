@@ -83,7 +83,7 @@ impl Live {
                 self.advance();
                 self.say(&format!("{} {cell}: known", of(*at)));
             }
-            Event::Refused { cell, at, why } => {
+            Event::Refused { cell, at, why, .. } => {
                 self.advance();
                 self.say(&format!("{} {cell}: cannot be measured here: {why}", of(*at)));
             }

@@ -97,8 +97,14 @@ fn session(args: &TuneArgs, device: &dyn Device<Error = TuneError>) -> Result<()
         true => output::json::document(out, &tuned),
         false => writeln!(out, "{tuned}"),
     })?;
-    let wrong = tuned.failed;
-    if wrong > 0 { Err(Error::FailedChoices { choices: wrong }) } else { Ok(()) }
+    match tuned {
+        Tuned { failed: choices @ 1.., .. } => Err(Error::FailedChoices { choices }),
+        // Of the usual shapes some are too much for a small device, and nobody asked for those.
+        Tuned { refused: cells @ 1.., .. } if args.grid.is_some() => {
+            Err(Error::NotMeasured { cells })
+        }
+        _ => Ok(()),
+    }
 }
 
 #[cfg(test)]

@@ -41,6 +41,9 @@ pub struct Tuned {
     pub cells: Vec<Found>,
     /// What was not, in words: cells that were refused and choices that failed, with the reason.
     pub faults: Vec<String>,
+    /// Those of cells that were refused for want of memory.
+    #[serde(skip)]
+    pub no_memory: Vec<String>,
 }
 
 /// What was found of a cell.
@@ -156,7 +159,7 @@ impl Tuned {
         event: &mut dyn FnMut(&Event<'_>),
     ) -> Result<Self, SessionError> {
         let (_, put_aside) = table.load()?;
-        let (mut found, mut faults) = (BTreeMap::new(), Vec::new());
+        let (mut found, mut faults, mut lacking) = (BTreeMap::new(), Vec::new(), Vec::new());
         let summary = tune(device, cells, limits, table, now, &mut |told| {
             event(&told);
             match told {
@@ -168,8 +171,12 @@ impl Tuned {
                         found.again(outcome);
                     }
                 }
-                Event::Refused { cell, why, .. } => {
-                    faults.push(format!("{cell}: cannot be measured here: {why}"));
+                Event::Refused { cell, why, no_memory, .. } => {
+                    let fault = format!("{cell}: cannot be measured here: {why}");
+                    if no_memory {
+                        lacking.push(fault.clone());
+                    }
+                    faults.push(fault);
                 }
                 Event::Failed { cell, choice, why } => {
                     faults.push(format!("{cell}: FAILED, and is not used: {choice}: {why}"));
@@ -193,6 +200,7 @@ impl Tuned {
             records,
             cells: found.into_values().collect(),
             faults,
+            no_memory: lacking,
         })
     }
 }
