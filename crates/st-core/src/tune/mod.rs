@@ -73,8 +73,12 @@ fn versions(caps: &DeviceCaps, device: String, driver: String) -> Versions {
     }
 }
 
-/// So many inputs of a plan's size, none alike.
+/// So many inputs of a plan's size, none alike; a type that the device does not read is refused here, once for all candidates.
 fn inputs<T: Element>(plan: &RankPlan) -> Result<Vec<Pages<T>>, TuneError> {
+    let (dtype, backend) = (plan.problem.dtype, plan.caps.backend);
+    if !backend.reads(dtype) {
+        return Err(st_rank::Error::UnsupportedType { dtype, backend }.into());
+    }
     let n = st_tune::inputs::copies(plan.problem.input_bytes());
     let elements = plan.problem.rows.checked_mul(plan.problem.cols);
     let elements = elements.ok_or(io::Error::from(io::ErrorKind::OutOfMemory))?;
