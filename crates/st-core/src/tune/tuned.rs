@@ -73,7 +73,8 @@ pub struct Found {
     pub best_us: f64,
     /// The best.
     pub best: Choice,
-    /// How many times as fast as the best another may be, as far as noise tells: at most 2.
+    /// How many times as fast as the best another may be, from 1, as far as noise tells, to 2: if there was next to no time,
+    /// or none for some candidates.
     pub doubt: f64,
     /// Choices that were faster on random rows, but lose more where elements are equal, of few values, or in order.
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -111,8 +112,8 @@ impl Found {
         } else {
             self.planned_us *= outcome.planned_us / self.best_us;
             self.candidates += outcome.tried() - 1;
-            self.untried = outcome.untried;
         }
+        self.untried = outcome.untried;
         (self.best, self.best_us) = (outcome.best, outcome.best_us);
         self.doubt = outcome.doubt.exp();
         self.not_weighed.clone_from(&outcome.not_weighed);
@@ -130,10 +131,12 @@ impl fmt::Display for Found {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { kind, rows, cols, k, dtype, planned_us, best_us, best, doubt, .. } = self;
         let (faster, doubt) = (100.0 * (planned_us / best_us - 1.0), 100.0 * (doubt - 1.0));
-        write!(
-            f,
-            "{kind} {rows}x{cols} k={k} {dtype}: {best_us:.1} us, in doubt by {doubt:.1} %, the planner's {planned_us:.1} ({faster:+.1} %): {best}"
-        )?;
+        write!(f, "{kind} {rows}x{cols} k={k} {dtype}: {best_us:.1} us, in doubt by {doubt:.1} %")?;
+        match self.untried {
+            0 => {}
+            n => write!(f, " (for {n} more choices there was no time)")?,
+        }
+        write!(f, ", the planner's {planned_us:.1} ({faster:+.1} %): {best}")?;
         match self.gave_way.len() {
             0 => {}
             n => write!(f, "; {n} faster on random rows gave way: they lose more on others")?,
@@ -224,6 +227,8 @@ impl fmt::Display for Tuned {
 
 #[cfg(test)]
 mod tests {
+    use std::f64::consts::LN_2;
+
     use super::*;
     use st_rank::{DType, MergeDetail, MergeKind, RankKind};
     use st_tune::tournament::Timed;
@@ -257,6 +262,22 @@ mod tests {
             doubt: 0.0,
             candidates: Vec::new(),
         }
+    }
+
+    #[test]
+    fn choices_that_nobody_tried_are_told_until_there_is_time() {
+        let cell = Cell { rows: 8, cols: 256, k: 4, kind: RankKind::TopK, dtype: DType::F32 };
+        let mut found = Found::new(&cell, &Outcome { untried: 7, doubt: LN_2, ..outcome(&[]) });
+        let part = ": 2.0 us, in doubt by 100.0 % (for 7 more choices there was no time), the planner's 3.0";
+        assert!(found.to_string().contains(part), "{found}");
+        assert!((found.doubt - 2.0).abs() < 1e-12);
+        // The planner's is the best so far, beside which the others are tried.
+        found.again(&outcome(&[]));
+        assert!(
+            found.to_string().contains(": 2.0 us, in doubt by 0.0 %, the planner's"),
+            "{found}"
+        );
+        assert_eq!(found.untried, 0);
     }
 
     #[test]
