@@ -13,7 +13,7 @@ use st_tune::{Cell, TableFile};
 use super::TuneError;
 
 /// What a session found.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Default, Serialize)]
 pub struct Tuned {
     /// The device's name.
     pub device: String,
@@ -45,6 +45,9 @@ pub struct Tuned {
     #[serde(skip)]
     pub no_memory: Vec<String>,
 }
+
+/// More doubt than this, as a ratio, is worth measuring a cell anew.
+const IN_DOUBT: f64 = 1.05;
 
 /// What was found of a cell.
 #[derive(Clone, Debug, Serialize)]
@@ -213,13 +216,21 @@ impl fmt::Display for Tuned {
         for cell in &self.cells {
             writeln!(f, "{cell}")?;
         }
-        let Self { measured, known, refused, left, records, table, .. } = self;
+        let Self { measured, known, refused, left, records, table, cells, .. } = self;
         writeln!(
             f,
             "{measured} cells measured ({records} records), {known} known, {refused} that the device cannot do, {left} left"
         )?;
-        if *left > 0 {
+        if *left > 0 || cells.iter().any(|cell| cell.untried > 0) {
             writeln!(f, "run it again to go on where this ended")?;
+        }
+        // Of what was timed tables do not say how much is in doubt.
+        match cells.iter().filter(|cell| cell.untried == 0 && cell.doubt > IN_DOUBT).count() {
+            0 => {}
+            n => writeln!(
+                f,
+                "{n} cells stay in doubt with all their choices timed: later sessions take these as known, but with --fresh"
+            )?,
         }
         write!(f, "table {table}")
     }
@@ -278,6 +289,19 @@ mod tests {
             "{found}"
         );
         assert_eq!(found.untried, 0);
+    }
+
+    #[test]
+    fn what_the_next_session_does_about_doubt_is_told() {
+        let cell = Cell { rows: 8, cols: 256, k: 4, kind: RankKind::TopK, dtype: DType::F32 };
+        let told = |untried: usize, doubt: f64| {
+            let found = Found::new(&cell, &Outcome { untried, doubt, ..outcome(&[]) });
+            let text = Tuned { cells: vec![found], ..Tuned::default() }.to_string();
+            (text.contains("run it again"), text.contains("1 cells stay in doubt"))
+        };
+        assert_eq!(told(7, LN_2), (true, false), "it tries the others");
+        assert_eq!(told(0, LN_2), (false, true), "all have times, of few turns");
+        assert_eq!(told(0, 0.01), (false, false));
     }
 
     #[test]
