@@ -287,6 +287,22 @@ fn a_report_and_a_bench_are_whole() {
     assert_eq!(written, bench);
 }
 
+#[test]
+fn a_table_that_is_not_there_is_not_named() {
+    let home = Home::new();
+    let args = ["tune", "--device", "cpu", "--grid", "grid.json", "-q", "--budget"];
+    let none = home.run(&[&args[..], &["0"]].concat());
+    assert!(
+        none.code == 0 && none.stdout.ends_with("no table: nothing was measured\n"),
+        "{none:?}"
+    );
+    assert!(home.tables().is_empty());
+    home.tune("1s");
+    let table = format!("table {}\n", home.table().display());
+    let known = home.run(&[&args[..], &["0"]].concat());
+    assert!(known.stdout.ends_with(&table), "{known:?}");
+}
+
 /// A shape that is too large for any memory, and one that is not.
 const TOO_LARGE: &str = "[[100000000, 100000000, 1], [64, 256, 8]]";
 

@@ -19,8 +19,10 @@ pub struct Tuned {
     pub device: String,
     /// Its driver.
     pub driver: String,
-    /// The table's file.
+    /// The table's file, which is there if anything was ever measured.
     pub table: String,
+    #[serde(skip)]
+    has_table: bool,
     /// Why an earlier table was put aside.
     pub put_aside: Option<String>,
     /// Cells that were measured, of which everything was known, that the device could not do, and for which no time was left.
@@ -196,6 +198,7 @@ impl Tuned {
             device: versions.device,
             driver: versions.driver,
             table: table.path().display().to_string(),
+            has_table: table.path().exists(),
             put_aside,
             measured,
             again,
@@ -232,7 +235,10 @@ impl fmt::Display for Tuned {
                 "{n} cells stay in doubt with all their choices timed: later sessions take these as known, but with --fresh"
             )?,
         }
-        write!(f, "table {table}")
+        match self.has_table {
+            true => write!(f, "table {table}"),
+            false => write!(f, "no table: nothing was measured"),
+        }
     }
 }
 
