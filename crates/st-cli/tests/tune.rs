@@ -303,6 +303,22 @@ fn a_table_that_is_not_there_is_not_named() {
     assert!(known.stdout.ends_with(&table), "{known:?}");
 }
 
+#[test]
+fn warnings_are_no_progress() {
+    let home = Home::new();
+    home.tune("1s");
+    fs::write(home.table(), "{").unwrap();
+    fs::write(home.files.path("large.json"), TOO_LARGE).unwrap();
+    let args = ["--device", "cpu", "--grid", "large.json", "--budget", "1s", "-q"];
+    let quiet = home.run(&[&["tune"], &args[..]].concat());
+    let lines: Vec<&str> = quiet.stderr.lines().collect();
+    assert_eq!((quiet.code, lines.len()), (2, 3), "{quiet:?}");
+    assert!(lines[0].contains("an earlier table is put aside") && lines[0].contains("not JSON"));
+    assert!(lines[1].contains("topk 100000000x100000000 k=1 f32: cannot be measured here"));
+    let silent = home.run(&["tune", "--grid", "grid.json", "--budget", "1s", "-q"]);
+    assert_eq!((silent.code, silent.stderr.as_str()), (0, ""), "{silent:?}");
+}
+
 /// A shape that is too large for any memory, and one that is not.
 const TOO_LARGE: &str = "[[100000000, 100000000, 1], [64, 256, 8]]";
 

@@ -41,7 +41,8 @@ pub struct Tuned {
     pub records: usize,
     /// What was measured.
     pub cells: Vec<Found>,
-    /// What was not, in words: cells that were refused and choices that failed, with the reason.
+    /// What was not, in words: cells that were refused and choices that failed, with the reason. Front ends add what else
+    /// went wrong.
     pub faults: Vec<String>,
     /// Those of cells that were refused for want of memory.
     #[serde(skip)]
