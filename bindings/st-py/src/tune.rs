@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use pyo3::exceptions::{PyOSError, PyRuntimeError, PyValueError};
+use pyo3::exceptions::{PyMemoryError, PyOSError, PyRuntimeError, PyValueError};
 use pyo3::prelude::*;
 use st_core::backend::device_caps::Backend;
 #[cfg(feature = "cuda")]
@@ -56,6 +56,10 @@ pub(crate) fn tune(
         return Err(interrupt);
     }
     let found = found?;
+    // Of the usual shapes some are too much for a small device, and nobody asked for those.
+    if shapes.is_some() && !found.no_memory.is_empty() {
+        return Err(PyMemoryError::new_err(found.no_memory.join("; ")));
+    }
     serde_json::to_string(&found).map_err(|e| PyRuntimeError::new_err(e.to_string()))
 }
 

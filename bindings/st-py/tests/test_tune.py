@@ -92,6 +92,7 @@ def test_no_time_is_said(tmp_path):
         (lambda home: st.tune("cpu", 1, shapes=[(1, 2.5, 1)], home=home), TypeError, "integers"),
         (lambda home: st.tune("cpu", 1, shapes=[SHAPE], home=home / "file"), OSError, "SPIRAL_HOME"),
         (lambda home: st.tune("cpu", 1, shapes=[SHAPE], home=3), TypeError, ""),
+        (lambda home: st.tune("cpu", 1, shapes=[(10**8, 10**8, 1)], home=home), MemoryError, "100000000x100000000"),
     ],
 )
 def test_refused_with_advice(call, error, part, tmp_path):

@@ -62,6 +62,21 @@ fn fingerprint(caps: &str, url: &str) -> String {
 }
 
 #[test]
+fn what_cannot_be_shared_is_told_also_without_progress() {
+    let files = Files::new();
+    files.put("grid.json", b"[[4, 64, 2]]");
+    let mut command = command();
+    let url = format!("redis://127.0.0.1:{}/", free_port());
+    command.env("REDIS_URL", url).env("SPIRAL_HOME", files.0.path()).current_dir(files.0.path());
+    let args = ["tune", "--device", "cpu", "--grid", "grid.json", "--budget", "1s", "-q", "--json"];
+    let tuned = ran(command.args(args));
+    let part = "what was measured is not shared: ";
+    assert!(tuned.stderr.contains(part), "{tuned:?}");
+    let faults = &tuned.json()["faults"];
+    assert!(faults[0].as_str().is_some_and(|fault| fault.starts_with(part)), "{faults}");
+}
+
+#[test]
 fn hints_flow_between_equal_fingerprints_only() {
     let (files, server) = (Files::new(), Server::start());
     flow(&files, &server.url());

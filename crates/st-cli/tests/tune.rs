@@ -288,6 +288,91 @@ fn a_report_and_a_bench_are_whole() {
 }
 
 #[test]
+fn a_table_that_is_not_there_is_not_named() {
+    let home = Home::new();
+    let args = ["tune", "--device", "cpu", "--grid", "grid.json", "-q", "--budget"];
+    let none = home.run(&[&args[..], &["0"]].concat());
+    assert!(
+        none.code == 0 && none.stdout.ends_with("no table: nothing was measured\n"),
+        "{none:?}"
+    );
+    assert!(home.tables().is_empty());
+    home.tune("1s");
+    let table = format!("table {}\n", home.table().display());
+    let known = home.run(&[&args[..], &["0"]].concat());
+    assert!(known.stdout.ends_with(&table), "{known:?}");
+}
+
+#[test]
+fn warnings_are_no_progress() {
+    let home = Home::new();
+    home.tune("1s");
+    fs::write(home.table(), "{").unwrap();
+    fs::write(home.files.path("large.json"), TOO_LARGE).unwrap();
+    let args = ["--device", "cpu", "--grid", "large.json", "--budget", "1s", "-q"];
+    let quiet = home.run(&[&["tune"], &args[..]].concat());
+    let lines: Vec<&str> = quiet.stderr.lines().collect();
+    assert_eq!((quiet.code, lines.len()), (2, 3), "{quiet:?}");
+    assert!(lines[0].contains("an earlier table is put aside") && lines[0].contains("not JSON"));
+    assert!(lines[1].contains("topk 100000000x100000000 k=1 f32: cannot be measured here"));
+    let silent = home.run(&["tune", "--grid", "grid.json", "--budget", "1s", "-q"]);
+    assert_eq!((silent.code, silent.stderr.as_str()), (0, ""), "{silent:?}");
+}
+
+/// A shape that is too large for any memory, and one that is not.
+const TOO_LARGE: &str = "[[100000000, 100000000, 1], [64, 256, 8]]";
+
+#[test]
+fn shapes_that_memory_does_not_hold_are_refused_and_the_others_are_measured() {
+    let home = Home::new();
+    fs::write(home.files.path("large.json"), TOO_LARGE).unwrap();
+    let parts = ["topk 100000000x100000000 k=1 f32", "no memory for inputs", "tune smaller shapes"];
+    let args = ["--device", "cpu", "--grid", "large.json", "--json"];
+    let tuned = home.run(&[&["tune", "--budget", "2s"], &args[..]].concat());
+    assert_eq!(tuned.code, 2, "{tuned:?}");
+    assert!(tuned.stderr.ends_with("1 shapes could not be measured: each says why\n"), "{tuned:?}");
+    let found: Value = serde_json::from_str(&tuned.stdout).unwrap();
+    assert_eq!((&found["measured"], &found["refused"]), (&1.into(), &1.into()), "{found}");
+    let fault = found["faults"][0].as_str().unwrap();
+    assert!(parts.iter().all(|p| fault.contains(p) && tuned.stderr.contains(p)), "{tuned:?}");
+    let bench = home.run(&[&["bench"], &args[..]].concat());
+    assert_eq!(bench.code, 2, "{bench:?}");
+    let found: Value = serde_json::from_str(&bench.stdout).unwrap();
+    let fault = found["cells"][0]["fault"].as_str().unwrap();
+    assert!(parts[1..].iter().all(|p| fault.contains(p)), "{fault}");
+    assert!(found["cells"][1]["median_us"].as_f64().unwrap() > 0.0);
+}
+
+/// Rows of which memory holds the elements or not so much: a limit that a process sets itself.
+#[cfg(target_os = "linux")]
+#[test]
+fn what_a_limit_of_memory_does_not_let_through_is_refused() {
+    let home = Home::new();
+    // Inputs that do not fit; results that do not, beside an input that does; and what checks them.
+    let grid = r#"[[1, 4000000000, 4000000000], {"kind": "topk", "rows": 1, "cols": 300000000,
+        "k": 300000000, "dtype": "i8"}, {"kind": "topk", "rows": 1, "cols": 300000000, "k": 1, "dtype": "i8"}]"#;
+    fs::write(home.files.path("large.json"), grid).unwrap();
+    for command in ["tune --budget 1s", "bench"] {
+        let line = format!(
+            "ulimit -v 4000000; exec {} {command} --device cpu --grid large.json --json",
+            env!("CARGO_BIN_EXE_spiral")
+        );
+        let shell = home.command(&[]);
+        let mut limited = Command::new("sh");
+        limited.args(["-c", &line]).current_dir(shell.get_current_dir().unwrap());
+        for (name, value) in shell.get_envs() {
+            match value {
+                Some(value) => limited.env(name, value),
+                None => limited.env_remove(name),
+            };
+        }
+        let done = ran(&mut limited);
+        assert_eq!(done.code, 2, "{done:?}");
+        assert_eq!(done.stdout.matches("no memory for inputs").count(), 3, "{done:?}");
+    }
+}
+
+#[test]
 fn bad_calls_are_refused_with_advice() {
     let home = Home::new();
     fs::write(home.files.path("bad.json"), "[[1, 2, 3]]").unwrap();

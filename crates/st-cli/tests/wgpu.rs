@@ -79,6 +79,31 @@ fn a_table_of_another_driver_is_refused_where_the_device_is() {
     assert!(own.stdout.contains("new records"), "{own:?}");
 }
 
+#[test]
+fn a_type_that_the_device_does_not_read_is_no_fault_of_its_choices() {
+    let home = common::Files::new();
+    let run = |args: &[&str]| {
+        let folder = home.0.path();
+        common::ran(common::command().env("SPIRAL_HOME", folder).current_dir(folder).args(args))
+    };
+    std::fs::write(home.path("grid.json"), r#"[[4, 64, 2, "x", "f64"], [4, 64, 2]]"#).unwrap();
+    let args = ["--device", "wgpu", "--grid", "grid.json", "--json"];
+    let document = |ran: &common::Ran| -> serde_json::Value {
+        assert_eq!(ran.code, 2, "{ran:?}");
+        assert!(ran.stderr.ends_with("1 shapes could not be measured: each says why\n"), "{ran:?}");
+        serde_json::from_str(&ran.stdout).unwrap()
+    };
+    let tuned = document(&run(&[&["tune", "--budget", "3s"], &args[..]].concat()));
+    let count = |key: &str| tuned[key].as_u64().unwrap();
+    assert_eq!([count("measured"), count("refused"), count("failed")], [1, 1, 0], "{tuned}");
+    let faults = tuned["faults"].as_array().unwrap();
+    assert_eq!(faults.len(), 1, "{tuned}");
+    let why = "wgpu cannot select from f64";
+    assert!(faults[0].as_str().unwrap().contains(why), "{tuned}");
+    let bench = document(&run(&[&["bench"], &args[..]].concat()));
+    assert!(bench["cells"][0]["fault"].as_str().unwrap().contains(why), "{bench}");
+}
+
 /// The table can be compiled in: all that has a time, and nothing else.
 fn generated(file: &std::path::Path, table: &serde_json::Value) {
     let generator =

@@ -1,10 +1,13 @@
 //! Inputs to tune on, and what is right for them.
 
+use std::io;
 use std::ops::Range;
 use std::sync::{Mutex, PoisonError};
 
 use st_rank::order::{Lane, key};
 use st_rank::{DType, Direction, Element, Problem, bf16, f16};
+
+use crate::Pages;
 
 /// Elements that one thread draws at a time.
 const DRAWN: usize = 1 << 20;
@@ -22,9 +25,11 @@ pub fn copies(bytes: u64) -> u64 {
 
 /// Floats are drawn from a normal distribution, integers evenly from all there are; on all processors, and the same ones
 /// however many there are.
-#[must_use]
-pub fn random<T: Element>(elements: usize, seed: u64) -> Vec<T> {
-    let mut all = vec![T::default(); elements];
+///
+/// # Errors
+/// There is not so much memory.
+pub fn random<T: Element>(elements: usize, seed: u64) -> io::Result<Pages<T>> {
+    let mut all = Pages::new(elements)?;
     let parts = Mutex::new((0u64..).zip(all.chunks_mut(DRAWN)));
     let work = || {
         loop {
@@ -40,7 +45,7 @@ pub fn random<T: Element>(elements: usize, seed: u64) -> Vec<T> {
         (1..threads).for_each(|_| drop(scope.spawn(work)));
         work();
     });
-    all
+    Ok(all)
 }
 
 /// Draws a part of an input.
@@ -133,59 +138,83 @@ fn greatest(dtype: DType) -> f64 {
 /// Elements that are checked, at most: rows spread from the first to the last.
 const MOST_CHECKED: usize = 1 << 24;
 
-/// The first result of `rows` of an input that is not right, in words; `values` and `indices` are those of all rows.
-///
-/// What is right is found by the standard library's selection over pairs of key and column, of as many rows as have
-/// 2^24 elements together.
-#[must_use]
-pub fn fault<T: Element>(
-    problem: &Problem,
-    input: &[T],
-    values: &[T],
-    indices: &[u32],
-) -> Option<String> {
-    let Problem { rows, cols, k, .. } = *problem;
-    if values.len() != rows * k || indices.len() != rows * k {
-        return Some(format!("{} values of {}", values.len(), rows * k));
-    }
-    let checked = (MOST_CHECKED / cols.max(1)).clamp(1, rows.max(1));
-    let mut pairs: Vec<(u64, u32)> = Vec::with_capacity(cols);
-    (0..checked).filter(|_| k > 0 && rows > 0).find_map(|i| {
-        let row = if checked == 1 { 0 } else { i * (rows - 1) / (checked - 1) };
-        let x = &input[row * problem.row_stride..][..cols];
-        let want = right(problem, x, &mut pairs);
-        let at = row * k;
-        let wrong = (0..k).find(|&rank| {
-            let column = indices[at + rank];
-            column != want[rank]
-                || x.get(column as usize).map(|v| v.to_lane()) != Some(values[at + rank].to_lane())
-        })?;
-        let (got, want) = (indices[at + wrong], want[wrong]);
-        Some(format!("row {row}, rank {wrong}: column {got}, and {want} is right"))
-    })
+/// Says what results of a problem are right. It has the memory for that from the beginning: whether there is so much is known
+/// before anything is run.
+#[derive(Debug, Default)]
+pub struct Check {
+    /// A row's keys and columns.
+    pairs: Vec<(u64, u32)>,
+    /// The columns that are right for it.
+    want: Vec<u32>,
 }
 
-/// The columns that are right for a row.
-fn right<T: Element>(problem: &Problem, row: &[T], pairs: &mut Vec<(u64, u32)>) -> Vec<u32> {
-    let direction = problem.kind.direction();
-    // Ascending pairs are the order of the search.
-    let in_search = |x: T| {
-        let key = key(x, direction, problem.nan);
-        if direction == Direction::Descending { u64::MAX - key } else { key }
-    };
-    pairs.clear();
-    pairs.extend((0..).zip(row).map(|(column, &x)| (in_search(x), column)));
-    let Range { start, end } = problem.kind.ranks(row.len(), problem.k);
-    if end < pairs.len() {
-        pairs.select_nth_unstable(end);
+impl Check {
+    /// One for results of this problem.
+    ///
+    /// # Errors
+    /// There is not so much memory.
+    pub fn new(problem: &Problem) -> io::Result<Self> {
+        let mut this = Self::default();
+        this.pairs.try_reserve_exact(problem.cols)?;
+        this.want.try_reserve_exact(problem.k)?;
+        Ok(this)
     }
-    pairs.truncate(end);
-    pairs.sort_unstable();
-    let mut columns: Vec<u32> = pairs.drain(..).skip(start).map(|(_, column)| column).collect();
-    if !problem.sorted {
-        columns.sort_unstable();
+
+    /// The first result of an input that is not right, in words; `values` and `indices` are those of all rows.
+    ///
+    /// What is right is found by the standard library's selection over pairs of key and column, of as many rows as have
+    /// 2^24 elements together.
+    #[must_use]
+    pub fn fault<T: Element>(
+        &mut self,
+        problem: &Problem,
+        input: &[T],
+        values: &[T],
+        indices: &[u32],
+    ) -> Option<String> {
+        let Problem { rows, cols, k, row_stride, .. } = *problem;
+        if values.len() != rows * k || indices.len() != rows * k {
+            return Some(format!("{} values of {}", values.len(), rows * k));
+        }
+        let checked = (MOST_CHECKED / cols.max(1)).clamp(1, rows.max(1));
+        (0..checked).filter(|_| k > 0 && rows > 0).find_map(|i| {
+            let row = if checked == 1 { 0 } else { i * (rows - 1) / (checked - 1) };
+            let x = &input[row * row_stride..][..cols];
+            self.find(problem, x);
+            let (want, at) = (&self.want, row * k);
+            let wrong = (0..k).find(|&rank| {
+                let (column, value) = (indices[at + rank], values[at + rank]);
+                let selected = x.get(column as usize).map(|v| v.to_lane());
+                column != want[rank] || selected != Some(value.to_lane())
+            })?;
+            let (got, want) = (indices[at + wrong], want[wrong]);
+            Some(format!("row {row}, rank {wrong}: column {got}, and {want} is right"))
+        })
     }
-    columns
+
+    /// Finds the columns that are right for a row.
+    fn find<T: Element>(&mut self, problem: &Problem, row: &[T]) {
+        let Self { pairs, want } = self;
+        let direction = problem.kind.direction();
+        // Ascending pairs are the order of the search.
+        let in_search = |x: T| {
+            let key = key(x, direction, problem.nan);
+            if direction == Direction::Descending { u64::MAX - key } else { key }
+        };
+        pairs.clear();
+        pairs.extend((0..).zip(row).map(|(column, &x)| (in_search(x), column)));
+        let Range { start, end } = problem.kind.ranks(row.len(), problem.k);
+        if end < pairs.len() {
+            pairs.select_nth_unstable(end);
+        }
+        pairs.truncate(end);
+        pairs.sort_unstable();
+        want.clear();
+        want.extend(pairs.drain(..).skip(start).map(|(_, column)| column));
+        if !problem.sorted {
+            want.sort_unstable();
+        }
+    }
 }
 
 #[cfg(test)]
@@ -197,18 +226,28 @@ mod tests {
 
     fn agrees<T: Element + st_conformance::value::Value>(kind: RankKind, sorted: bool) {
         let problem = Problem::new(kind, 7, 91, 9).with_dtype(T::DTYPE).with_sorted(sorted);
-        let x: Vec<T> = random(7 * 91, 5);
-        let mut out = oracle::rank(Input::new(&x), &problem);
-        assert_eq!(fault(&problem, &x, &out.values, &out.indices), None);
+        let x: Pages<T> = random(7 * 91, 5).unwrap();
+        let mut check = Check::new(&problem).unwrap();
+        let mut out = oracle::rank(Input::new(&*x), &problem);
+        assert_eq!(check.fault(&problem, &x, &out.values, &out.indices), None);
         out.indices.swap(3, 4);
-        let why = fault(&problem, &x, &out.values, &out.indices).unwrap();
+        let why = check.fault(&problem, &x, &out.values, &out.indices).unwrap();
         assert!(why.starts_with("row 0, rank 3: "), "{why}");
         out.indices.swap(3, 4);
         out.values[60] = T::from_lane(out.values[60].to_lane().xor(T::Lane::from_i64(1)));
         assert!(
-            fault(&problem, &x, &out.values, &out.indices).is_some_and(|w| w.contains("row 6"))
+            check
+                .fault(&problem, &x, &out.values, &out.indices)
+                .is_some_and(|w| w.contains("row 6"))
         );
-        assert!(fault(&problem, &x, &out.values[1..], &out.indices).is_some());
+        assert!(check.fault(&problem, &x, &out.values[1..], &out.indices).is_some());
+    }
+
+    #[test]
+    fn what_no_memory_holds_is_an_error() {
+        assert!(random::<f32>(usize::MAX, 1).is_err());
+        let problem = Problem::new(RankKind::TopK, 1, usize::MAX, 1);
+        assert!(Check::new(&problem).is_err());
     }
 
     #[test]
@@ -257,15 +296,15 @@ mod tests {
 
     #[test]
     fn floats_are_normal_and_seeds_differ() {
-        let x: Vec<f32> = random(100_000, 1);
+        let x: Pages<f32> = random(100_000, 1).unwrap();
         let mean = x.iter().sum::<f32>() / 1e5;
         let variance = x.iter().map(|x| x * x).sum::<f32>() / 1e5;
         assert!(mean.abs() < 0.02 && (variance - 1.0).abs() < 0.02, "{mean} {variance}");
-        assert_ne!(random::<f32>(9, 1), random::<f32>(9, 2));
-        assert_eq!(random::<u8>(9, 1), random::<u8>(9, 1));
+        assert_ne!(*random::<f32>(9, 1).unwrap(), *random::<f32>(9, 2).unwrap());
+        assert_eq!(*random::<u8>(9, 1).unwrap(), *random::<u8>(9, 1).unwrap());
         // Parts are drawn by whoever comes first.
-        let long = random::<u16>(3 * DRAWN + 7, 1);
-        assert_eq!(long, random::<u16>(3 * DRAWN + 7, 1));
+        let long = random::<u16>(3 * DRAWN + 7, 1).unwrap();
+        assert_eq!(*long, *random::<u16>(3 * DRAWN + 7, 1).unwrap());
         assert_ne!(long[..100], long[DRAWN..][..100]);
     }
 }

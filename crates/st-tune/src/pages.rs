@@ -22,8 +22,12 @@ impl<T: Element> Pages<T> {
     /// # Errors
     /// There is not so much memory.
     pub fn new(elements: usize) -> io::Result<Self> {
+        // Nothing that a slice has is larger.
+        let bytes = elements.checked_mul(size_of::<T>());
+        let bytes = bytes.filter(|&bytes| isize::try_from(bytes).is_ok());
+        let bytes = bytes.ok_or(io::ErrorKind::OutOfMemory)?;
         // A mapping of nothing is an error.
-        let map = MmapMut::map_anon((elements * size_of::<T>()).max(1))?;
+        let map = MmapMut::map_anon(bytes.max(1))?;
         // A system that has none says so; its pages do.
         #[cfg(target_os = "linux")]
         let _ = map.advise(memmap2::Advice::HugePage);
@@ -67,5 +71,13 @@ mod tests {
         pages[3] = 9;
         assert_eq!((pages[2], pages[3], pages.len()), (2, 9, values.len()));
         assert!(Pages::<f64>::new(0).unwrap().is_empty());
+    }
+
+    #[test]
+    fn what_no_memory_holds_is_an_error() {
+        for elements in [usize::MAX, usize::MAX / 8, isize::MAX as usize / 8] {
+            let why = Pages::<f64>::new(elements).unwrap_err();
+            assert_eq!(why.kind(), io::ErrorKind::OutOfMemory, "{elements}: {why}");
+        }
     }
 }

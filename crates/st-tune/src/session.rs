@@ -52,6 +52,12 @@ pub trait Device {
         planned: &RankPlan,
         body: &mut Body<'_, Self::Error>,
     ) -> Result<(), Self::Error>;
+
+    /// Whether it failed for want of memory.
+    fn lacks_memory(&self, why: &Self::Error) -> bool {
+        let _ = why;
+        false
+    }
 }
 
 /// What became of a cell.
@@ -111,6 +117,8 @@ pub enum Event<'a> {
         at: usize,
         /// Why.
         why: String,
+        /// Whether that is for want of memory.
+        no_memory: bool,
     },
 }
 
@@ -376,7 +384,8 @@ impl<'a, D: Device + ?Sized> Session<'a, D> {
             Ok(done) => done,
             Err(why) => {
                 self.summary.refused += usize::from(first_time);
-                event(Event::Refused { cell, at, why: why.to_string() });
+                let no_memory = self.device.lacks_memory(&why);
+                event(Event::Refused { cell, at, why: why.to_string(), no_memory });
                 return Ok(None);
             }
         };
@@ -435,7 +444,10 @@ impl<'a, D: Device + ?Sized> Session<'a, D> {
                     event(Event::Again { cell, at: *at, outcome: &outcome });
                 }
                 // What it showed before stays.
-                Err(why) => event(Event::Refused { cell, at: *at, why: why.to_string() }),
+                Err(why) => {
+                    let no_memory = self.device.lacks_memory(&why);
+                    event(Event::Refused { cell, at: *at, why: why.to_string(), no_memory });
+                }
             }
         }
         Ok(any)

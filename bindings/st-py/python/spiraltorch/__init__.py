@@ -268,7 +268,8 @@ def tune(
     device: "auto" is the processor; else "cpu", "wgpu", "cuda", "cuda:1", "mps".
     budget: how many seconds it may take. Nothing begins that is not expected to end in time.
     shapes: a list of (rows, cols, k), (rows, cols, k, dtype) or {"kind": "midk", "rows": .., "cols": .., "k": .., "dtype": "f32"};
-        the device's usual ones if not given.
+        the device's usual ones if not given. For those that do not fit memory MemoryError is raised when the others are
+        measured.
     home: the folder whose ``tables`` has the table; ``SPIRAL_HOME``, else ``~/.spiraltorch``, where later processes look.
         With another one this process alone plans with what was found.
     fresh: measure again what the table has already.

@@ -39,9 +39,15 @@ impl Live {
 
     /// A line of its own.
     pub(super) fn say(&self, text: &str) {
+        if !self.quiet {
+            self.warn(text);
+        }
+    }
+
+    /// One that is no progress: it is wanted though nobody wants to hear of that.
+    pub(super) fn warn(&self, text: &str) {
         match &self.bar {
             Some(bar) => bar.println(text),
-            None if self.quiet => {}
             // Nothing is left to do if standard error is gone.
             None => drop(writeln!(io::stderr().lock(), "spiral: {text}")),
         }
@@ -83,12 +89,12 @@ impl Live {
                 self.advance();
                 self.say(&format!("{} {cell}: known", of(*at)));
             }
-            Event::Refused { cell, at, why } => {
+            Event::Refused { cell, at, why, .. } => {
                 self.advance();
-                self.say(&format!("{} {cell}: cannot be measured here: {why}", of(*at)));
+                self.warn(&format!("{} {cell}: cannot be measured here: {why}", of(*at)));
             }
             Event::Failed { cell, choice, why } => {
-                self.say(&format!("{cell}: FAILED, and is not used: {choice}: {why}"));
+                self.warn(&format!("{cell}: FAILED, and is not used: {choice}: {why}"));
             }
         }
     }

@@ -39,7 +39,7 @@ pub(crate) struct TuneArgs {
     /// Print one JSON document and nothing else
     #[arg(long)]
     json: bool,
-    /// Print no progress
+    /// Print no progress; warnings stay
     #[arg(long, short)]
     quiet: bool,
 }
@@ -74,18 +74,22 @@ fn session(args: &TuneArgs, device: &dyn Device<Error = TuneError>) -> Result<()
     let now = || begun.elapsed();
     let live = Live::new(args.quiet, cells.len(), args.budget);
     if let Some(why) = &put_aside {
-        live.say(&format!("an earlier table is put aside: {why}"));
+        live.warn(&format!("an earlier table is put aside: {why}"));
     }
     let limits = (args.budget, args.fresh);
     let tuned =
         Tuned::session(device, &cells, limits, &table, &now, &mut |event| live.event(event));
     live.end();
-    let tuned = tuned?;
+    let mut tuned = tuned?;
     // Other machines with this device profit, if there is a place to share.
     if tuned.records > 0 && hints::publish(&caps, table.load()?.0.records()) {
         match hints::flush(hints::PATIENCE) {
             Ok(()) => live.say("what was measured is shared with other machines"),
-            Err(why) => live.say(&format!("what was measured is not shared: {why}")),
+            Err(why) => {
+                let fault = format!("what was measured is not shared: {why}");
+                live.warn(&fault);
+                tuned.faults.push(fault);
+            }
         }
     }
     if let Some(file) = &args.report {
@@ -97,8 +101,14 @@ fn session(args: &TuneArgs, device: &dyn Device<Error = TuneError>) -> Result<()
         true => output::json::document(out, &tuned),
         false => writeln!(out, "{tuned}"),
     })?;
-    let wrong = tuned.failed;
-    if wrong > 0 { Err(Error::FailedChoices { choices: wrong }) } else { Ok(()) }
+    match tuned {
+        Tuned { failed: choices @ 1.., .. } => Err(Error::FailedChoices { choices }),
+        // Of the usual shapes some are too much for a small device, and nobody asked for those.
+        Tuned { refused: cells @ 1.., .. } if args.grid.is_some() => {
+            Err(Error::NotMeasured { cells })
+        }
+        _ => Ok(()),
+    }
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use st_backend_cpu::CpuExecutor;
 use st_plan::table::Versions;
 use st_rank::{Choice, DeviceCaps, Element, RankOutput, RankPlan, for_dtype};
 use st_tune::Pages;
-use st_tune::inputs::Hard;
+use st_tune::inputs::{Check, Hard};
 use st_tune::session::{Body, Device};
 use st_tune::stats::steady_turn;
 use st_tune::tournament::{Arena, Entrant};
@@ -46,26 +46,42 @@ impl Device for CpuDevice<'_> {
         versions(&caps, device, String::new())
     }
 
+    fn lacks_memory(&self, why: &TuneError) -> bool {
+        why.is_memory()
+    }
+
     fn with_cell(
         &self,
         planned: &RankPlan,
         body: &mut Body<'_, TuneError>,
     ) -> Result<(), TuneError> {
         for_dtype!(planned.problem.dtype, T => {
-            let pages = inputs(planned).into_iter().map(|x: Vec<T>| Pages::of(&x));
             let mut place = Place::<'_, T> {
                 exec: self.exec,
                 plan: planned,
-                inputs: pages.collect::<Result<_, _>>()?,
+                // First what costs nothing to ask for.
+                out: room(planned)?,
+                spare: room(planned)?,
+                check: Check::new(&planned.problem)?,
+                inputs: inputs(planned)?,
                 next: 0,
                 hard: Vec::new(),
-                out: RankOutput::default(),
                 right: None,
                 least_us: f64::INFINITY,
             };
             body(&mut place)
         })
     }
+}
+
+/// Room for a plan's results.
+fn room<T>(plan: &RankPlan) -> io::Result<RankOutput<T>> {
+    let mut out = RankOutput { values: Vec::new(), indices: Vec::new() };
+    let results = plan.problem.rows.checked_mul(plan.problem.k);
+    let results = results.ok_or(io::ErrorKind::OutOfMemory)?;
+    out.values.try_reserve_exact(results)?;
+    out.indices.try_reserve_exact(results)?;
+    Ok(out)
 }
 
 /// A processor with inputs.
@@ -77,6 +93,9 @@ struct Place<'a, T> {
     /// The hard one that was made last, as often as there are inputs: a cache must not hold it where it does not hold them.
     hard: Vec<Pages<T>>,
     out: RankOutput<T>,
+    /// Room for other results beside the first one that is right, and what says that it is.
+    spare: RankOutput<T>,
+    check: Check,
     right: Option<RankOutput<T>>,
     least_us: f64,
 }
@@ -95,16 +114,19 @@ impl<T: Element> Arena for Place<'_, T> {
         match &self.right {
             None => {
                 let RankOutput { values, indices } = &self.out;
-                let fault = st_tune::inputs::fault(&plan.problem, &self.inputs[0], values, indices);
+                let fault = self.check.fault(&plan.problem, &self.inputs[0], values, indices);
                 if let Some(why) = fault {
                     return Err(TuneError::Wrong(why));
                 }
-                self.right = Some(self.out.clone());
+                let other = std::mem::take(&mut self.spare);
+                self.right = Some(std::mem::replace(&mut self.out, other));
+                // Its memory is not needed any more.
+                self.check = Check::default();
             }
             Some(right) => {
-                let bits =
-                    |out: &RankOutput<T>| bytemuck::cast_slice::<T, u8>(&out.values).to_vec();
-                if right.indices != self.out.indices || bits(right) != bits(&self.out) {
+                let bytes = bytemuck::cast_slice::<T, u8>;
+                let same = bytes(&right.values) == bytes(&self.out.values);
+                if right.indices != self.out.indices || !same {
                     return Err(TuneError::Wrong("it differs from the first choice's".to_owned()));
                 }
             }

@@ -6,6 +6,8 @@ use st_backend_cuda::CudaExecutor;
 use st_backend_cuda::timing::Resident;
 use st_plan::table::Versions;
 use st_rank::{Choice, DeviceCaps, Element, RankPlan, Result, for_dtype};
+use st_tune::Pages;
+use st_tune::inputs::Check;
 use st_tune::session::{Body, Device};
 use st_tune::stats::median;
 use st_tune::tournament::{Arena, Entrant, NoChoice};
@@ -55,6 +57,10 @@ impl Device for CudaDevice<'_> {
         self.versions.clone()
     }
 
+    fn lacks_memory(&self, why: &TuneError) -> bool {
+        why.is_memory()
+    }
+
     fn with_cell(
         &self,
         planned: &RankPlan,
@@ -71,18 +77,21 @@ impl CudaDevice<'_> {
         body: &mut Body<'_, TuneError>,
     ) -> std::result::Result<(), TuneError> {
         let problem = &planned.problem;
-        let inputs = inputs::<T>(planned);
+        let mut inputs = inputs::<T>(planned)?;
+        let check = Check::new(problem)?;
         let mut resident =
             self.exec.resident::<T>(problem.rows, problem.cols, problem.k, inputs.len())?;
         for (copy, input) in inputs.iter().enumerate() {
             resident.upload(copy, input)?;
         }
-        let input = inputs.into_iter().next().unwrap_or_default();
+        let input = inputs.swap_remove(0);
+        drop(inputs);
         body(&mut Place {
             exec: self.exec,
             resident: &mut resident,
             plan: planned,
             input,
+            check,
             right: None,
             calls: HashMap::new(),
             least_us: f64::INFINITY,
@@ -96,7 +105,9 @@ struct Place<'a, 'r, T> {
     resident: &'a mut Resident<'r, T>,
     plan: &'a RankPlan,
     /// The first of them.
-    input: Vec<T>,
+    input: Pages<T>,
+    /// Says whether a result is right, until one is.
+    check: Check,
     right: Option<(Vec<T>, Vec<u32>)>,
     calls: HashMap<Choice, u32>,
     least_us: f64,
@@ -124,11 +135,13 @@ impl<T: Element> Arena for Place<'_, '_, T> {
         let (values, indices) = self.resident.results(0..plan.problem.rows)?;
         match &self.right {
             None => {
-                let fault = st_tune::inputs::fault(&plan.problem, &self.input, &values, &indices);
+                let fault = self.check.fault(&plan.problem, &self.input, &values, &indices);
                 if let Some(why) = fault {
                     return Err(TuneError::Wrong(why));
                 }
                 self.right = Some((values, indices));
+                // Its memory is not needed any more.
+                self.check = Check::default();
             }
             Some((right, columns)) => {
                 let bytes = bytemuck::cast_slice::<T, u8>;

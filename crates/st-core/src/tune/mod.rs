@@ -8,12 +8,15 @@ mod tuned;
 #[cfg(feature = "wgpu")]
 mod wgpu;
 
+use std::io;
+
 pub use cpu::CpuDevice;
 #[cfg(feature = "cuda")]
 pub use cuda::CudaDevice;
 pub use st_plan::Table;
 pub use st_plan::table::{Record, TableError, Versions};
 use st_rank::{Choice, DeviceCaps, Element, RankPlan};
+use st_tune::Pages;
 pub use st_tune::session::{Device, Event, SessionError, Summary, tune};
 pub use st_tune::tournament::{Arena, Entrant, NoChoice, Outcome, Timed};
 pub use st_tune::{Cell, GridError, StoreError, TableFile};
@@ -37,11 +40,20 @@ pub enum TuneError {
     #[error(transparent)]
     NoChoice(#[from] NoChoice),
     /// There is not so much memory.
-    #[error("no memory for the inputs: {0}; tune smaller shapes (`--grid`)")]
+    #[error("no memory for inputs and results of this size: {0}; tune smaller shapes (`--grid`)")]
     Memory(#[from] std::io::Error),
     /// Somebody wanted it: see [`Stoppable`].
     #[error("tuning was ended before its time")]
     Stopped,
+}
+
+impl TuneError {
+    /// Whether memory was lacking, the host's or the device's.
+    #[must_use]
+    pub const fn is_memory(&self) -> bool {
+        use st_rank::Error::{DeviceMemory, OutOfMemory};
+        matches!(self, Self::Memory(_) | Self::Rank(OutOfMemory { .. } | DeviceMemory { .. }))
+    }
 }
 
 /// Today's date (UTC), `YYYY-MM-DD`.
@@ -61,11 +73,17 @@ fn versions(caps: &DeviceCaps, device: String, driver: String) -> Versions {
     }
 }
 
-/// So many inputs of a plan's size, none alike.
-fn inputs<T: Element>(plan: &RankPlan) -> Vec<Vec<T>> {
+/// So many inputs of a plan's size, none alike; a type that the device does not read is refused here, once for all candidates.
+fn inputs<T: Element>(plan: &RankPlan) -> Result<Vec<Pages<T>>, TuneError> {
+    let (dtype, backend) = (plan.problem.dtype, plan.caps.backend);
+    if !backend.reads(dtype) {
+        return Err(st_rank::Error::UnsupportedType { dtype, backend }.into());
+    }
     let n = st_tune::inputs::copies(plan.problem.input_bytes());
-    let elements = plan.problem.rows * plan.problem.cols;
-    (0..n).map(|seed| st_tune::inputs::random(elements, 0x7475_6E65 + seed)).collect()
+    let elements = plan.problem.rows.checked_mul(plan.problem.cols);
+    let elements = elements.ok_or(io::Error::from(io::ErrorKind::OutOfMemory))?;
+    let random = |seed| Ok(st_tune::inputs::random(elements, 0x7475_6E65 + seed)?);
+    (0..n).map(random).collect()
 }
 
 /// The plan with another choice.

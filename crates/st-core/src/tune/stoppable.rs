@@ -50,6 +50,10 @@ impl Device for Stoppable<'_> {
         self.device.is_software()
     }
 
+    fn lacks_memory(&self, why: &TuneError) -> bool {
+        self.device.lacks_memory(why)
+    }
+
     fn with_cell(
         &self,
         planned: &RankPlan,

@@ -13,14 +13,16 @@ use st_tune::{Cell, TableFile};
 use super::TuneError;
 
 /// What a session found.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Default, Serialize)]
 pub struct Tuned {
     /// The device's name.
     pub device: String,
     /// Its driver.
     pub driver: String,
-    /// The table's file.
+    /// The table's file, which is there if anything was ever measured.
     pub table: String,
+    #[serde(skip)]
+    has_table: bool,
     /// Why an earlier table was put aside.
     pub put_aside: Option<String>,
     /// Cells that were measured, of which everything was known, that the device could not do, and for which no time was left.
@@ -39,9 +41,16 @@ pub struct Tuned {
     pub records: usize,
     /// What was measured.
     pub cells: Vec<Found>,
-    /// What was not, in words: cells that were refused and choices that failed, with the reason.
+    /// What was not, in words: cells that were refused and choices that failed, with the reason. Front ends add what else
+    /// went wrong.
     pub faults: Vec<String>,
+    /// Those of cells that were refused for want of memory.
+    #[serde(skip)]
+    pub no_memory: Vec<String>,
 }
+
+/// More doubt than this, as a ratio, is worth measuring a cell anew.
+const IN_DOUBT: f64 = 1.05;
 
 /// What was found of a cell.
 #[derive(Clone, Debug, Serialize)]
@@ -70,7 +79,8 @@ pub struct Found {
     pub best_us: f64,
     /// The best.
     pub best: Choice,
-    /// How many times as fast as the best another may be, as far as noise tells: at most 2.
+    /// How many times as fast as the best another may be, from 1, as far as noise tells, to 2: if there was next to no time,
+    /// or none for some candidates.
     pub doubt: f64,
     /// Choices that were faster on random rows, but lose more where elements are equal, of few values, or in order.
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -108,8 +118,8 @@ impl Found {
         } else {
             self.planned_us *= outcome.planned_us / self.best_us;
             self.candidates += outcome.tried() - 1;
-            self.untried = outcome.untried;
         }
+        self.untried = outcome.untried;
         (self.best, self.best_us) = (outcome.best, outcome.best_us);
         self.doubt = outcome.doubt.exp();
         self.not_weighed.clone_from(&outcome.not_weighed);
@@ -127,10 +137,12 @@ impl fmt::Display for Found {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { kind, rows, cols, k, dtype, planned_us, best_us, best, doubt, .. } = self;
         let (faster, doubt) = (100.0 * (planned_us / best_us - 1.0), 100.0 * (doubt - 1.0));
-        write!(
-            f,
-            "{kind} {rows}x{cols} k={k} {dtype}: {best_us:.1} us, in doubt by {doubt:.1} %, the planner's {planned_us:.1} ({faster:+.1} %): {best}"
-        )?;
+        write!(f, "{kind} {rows}x{cols} k={k} {dtype}: {best_us:.1} us, in doubt by {doubt:.1} %")?;
+        match self.untried {
+            0 => {}
+            n => write!(f, " (for {n} more choices there was no time)")?,
+        }
+        write!(f, ", the planner's {planned_us:.1} ({faster:+.1} %): {best}")?;
         match self.gave_way.len() {
             0 => {}
             n => write!(f, "; {n} faster on random rows gave way: they lose more on others")?,
@@ -156,7 +168,7 @@ impl Tuned {
         event: &mut dyn FnMut(&Event<'_>),
     ) -> Result<Self, SessionError> {
         let (_, put_aside) = table.load()?;
-        let (mut found, mut faults) = (BTreeMap::new(), Vec::new());
+        let (mut found, mut faults, mut lacking) = (BTreeMap::new(), Vec::new(), Vec::new());
         let summary = tune(device, cells, limits, table, now, &mut |told| {
             event(&told);
             match told {
@@ -168,8 +180,12 @@ impl Tuned {
                         found.again(outcome);
                     }
                 }
-                Event::Refused { cell, why, .. } => {
-                    faults.push(format!("{cell}: cannot be measured here: {why}"));
+                Event::Refused { cell, why, no_memory, .. } => {
+                    let fault = format!("{cell}: cannot be measured here: {why}");
+                    if no_memory {
+                        lacking.push(fault.clone());
+                    }
+                    faults.push(fault);
                 }
                 Event::Failed { cell, choice, why } => {
                     faults.push(format!("{cell}: FAILED, and is not used: {choice}: {why}"));
@@ -183,6 +199,7 @@ impl Tuned {
             device: versions.device,
             driver: versions.driver,
             table: table.path().display().to_string(),
+            has_table: table.path().exists(),
             put_aside,
             measured,
             again,
@@ -193,6 +210,7 @@ impl Tuned {
             records,
             cells: found.into_values().collect(),
             faults,
+            no_memory: lacking,
         })
     }
 }
@@ -202,20 +220,33 @@ impl fmt::Display for Tuned {
         for cell in &self.cells {
             writeln!(f, "{cell}")?;
         }
-        let Self { measured, known, refused, left, records, table, .. } = self;
+        let Self { measured, known, refused, left, records, table, cells, .. } = self;
         writeln!(
             f,
             "{measured} cells measured ({records} records), {known} known, {refused} that the device cannot do, {left} left"
         )?;
-        if *left > 0 {
+        if *left > 0 || cells.iter().any(|cell| cell.untried > 0) {
             writeln!(f, "run it again to go on where this ended")?;
         }
-        write!(f, "table {table}")
+        // Of what was timed tables do not say how much is in doubt.
+        match cells.iter().filter(|cell| cell.untried == 0 && cell.doubt > IN_DOUBT).count() {
+            0 => {}
+            n => writeln!(
+                f,
+                "{n} cells stay in doubt with all their choices timed: later sessions take these as known, but with --fresh"
+            )?,
+        }
+        match self.has_table {
+            true => write!(f, "table {table}"),
+            false => write!(f, "no table: nothing was measured"),
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::f64::consts::LN_2;
+
     use super::*;
     use st_rank::{DType, MergeDetail, MergeKind, RankKind};
     use st_tune::tournament::Timed;
@@ -249,6 +280,35 @@ mod tests {
             doubt: 0.0,
             candidates: Vec::new(),
         }
+    }
+
+    #[test]
+    fn choices_that_nobody_tried_are_told_until_there_is_time() {
+        let cell = Cell { rows: 8, cols: 256, k: 4, kind: RankKind::TopK, dtype: DType::F32 };
+        let mut found = Found::new(&cell, &Outcome { untried: 7, doubt: LN_2, ..outcome(&[]) });
+        let part = ": 2.0 us, in doubt by 100.0 % (for 7 more choices there was no time), the planner's 3.0";
+        assert!(found.to_string().contains(part), "{found}");
+        assert!((found.doubt - 2.0).abs() < 1e-12);
+        // The planner's is the best so far, beside which the others are tried.
+        found.again(&outcome(&[]));
+        assert!(
+            found.to_string().contains(": 2.0 us, in doubt by 0.0 %, the planner's"),
+            "{found}"
+        );
+        assert_eq!(found.untried, 0);
+    }
+
+    #[test]
+    fn what_the_next_session_does_about_doubt_is_told() {
+        let cell = Cell { rows: 8, cols: 256, k: 4, kind: RankKind::TopK, dtype: DType::F32 };
+        let told = |untried: usize, doubt: f64| {
+            let found = Found::new(&cell, &Outcome { untried, doubt, ..outcome(&[]) });
+            let text = Tuned { cells: vec![found], ..Tuned::default() }.to_string();
+            (text.contains("run it again"), text.contains("1 cells stay in doubt"))
+        };
+        assert_eq!(told(7, LN_2), (true, false), "it tries the others");
+        assert_eq!(told(0, LN_2), (false, true), "all have times, of few turns");
+        assert_eq!(told(0, 0.01), (false, false));
     }
 
     #[test]

@@ -8,6 +8,8 @@ use st_backend_wgpu::timing::{Clock, Prepared, Resident};
 use st_plan::table::Versions;
 use st_rank::order::Lane;
 use st_rank::{Choice, DeviceCaps, Element, RankPlan, Result, for_dtype};
+use st_tune::Pages;
+use st_tune::inputs::Check;
 use st_tune::session::{Body, Device};
 use st_tune::stats::median;
 use st_tune::tournament::{Arena, Entrant, NoChoice};
@@ -63,6 +65,10 @@ impl Device for WgpuDevice<'_> {
         self.software
     }
 
+    fn lacks_memory(&self, why: &TuneError) -> bool {
+        why.is_memory()
+    }
+
     fn with_cell(
         &self,
         planned: &RankPlan,
@@ -79,19 +85,22 @@ impl WgpuDevice<'_> {
         body: &mut Body<'_, TuneError>,
     ) -> std::result::Result<(), TuneError> {
         let problem = &planned.problem;
-        let inputs = inputs::<T>(planned);
+        let mut inputs = inputs::<T>(planned)?;
+        let check = Check::new(problem)?;
         let resident =
             self.exec.resident::<T>(problem.rows, problem.cols, problem.k, inputs.len())?;
         for (copy, input) in inputs.iter().enumerate() {
             resident.upload(copy, input)?;
         }
-        let input = inputs.into_iter().next().unwrap_or_default();
+        let input = inputs.swap_remove(0);
+        drop(inputs);
         body(&mut Place {
             exec: self.exec,
             clock: &self.clock,
             resident: &resident,
             plan: planned,
             input,
+            check,
             checked: false,
             ready: HashMap::new(),
             least_us: f64::INFINITY,
@@ -106,7 +115,9 @@ struct Place<'a, 'r, T> {
     resident: &'a Resident<'r, T>,
     plan: &'a RankPlan,
     /// The first of them.
-    input: Vec<T>,
+    input: Pages<T>,
+    /// Says whether a result is right, until one is.
+    check: Check,
     /// Whether a right result is kept on the device.
     checked: bool,
     ready: HashMap<Choice, Ready>,
@@ -134,12 +145,14 @@ impl<T: Element> Place<'_, '_, T> {
         let (words, indices) = self.resident.results(0..plan.problem.rows)?;
         let value = |&word: &u32| T::from_lane(T::Lane::from_i64(i64::from(word)));
         let values: Vec<T> = words.iter().map(value).collect();
-        let fault = st_tune::inputs::fault(&plan.problem, &self.input, &values, &indices);
+        let fault = self.check.fault(&plan.problem, &self.input, &values, &indices);
         if fault.is_none() {
             self.resident.keep_results()?;
             // Where results go is poisoned from now on.
             self.resident.differences(prepared)?;
             self.checked = true;
+            // Its memory is not needed any more.
+            self.check = Check::default();
         }
         Ok(fault)
     }

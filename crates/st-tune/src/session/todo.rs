@@ -20,6 +20,8 @@ pub(super) struct Todo {
     pub(super) reference_us: Option<f64>,
     /// What is planned without the table, if that is not the first: it is timed again with it.
     untuned: Option<Choice>,
+    /// How many candidates are left that no time was for, if these are others.
+    untried: Option<usize>,
     /// How many records the table has of the cell.
     pub(super) known: usize,
 }
@@ -51,7 +53,8 @@ impl Todo {
         let chances = all.len();
         all.extend(others);
         let untuned = st_plan::plan(problem, caps, &Knowledge::default());
-        Some(Self::of(untuned, all, chances, Some(reference), known))
+        let this = Self::of(untuned, all, chances, Some(reference), known);
+        Some(Self { untried: Some(put_off.untried), ..this })
     }
 
     /// Those beside a reference, if the table has one.
@@ -85,7 +88,16 @@ impl Todo {
         let predicted_us = all.iter().map(predicted).collect();
         let reference_us = reference.map(|(_, us)| us);
         let (untuned, known) = (held_against, known.len());
-        Self { plan, candidates: all, predicted_us, chances, reference_us, untuned, known }
+        Self {
+            plan,
+            candidates: all,
+            predicted_us,
+            chances,
+            reference_us,
+            untuned,
+            untried: None,
+            known,
+        }
     }
 
     pub(super) fn task(&self) -> Task<'_> {
@@ -94,6 +106,7 @@ impl Todo {
             predicted_us: &self.predicted_us,
             chances: self.chances,
             untuned: self.untuned,
+            untried: self.untried,
             ..Task::default()
         }
     }
@@ -111,6 +124,8 @@ pub(super) struct PutOff {
     /// Those that it did not.
     tried: Vec<Choice>,
     rest: Vec<Choice>,
+    /// How many others there was no time for.
+    untried: usize,
 }
 
 impl PutOff {
@@ -125,6 +140,7 @@ impl PutOff {
     /// Takes those of which the model was believed.
     pub(super) fn put_off(&mut self, outcome: &Outcome) {
         self.rest.extend(&outcome.unpromising);
+        self.untried = outcome.untried;
     }
 
     /// How many are left.

@@ -27,7 +27,7 @@ pub use self::admission::{MODEL_ERROR, Waves};
 use self::hold::Weighed;
 pub use self::outcome::{Outcome, Timed};
 use self::outcome::{beside, of_final, own, us};
-use self::race::{DECIDED, log_ratios, surely_faster};
+use self::race::{DECIDED, MOST_DOUBT, log_ratios, surely_faster};
 use crate::stats::{LEAST_TURNS, Samples};
 
 /// Turns in the end.
@@ -140,6 +140,9 @@ pub struct Task<'a> {
     pub others: &'a [Choice],
     /// The one among them that the best must not be much slower than on hard inputs, if that is not the first.
     pub untuned: Option<Choice>,
+    /// How many are left that nobody tried, if that is not for these to say: candidates that the model took for hopeless
+    /// leave nothing in doubt if there is no time for them either.
+    pub untried: Option<usize>,
     /// The time there is. In half of it as many are made ready as can be.
     pub limit: Option<Duration>,
 }
@@ -225,7 +228,7 @@ impl Contest {
             dropped: Vec::new(),
             hopeless: admission.hopeless,
             unpromising: admission.unpromising,
-            untried: admission.untried,
+            untried: task.untried.unwrap_or(admission.untried),
             doubt: 0.0,
             weighed: Vec::new(),
             given_way: Vec::new(),
@@ -342,7 +345,7 @@ impl Contest {
         self.running.insert(0, found);
     }
 
-    /// How much faster than the best another may be, as a natural logarithm.
+    /// How much faster than the best another of those that are in it may be, as a natural logarithm.
     #[must_use]
     pub const fn doubt(&self) -> f64 {
         self.doubt
@@ -369,6 +372,7 @@ impl Contest {
         let last = |choice| self.finals.iter().find(|e| e.choice == choice);
         let final_us = |choice| last(choice).map_or(f64::NAN, us);
         let best_us = final_us(best.choice);
+        let untried = self.untried + self.unweighed.len();
         let planned_us = final_us(self.planned);
         let mut candidates: Vec<Timed> = self
             .running
@@ -404,8 +408,9 @@ impl Contest {
             unpromising: self.unpromising.clone(),
             given_way: self.given_way.iter().filter_map(own).collect(),
             not_weighed: self.not_weighed.clone(),
-            untried: self.untried + self.unweighed.len(),
-            doubt: self.doubt,
+            untried,
+            // Turns say nothing of those that had none.
+            doubt: if untried > 0 { MOST_DOUBT } else { self.doubt },
             candidates,
         })
     }

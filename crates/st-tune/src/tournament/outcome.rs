@@ -41,7 +41,7 @@ pub struct Outcome {
     /// Candidates for which no time was left, or none to time them on hard inputs before they won.
     pub untried: usize,
     /// How much faster than the best another may be, as a natural logarithm: what noise leaves in doubt. At most ln 2, which
-    /// says that there was next to no time.
+    /// says that there was next to no time, or none for some candidates: nothing is known of those.
     pub doubt: f64,
     /// Every candidate, fastest first. Those thinned out early have few samples.
     pub candidates: Vec<Timed>,

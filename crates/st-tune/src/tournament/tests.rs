@@ -134,6 +134,19 @@ fn the_fastest_right_one_wins() {
 }
 
 #[test]
+fn candidates_that_nobody_tried_leave_all_in_doubt() {
+    let all = choices(&[100, 110, 120]);
+    let limit = Some(Duration::ZERO);
+    let got = tournament(&mut Made::default(), &Task { limit, ..task(&all) }, |_, _| ()).unwrap();
+    assert_eq!((got.best.tile, got.untried, got.doubt), (100, 2, race::MOST_DOUBT));
+    // But not those that were put off as hopeless before.
+    let untried = Some(0);
+    let given = Task { limit, untried, ..task(&all) };
+    let got = tournament(&mut Made::default(), &given, |_, _| ()).unwrap();
+    assert_eq!((got.best.tile, got.untried, got.doubt), (100, 0, 0.0));
+}
+
+#[test]
 fn luck_in_the_first_turns_does_not_win() {
     let mut arena = Made { lucky: 5, ..Made::default() };
     let mut all = choices(&[100, 120]);
