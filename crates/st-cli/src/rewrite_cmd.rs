@@ -15,6 +15,7 @@ use st_core::settings::Settings;
 use crate::args::RewriteArgs;
 use crate::error::Error;
 use crate::output;
+use crate::settings::warn;
 
 /// Everything that is printed.
 #[derive(Default, Serialize)]
@@ -28,8 +29,11 @@ struct Report {
     diff: String,
     /// Changes that can be taken back, the last first.
     changes: Vec<String>,
-    /// Evidence that is not used.
+    /// Evidence that is not used, and all else that is to be said.
     remarks: Vec<String>,
+    /// Those remarks that are on standard error already.
+    #[serde(skip)]
+    warned: Vec<String>,
 }
 
 /// A comparison.
@@ -70,6 +74,12 @@ pub(crate) fn run(args: &RewriteArgs) -> Result<(), Error> {
         report.diff = diff(&change.after, change.before.as_deref().unwrap_or_default());
         let was = if change.before.is_some() { "as it was" } else { "gone, as it was" };
         report.remarks.push(format!("{} is {was} before {}", report.rules, change.date));
+        // Evidence that makes no sense cannot note that its rules are gone.
+        for device in devices(&files)? {
+            if let Err(error) = read(&files, &device, &config) {
+                report.warn(error.to_string());
+            }
+        }
     } else if args.write {
         let before = rules_text(&files)?.unwrap_or_default();
         let mut after = before.clone();
@@ -77,6 +87,7 @@ pub(crate) fn run(args: &RewriteArgs) -> Result<(), Error> {
         for device in devices(&files)? {
             let settled =
                 settle(&files, &device, &[], &config, &|rules| settings.knowledge(rules))?;
+            settled.remarks.iter().for_each(|remark| report.warn(remark.clone()));
             if let Some(fault) = settled.fault {
                 return Err(Error::Unhealthy(fault));
             }
@@ -98,7 +109,11 @@ pub(crate) fn run(args: &RewriteArgs) -> Result<(), Error> {
             report.diff.clear();
         }
     }
-    report.changes = journal::changes(&files)?.into_iter().map(|change| change.date).collect();
+    match journal::changes(&files) {
+        Ok(changes) => report.changes = changes.into_iter().map(|change| change.date).collect(),
+        Err(error @ RewriteError::Journal { .. }) => report.warn(error.to_string()),
+        Err(error) => return Err(error.into()),
+    }
     output::stdout(|out| {
         if args.json {
             return output::json::document(out, &report);
@@ -120,7 +135,7 @@ impl Report {
             let (mut document, left_out) = match read(files, &device, config) {
                 Ok(read) => read,
                 Err(error) => {
-                    self.remarks.push(error.to_string());
+                    self.warn(error.to_string());
                     continue;
                 }
             };
@@ -135,6 +150,13 @@ impl Report {
         Ok(())
     }
 
+    /// Says what is wrong with a file, on standard error too.
+    fn warn(&mut self, remark: String) {
+        warn(&remark);
+        self.remarks.push(remark.clone());
+        self.warned.push(remark);
+    }
+
     fn take(&mut self, document: &Document, done: &[Done], config: &Config) {
         self.comparisons
             .extend(document.comparisons.iter().filter_map(|c| row(c, document, config)));
@@ -142,7 +164,7 @@ impl Report {
     }
 
     fn write(&self, out: &mut dyn Write, args: &RewriteArgs) -> io::Result<()> {
-        for remark in &self.remarks {
+        for remark in self.remarks.iter().filter(|remark| !self.warned.contains(remark)) {
             writeln!(out, "{remark}")?;
         }
         let done_only = args.check || args.dry_run || args.write || args.undo;

@@ -176,7 +176,7 @@ fn faults_are_told_of() {
         Places::new(&home, &home.join("heur.kdsl")).evidence(&st_core::hints::identity(&CAPS));
     fs::write(&evidence, "rubbish").expect("written");
     let said = spiral(&home, &["rewrite"]);
-    assert!(said.code == 0 && said.stdout.contains("expected value"), "{said:?}");
+    assert!(said.code == 0 && said.stderr.contains("expected value"), "{said:?}");
     assert_eq!(fs::read_to_string(&evidence).expect("it is left"), "rubbish");
     let mut command = command();
     let none = ran(command.env("SPIRAL_HEUR_FILE", "").args(["rewrite"]));
@@ -186,6 +186,62 @@ fn faults_are_told_of() {
     let empty = spiral(&files.path("nothing"), &["rewrite"]);
     assert!(empty.code == 0 && empty.stdout.contains("no evidence"), "{empty:?}");
     assert!(!files.path("nothing").exists(), "looking makes no folder");
+}
+
+/// Evidence and journal that make no sense are told of by each command, whatever becomes of them.
+#[test]
+fn damaged_files_are_told_of() {
+    let files = Files::new();
+    let home = files.path("home");
+    let places = Places::new(&home, &home.join("heur.kdsl"));
+    let evidence = places.evidence(&st_core::hints::identity(&CAPS));
+    let _ = gather(&home, 60);
+    fs::write(home.join("heur.kdsl"), BEFORE).expect("written");
+    assert!(spiral(&home, &["rewrite", "--write"]).stdout.starts_with("written: "));
+    let whole = fs::read(places.journal()).expect("a journal");
+    fs::write(places.journal(), &whole[..whole.len() / 2]).expect("written");
+    let journal = places.journal().display().to_string();
+    let undo = spiral(&home, &["rewrite", "--undo"]);
+    undo.refused(&[&journal, "EOF", "the journal cannot be read", "by hand"]);
+    for asked in [&["rewrite"][..], &["rewrite", "--check"], &["rewrite", "--dry-run"]] {
+        let said = spiral(&home, asked);
+        assert!(said.code == 0 && said.stderr.contains("journal cannot be read"), "{said:?}");
+        let said = spiral(&home, &[asked, &["--json"]].concat()).json();
+        assert!(said["remarks"].to_string().contains("journal cannot be read"), "{said}");
+    }
+    assert_eq!(fs::read(places.journal()).expect("it is left").len(), whole.len() / 2);
+
+    // The next change puts it out of the way.
+    fs::write(home.join("heur.kdsl"), BEFORE).expect("written");
+    let _ = gather(&home, 60);
+    let said = spiral(&home, &["rewrite", "--write"]);
+    assert!(said.stderr.contains("what it told of cannot be undone"), "{said:?}");
+    assert_eq!(
+        spiral(&home, &["rewrite", "--json"]).json()["changes"].as_array().map(Vec::len),
+        Some(1)
+    );
+
+    let cut = || {
+        let whole = fs::read(&evidence).expect("evidence");
+        fs::write(&evidence, &whole[..whole.len() / 2]).expect("written");
+    };
+    cut();
+    let name = evidence.display().to_string();
+    for asked in ["--check", "--dry-run"] {
+        let said = spiral(&home, &["rewrite", asked]);
+        for part in [&name, "EOF", "it is not used", "`spiral rewrite --write` sets it aside"] {
+            assert!(said.stderr.contains(part), "`{part}`: {said:?}");
+        }
+        assert!(said.code == 0 && !said.stderr.contains("SPIRAL_HOME"), "{said:?}");
+    }
+    let said = spiral(&home, &["rewrite", "--write", "--json"]);
+    assert!(said.stderr.contains("it is set aside as"), "{said:?}");
+    let remarks = said.json()["remarks"].to_string();
+    assert!(remarks.contains("evidence is gathered anew"), "{remarks}");
+    let _ = gather(&home, 15);
+    cut();
+    let said = spiral(&home, &["rewrite", "--undo"]);
+    assert!(said.code == 0 && said.stderr.contains("it is not used"), "{said:?}");
 }
 
 /// A process on a device that is not there, with the settings of that home.
