@@ -23,8 +23,10 @@ struct Report {
     /// The file of rules.
     rules: String,
     comparisons: Vec<Row>,
-    /// What was done, or would be.
+    /// What was done.
     done: Vec<Act>,
+    /// What would be done by `--write`, where that was not asked for.
+    would_be_done: Vec<Act>,
     /// The change of the rules, if there is or would be one.
     diff: String,
     /// Changes that can be taken back, the last first.
@@ -54,7 +56,7 @@ struct Row {
     ln_e_needed: f64,
 }
 
-/// Something done.
+/// Something done, or that would be.
 #[derive(Serialize)]
 struct Act {
     what: &'static str,
@@ -81,8 +83,8 @@ pub(crate) fn run(args: &RewriteArgs) -> Result<(), Error> {
             }
         }
     } else if args.write {
-        let before = rules_text(&files)?.unwrap_or_default();
-        let mut after = before.clone();
+        let _no_fault = rules_text(&files)?;
+        let mut changes: Vec<(String, String)> = Vec::new();
         let mut shared = 0;
         for device in devices(&files)? {
             let settled =
@@ -92,10 +94,17 @@ pub(crate) fn run(args: &RewriteArgs) -> Result<(), Error> {
                 return Err(Error::Unhealthy(fault));
             }
             shared += st_core::rewrite::share(&settled);
-            after = settled.rules.1.unwrap_or_default();
-            report.take(&settled.document, &settled.done, &config);
+            report.take(&settled.document, &config);
+            report.done.extend(settled.done.iter().map(act));
+            // As they were under the lock: what others change meanwhile is none of this command's changes.
+            let (before, after) = settled.rules;
+            let (before, after) = (before.unwrap_or_default(), after.unwrap_or_default());
+            match changes.last_mut() {
+                Some((_, last)) if *last == before => *last = after,
+                _ => changes.push((before, after)),
+            }
         }
-        report.diff = diff(&before, &after);
+        report.diff = changes.iter().map(|(before, after)| diff(before, after)).collect();
         if shared > 0 {
             report.remarks.push(match hints::flush(hints::PATIENCE) {
                 Ok(()) => format!("{shared} rules are shared with other machines"),
@@ -144,7 +153,8 @@ impl Report {
             let knows = |rules: &[u8]| settings.knowledge(rules);
             let settled = follow(&mut document, Ok(text), files, config, &knows);
             text = settled.rules.1;
-            self.take(&shown, &settled.done, config);
+            self.take(&shown, config);
+            self.would_be_done.extend(settled.done.iter().map(act));
         }
         self.diff = diff(&before.unwrap_or_default(), &text.unwrap_or_default());
         Ok(())
@@ -157,10 +167,9 @@ impl Report {
         self.warned.push(remark);
     }
 
-    fn take(&mut self, document: &Document, done: &[Done], config: &Config) {
+    fn take(&mut self, document: &Document, config: &Config) {
         self.comparisons
             .extend(document.comparisons.iter().filter_map(|c| row(c, document, config)));
-        self.done.extend(done.iter().map(act));
     }
 
     fn write(&self, out: &mut dyn Write, args: &RewriteArgs) -> io::Result<()> {
@@ -176,14 +185,16 @@ impl Report {
                 writeln!(out, "no evidence: SPIRAL_SELF_REWRITE=1 lets programs gather it")?;
             }
         }
-        let would = if args.write { "" } else { "would be " };
-        for Act { what, bucket, in_use, challenger, about } in &self.done {
-            writeln!(out, "{would}{what}: {bucket}: {in_use} -> {challenger}{about}")?;
+        for (would, acts) in [("", &self.done), ("would be ", &self.would_be_done)] {
+            for Act { what, bucket, in_use, challenger, about } in acts {
+                writeln!(out, "{would}{what}: {bucket}: {in_use} -> {challenger}{about}")?;
+            }
         }
         if args.check {
             writeln!(out, "{}: no fault found", self.rules)?;
         }
-        if self.done.is_empty() && done_only && !args.undo {
+        let nothing = self.done.is_empty() && self.would_be_done.is_empty();
+        if nothing && done_only && !args.undo {
             writeln!(out, "{}: nothing to write", self.rules)?;
         }
         out.write_all(self.diff.as_bytes())

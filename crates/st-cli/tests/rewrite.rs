@@ -4,8 +4,11 @@ mod common;
 
 use std::fs;
 use std::path::Path;
+use std::process::Stdio;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread;
+use std::time::Duration;
 
 use common::{Files, Ran, command, ran};
 use st_conformance::rng::Rng;
@@ -92,6 +95,11 @@ fn evidence_becomes_a_rule_and_a_plan_and_is_taken_back() {
         assert!(said.stdout.contains(&format!("+soft(mk, {}, ", fast.mk.code())), "{said:?}");
         assert_eq!(text(), BEFORE, "nothing is written");
     }
+    for asked in [&["rewrite", "--json"][..], &["rewrite", "--check", "--json"]] {
+        let json = spiral(&home, asked).json();
+        assert_eq!(json["done"], serde_json::json!([]), "{json}");
+        assert_eq!(json["would_be_done"][0]["what"], "written", "{json}");
+    }
 
     let said = spiral(&home, &["rewrite", "--write"]);
     assert!(said.code == 0 && said.stdout.starts_with("written: "), "{said:?}");
@@ -101,6 +109,13 @@ fn evidence_becomes_a_rule_and_a_plan_and_is_taken_back() {
     assert!(said.stdout.contains("nothing to write"), "{said:?}");
     assert_eq!(spiral(&home, &["rewrite", "--json"]).json()["comparisons"][0]["state"], "won");
 
+    let said = spiral(&home, &["rewrite", "--undo"]);
+    assert!(said.code == 0 && said.stdout.contains("-soft(mk"), "{said:?}");
+    fs::remove_dir_all(home.join("rewrite")).expect("evidence");
+    let _ = gather(&home, 60);
+    let json = spiral(&home, &["rewrite", "--write", "--json"]).json();
+    assert_eq!(json["done"][0]["what"], "written", "{json}");
+    assert_eq!(json["would_be_done"], serde_json::json!([]), "{json}");
     let said = spiral(&home, &["rewrite", "--undo"]);
     assert!(said.code == 0 && said.stdout.contains("-soft(mk"), "{said:?}");
     assert_eq!(text(), BEFORE, "byte for byte");
@@ -186,6 +201,37 @@ fn faults_are_told_of() {
     let empty = spiral(&files.path("nothing"), &["rewrite"]);
     assert!(empty.code == 0 && empty.stdout.contains("no evidence"), "{empty:?}");
     assert!(!files.path("nothing").exists(), "looking makes no folder");
+}
+
+/// What another process writes while this one waits for its lock is not shown as this one's change.
+#[test]
+fn a_change_is_told_of_by_the_process_that_made_it() {
+    let files = Files::new();
+    let home = files.path("home");
+    let rules = home.join("heur.kdsl");
+    let _ = gather(&home, 60);
+    fs::write(&rules, BEFORE).expect("written");
+    let locks = Places::new(&home, &rules).lock(Duration::ZERO).expect("nobody has it");
+    let late = [(); 3].map(|()| {
+        let mut late = command();
+        late.env("SPIRAL_HOME", &home).args(["rewrite", "--write"]).stdout(Stdio::piped());
+        late.spawn().expect("spiral runs")
+    });
+    // They have read the rules by then, and wait for two seconds.
+    thread::sleep(Duration::from_millis(700));
+    fs::write(&rules, format!("{BEFORE}\r\n# another's\r\n")).expect("written");
+    drop(locks);
+    let said = late.map(|late| {
+        let said = late.wait_with_output().expect("ended").stdout;
+        String::from_utf8(said).expect("UTF-8")
+    });
+    assert!(said.iter().all(|said| !said.contains("+# another's")), "{said:?}");
+    let (wrote, others): (Vec<&String>, _) =
+        said.iter().partition(|said| said.starts_with("written: ") && said.contains("+soft(mk"));
+    assert_eq!(wrote.len(), 1, "{said:?}");
+    for said in others {
+        assert!(said.ends_with(": nothing to write\n"), "{said}");
+    }
 }
 
 /// Evidence and journal that make no sense are told of by each command, whatever becomes of them.
