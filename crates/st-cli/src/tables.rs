@@ -107,11 +107,27 @@ struct Listed {
 }
 
 fn list(json: bool) -> Result<(), Error> {
-    let settings = Settings::from_env();
-    let listed: Vec<Listed> = settings
-        .table_files()
+    let unused = |file: String, why: String| Listed {
+        file,
+        refused: Some(why),
+        backend: None,
+        device: String::new(),
+        driver: String::new(),
+        date: String::new(),
+        records: 0,
+        skipped: 0,
+    };
+    let files = match Settings::from_env().table_files() {
+        Ok(files) => files.into_iter().map(Ok).collect(),
+        Err(why) => vec![Err(why)],
+    };
+    let listed: Vec<Listed> = files
         .into_iter()
         .map(|file| {
+            let file = match file {
+                Ok(file) => file,
+                Err(why) => return unused(why.folder.display().to_string(), why.to_string()),
+            };
             let name = file.display().to_string();
             match read(&file) {
                 Ok(table) => {
@@ -127,16 +143,7 @@ fn list(json: bool) -> Result<(), Error> {
                         skipped: table.skipped().len(),
                     }
                 }
-                Err(why) => Listed {
-                    file: name,
-                    refused: Some(why.to_string()),
-                    backend: None,
-                    device: String::new(),
-                    driver: String::new(),
-                    date: String::new(),
-                    records: 0,
-                    skipped: 0,
-                },
+                Err(why) => unused(name, why.to_string()),
             }
         })
         .collect();
@@ -171,8 +178,10 @@ fn export(file: &Path, device: Device, cpu: &CpuArgs) -> Result<(), Error> {
     let caps = Exec::open(device, cpu, advice)?.caps();
     let place = TableFile::new(&home()?.join("tables"), caps, Default::default());
     let name = place.path().to_owned();
-    if !name.exists() {
-        return Err(Error::NoTable { path: name });
+    match name.try_exists() {
+        Ok(true) => {}
+        Ok(false) => return Err(Error::NoTable { path: name }),
+        Err(source) => return Err(Error::Open { path: name, source }),
     }
     let table = read(&name)?;
     if let Some(why) = table.refusal(&caps) {

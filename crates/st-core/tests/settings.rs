@@ -214,6 +214,17 @@ fn faults_are_told_and_nothing_stops() {
     assert_eq!(loaded.knowledge.notes().len(), 1, "a bad record is a miss, a bad file a note");
 }
 
+/// The tests may run as root, who can read any folder: but not list a file.
+#[test]
+fn a_folder_of_tables_that_cannot_be_read_is_told_of() {
+    let machine = Machine::new().file("tables", "no folder");
+    let plan = machine.plan(WGPU);
+    for part in ["planned without tables", ".spiraltorch/tables", "SPIRAL_HOME"] {
+        assert!(plan.notes.len() == 1 && plan.notes[0].contains(part), "{part}: {plan}");
+    }
+    assert_eq!(machine.load().faults.len(), 1);
+}
+
 #[cfg(unix)]
 #[test]
 fn bytes_that_are_no_text_are_told_with_their_place() {
