@@ -86,9 +86,9 @@ fn read(file: &Path) -> Result<Table, Error> {
         fs::read_to_string(file).map_err(|source| Error::Open { path: file.to_owned(), source })?;
     let name = file.display().to_string();
     let table = Table::from_json(&name, &text, backend_of(file))?;
-    match table.skipped() {
+    match table.left_out_in_short() {
         // Nothing of it is usable.
-        [why, ..] if table.records().is_empty() => Err(Error::TableRefused { why: why.clone() }),
+        Some(why) if table.records().is_empty() => Err(Error::TableRefused { why }),
         _ => Ok(table),
     }
 }
@@ -140,7 +140,7 @@ fn list(json: bool) -> Result<(), Error> {
                         driver: versions.driver.clone(),
                         date: versions.date.clone(),
                         records: table.records().len(),
-                        skipped: table.skipped().len(),
+                        skipped: table.left_out(),
                     }
                 }
                 Err(why) => unused(name, why.to_string()),
@@ -209,7 +209,7 @@ fn import(file: &Path) -> Result<(), Error> {
     let before = place.load()?.0.records().len();
     let after = place.add(table.records())?.records().len();
     output::stdout(|out| {
-        let skipped = table.skipped().len();
+        let skipped = table.left_out();
         writeln!(
             out,
             "{} new records in {} ({} known, {skipped} left out)",

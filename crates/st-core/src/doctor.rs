@@ -53,6 +53,8 @@ struct TableState {
     name: String,
     records: usize,
     skipped: usize,
+    /// Why the first of those were left out.
+    reasons: Vec<String>,
     /// Whether its word counts on this processor: own, shipped or near; none: it does not.
     here: Option<&'static str>,
 }
@@ -128,7 +130,8 @@ impl Report {
                 .map(|table| TableState {
                     name: table.name().to_owned(),
                     records: table.records().len(),
-                    skipped: table.skipped().len(),
+                    skipped: table.left_out(),
+                    reasons: table.skipped().to_vec(),
                     here: caps.and_then(|caps| table.origin(&caps)).map(|origin| origin.name()),
                 })
                 .collect(),
@@ -191,11 +194,14 @@ impl fmt::Display for Report {
         }
         for table in &self.tables {
             let here = table.here.unwrap_or("not for this processor");
-            let TableState { name, records, skipped, .. } = table;
+            let TableState { name, records, skipped, reasons, .. } = table;
             write!(out, "table            {name}: {records} records, {here}")?;
             match skipped {
                 0 => writeln!(out)?,
                 n => writeln!(out, ", {n} left out")?,
+            }
+            for why in reasons {
+                writeln!(out, "{:17}{why}", "")?;
             }
         }
         writeln!(out, "shared hints     {}", self.hints)?;

@@ -316,9 +316,8 @@ impl Settings {
                 });
             match table {
                 Ok(table) => {
-                    for why in table.skipped() {
-                        loaded.faults.push(Fault::Other(why.clone()));
-                    }
+                    // A word for a table: it may have thousands of bad records.
+                    loaded.faults.extend(table.left_out_in_short().map(Fault::Other));
                     loaded.knowledge.add_table(table);
                 }
                 Err(why) => {

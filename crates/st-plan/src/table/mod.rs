@@ -64,6 +64,9 @@ pub struct Versions {
     pub date: String,
 }
 
+/// Reasons for records that are left out which stand in one line.
+const SHOWN_REASONS: usize = 3;
+
 /// Records measured on one device, or meant for a whole backend.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Table {
@@ -79,6 +82,7 @@ pub struct Table {
     buckets: Vec<Bucket>,
     /// How far they are to be believed about other shapes, made from them.
     trust: f64,
+    left_out: usize,
     skipped: Vec<String>,
 }
 
@@ -103,6 +107,7 @@ impl Table {
             trust: 0.0,
             shared: false,
             records: records.to_vec(),
+            left_out: 0,
             skipped: Vec::new(),
         }
     }
@@ -190,10 +195,37 @@ impl Table {
         bucket.records.iter().map(|&place| &self.records[place as usize])
     }
 
-    /// Why other records were left out: a bad row is a miss with a reason.
+    /// How many records were left out.
+    #[must_use]
+    pub const fn left_out(&self) -> usize {
+        self.left_out
+    }
+
+    /// Why they were left out: a bad row is a miss with a reason. Of many only the first are here, and a line that counts the
+    /// others.
     #[must_use]
     pub fn skipped(&self) -> &[String] {
         &self.skipped
+    }
+
+    /// How many were left out, and why the first of them, in one line; none if all are used.
+    #[must_use]
+    pub fn left_out_in_short(&self) -> Option<String> {
+        let name = format!("{}: ", self.name);
+        let why = |line: &'_ String| line.strip_prefix(&name).unwrap_or(line).to_owned();
+        match &self.skipped[..] {
+            [] => None,
+            [only] => Some(only.clone()),
+            all => {
+                let first: Vec<String> = all.iter().take(SHOWN_REASONS).map(why).collect();
+                let more = match self.left_out.saturating_sub(first.len()) {
+                    0 => String::new(),
+                    more => format!("; and {more} more"),
+                };
+                let (n, first) = (self.left_out, first.join("; "));
+                Some(format!("{name}{n} records are not used: {first}{more}"))
+            }
+        }
     }
 
     /// Why its word does not count on the very device it was measured on; none if it does, or is of another.
