@@ -202,6 +202,13 @@ fn doctor_lists_rules_and_tables() {
     assert_eq!((&tables[0]["here"], &tables[1]["here"]), (&"shipped".into(), &Value::Null));
 }
 
+#[test]
+fn doctor_says_that_a_file_of_rules_is_not_wanted() {
+    let mut doctor = command();
+    let said = ran(doctor.arg("doctor").env("SPIRAL_HEUR_FILE", ""));
+    assert!(said.stdout.contains("(file: none: SPIRAL_HEUR_FILE is set to nothing)"), "{said:?}");
+}
+
 /// Of many bad records a plan has one warning, and the doctor all that is known.
 #[test]
 fn records_that_are_left_out_are_counted() {

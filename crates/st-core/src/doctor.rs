@@ -44,6 +44,8 @@ pub struct Report {
 struct RulesState {
     /// The file that is read if it is there.
     file: Option<String>,
+    /// Why there is no such file.
+    no_file: Option<String>,
     /// Programs in force, in their order.
     loaded: Vec<String>,
 }
@@ -121,6 +123,7 @@ impl Report {
             backends: [own].into_iter().chain(others).collect(),
             rules: RulesState {
                 file: settings.rules_file().map(|file| file.display().to_string()),
+                no_file: settings.why_no_rules_file(),
                 loaded: loaded.rules.clone(),
             },
             tables: loaded
@@ -187,8 +190,10 @@ impl fmt::Display for Report {
         for state in &self.backends {
             writeln!(out, "{:<16} {}", state.backend.name(), state.detail)?;
         }
-        let file = self.rules.file.as_deref().unwrap_or("none: there is no home directory");
-        match &self.rules.loaded[..] {
+        let RulesState { file, no_file, loaded } = &self.rules;
+        let none = no_file.as_deref().unwrap_or_default();
+        let file = file.as_ref().map_or_else(|| format!("none: {none}"), String::clone);
+        match &loaded[..] {
             [] => writeln!(out, "rules            none (file: {file})")?,
             loaded => writeln!(out, "rules            {}", loaded.join(", then "))?,
         }

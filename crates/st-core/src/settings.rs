@@ -171,6 +171,18 @@ impl Settings {
         }
     }
 
+    /// Why no file of rules is read; none if one is.
+    #[must_use]
+    pub fn why_no_rules_file(&self) -> Option<String> {
+        match &self.rules_file {
+            Some(file) if file.as_os_str().is_empty() => {
+                Some(format!("{FILE_VARIABLE} is set to nothing"))
+            }
+            None if self.home.is_none() => Some("there is no home directory".to_owned()),
+            _ => None,
+        }
+    }
+
     /// The instruction set asked for, and the variable that did.
     #[must_use]
     pub fn cpu_isa(&self) -> Option<(&'static str, &str)> {

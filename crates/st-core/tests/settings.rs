@@ -240,7 +240,12 @@ fn a_user_without_a_home_has_no_files() {
     let settings = Settings::from_vars(|_| None, None);
     assert_eq!((settings.home(), settings.rules_file()), (None, None));
     assert_eq!(settings.load().faults, []);
+    let why = |settings: &Settings| settings.why_no_rules_file().unwrap_or_default();
+    assert_eq!(why(&settings), "there is no home directory");
+    let off = |name: &str| (name == "SPIRAL_HEUR_FILE").then(OsString::new);
+    assert_eq!(why(&Settings::from_vars(off, None)), "SPIRAL_HEUR_FILE is set to nothing");
     let there = Settings::from_vars(|_| None, Some(Path::new("/u").to_owned()));
+    assert_eq!(there.why_no_rules_file(), None);
     assert_eq!(there.rules_file().as_deref(), Some(Path::new("/u/.spiraltorch/heur.kdsl")));
 }
 
