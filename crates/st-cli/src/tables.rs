@@ -291,6 +291,17 @@ struct Differences {
 
 fn diff(args: &DiffArgs) -> Result<(), Error> {
     let (a, b) = (read(&args.a)?, read(&args.b)?);
+    if a.backend() != b.backend() {
+        return Err(Error::TableRefused {
+            why: format!(
+                "{} is of {} and {} of {}: tables of one backend can be compared",
+                a.name(),
+                a.backend(),
+                b.name(),
+                b.backend()
+            ),
+        });
+    }
     let (best_a, best_b) = (best(&a), best(&b));
     let mut found = Differences { only_in_a: 0, only_in_b: 0, differences: Vec::new() };
     for x in &best_a {
