@@ -199,7 +199,10 @@ fn doctor_lists_rules_and_tables() {
         (tables.len(), &tables[0]["records"], &tables[0]["skipped"]),
         (2, &1.into(), &1.into())
     );
-    assert_eq!((&tables[0]["here"], &tables[1]["here"]), (&"shipped".into(), &Value::Null));
+    assert_eq!((&tables[0]["here"], &tables[1]["here"]), (&"any device".into(), &Value::Null));
+    let explain = ["explain", "topk", "--rows", "1", "--cols", "8", "-k", "2", "--device", "cpu"];
+    let explained = ran(command().env("SPIRAL_HOME", files.path("")).args(explain));
+    assert!(explained.stdout.contains("cpu-x.json (any device)"), "{explained:?}");
 }
 
 #[test]

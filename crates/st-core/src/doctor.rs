@@ -57,7 +57,7 @@ struct TableState {
     skipped: usize,
     /// Why the first of those were left out.
     reasons: Vec<String>,
-    /// Whether its word counts on this processor: own, shipped or near; none: it does not.
+    /// Whether its word counts on this processor: own, shared, any device, shipped or near; none: it does not.
     here: Option<&'static str>,
 }
 

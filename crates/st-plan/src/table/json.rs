@@ -177,6 +177,7 @@ impl Table {
             _ => return Err(not("neither list nor object")),
         };
         let mut table = Self::shipped(name, device.map_or(backend, |caps| caps.backend), &[]);
+        table.shipped = false;
         table.device = device;
         table.shared = shared;
         let (found, own) = (versions.kernels, st_kernels::version(table.backend));
