@@ -60,7 +60,7 @@ pub enum Error {
     },
     /// The output cannot be written.
     #[error(
-        "cannot write {}: {source}; give --out a name in a directory that can be written",
+        "cannot write {}: {source}; name a file in a directory that can be written",
         path.display()
     )]
     Output {

@@ -15,6 +15,7 @@ use st_core::settings::Settings;
 use crate::args::RewriteArgs;
 use crate::error::Error;
 use crate::output;
+use crate::settings::warn;
 
 /// Everything that is printed.
 #[derive(Default, Serialize)]
@@ -22,14 +23,19 @@ struct Report {
     /// The file of rules.
     rules: String,
     comparisons: Vec<Row>,
-    /// What was done, or would be.
+    /// What was done.
     done: Vec<Act>,
+    /// What would be done by `--write`, where that was not asked for.
+    would_be_done: Vec<Act>,
     /// The change of the rules, if there is or would be one.
     diff: String,
     /// Changes that can be taken back, the last first.
     changes: Vec<String>,
-    /// Evidence that is not used.
+    /// Evidence that is not used, and all else that is to be said.
     remarks: Vec<String>,
+    /// Those remarks that are on standard error already.
+    #[serde(skip)]
+    warned: Vec<String>,
 }
 
 /// A comparison.
@@ -50,7 +56,7 @@ struct Row {
     ln_e_needed: f64,
 }
 
-/// Something done.
+/// Something done, or that would be.
 #[derive(Serialize)]
 struct Act {
     what: &'static str,
@@ -70,21 +76,35 @@ pub(crate) fn run(args: &RewriteArgs) -> Result<(), Error> {
         report.diff = diff(&change.after, change.before.as_deref().unwrap_or_default());
         let was = if change.before.is_some() { "as it was" } else { "gone, as it was" };
         report.remarks.push(format!("{} is {was} before {}", report.rules, change.date));
+        // Evidence that makes no sense cannot note that its rules are gone.
+        for device in devices(&files)? {
+            if let Err(error) = read(&files, &device, &config) {
+                report.warn(error.to_string());
+            }
+        }
     } else if args.write {
-        let before = rules_text(&files)?.unwrap_or_default();
-        let mut after = before.clone();
+        let _no_fault = rules_text(&files)?;
+        let mut changes: Vec<(String, String)> = Vec::new();
         let mut shared = 0;
         for device in devices(&files)? {
             let settled =
                 settle(&files, &device, &[], &config, &|rules| settings.knowledge(rules))?;
+            settled.remarks.iter().for_each(|remark| report.warn(remark.clone()));
             if let Some(fault) = settled.fault {
                 return Err(Error::Unhealthy(fault));
             }
             shared += st_core::rewrite::share(&settled);
-            after = settled.rules.1.unwrap_or_default();
-            report.take(&settled.document, &settled.done, &config);
+            report.take(&settled.document, &config);
+            report.done.extend(settled.done.iter().map(act));
+            // As they were under the lock: what others change meanwhile is none of this command's changes.
+            let (before, after) = settled.rules;
+            let (before, after) = (before.unwrap_or_default(), after.unwrap_or_default());
+            match changes.last_mut() {
+                Some((_, last)) if *last == before => *last = after,
+                _ => changes.push((before, after)),
+            }
         }
-        report.diff = diff(&before, &after);
+        report.diff = changes.iter().map(|(before, after)| diff(before, after)).collect();
         if shared > 0 {
             report.remarks.push(match hints::flush(hints::PATIENCE) {
                 Ok(()) => format!("{shared} rules are shared with other machines"),
@@ -98,7 +118,11 @@ pub(crate) fn run(args: &RewriteArgs) -> Result<(), Error> {
             report.diff.clear();
         }
     }
-    report.changes = journal::changes(&files)?.into_iter().map(|change| change.date).collect();
+    match journal::changes(&files) {
+        Ok(changes) => report.changes = changes.into_iter().map(|change| change.date).collect(),
+        Err(error @ RewriteError::Journal { .. }) => report.warn(error.to_string()),
+        Err(error) => return Err(error.into()),
+    }
     output::stdout(|out| {
         if args.json {
             return output::json::document(out, &report);
@@ -120,7 +144,7 @@ impl Report {
             let (mut document, left_out) = match read(files, &device, config) {
                 Ok(read) => read,
                 Err(error) => {
-                    self.remarks.push(error.to_string());
+                    self.warn(error.to_string());
                     continue;
                 }
             };
@@ -129,20 +153,27 @@ impl Report {
             let knows = |rules: &[u8]| settings.knowledge(rules);
             let settled = follow(&mut document, Ok(text), files, config, &knows);
             text = settled.rules.1;
-            self.take(&shown, &settled.done, config);
+            self.take(&shown, config);
+            self.would_be_done.extend(settled.done.iter().map(act));
         }
         self.diff = diff(&before.unwrap_or_default(), &text.unwrap_or_default());
         Ok(())
     }
 
-    fn take(&mut self, document: &Document, done: &[Done], config: &Config) {
+    /// Says what is wrong with a file, on standard error too.
+    fn warn(&mut self, remark: String) {
+        warn(&remark);
+        self.remarks.push(remark.clone());
+        self.warned.push(remark);
+    }
+
+    fn take(&mut self, document: &Document, config: &Config) {
         self.comparisons
             .extend(document.comparisons.iter().filter_map(|c| row(c, document, config)));
-        self.done.extend(done.iter().map(act));
     }
 
     fn write(&self, out: &mut dyn Write, args: &RewriteArgs) -> io::Result<()> {
-        for remark in &self.remarks {
+        for remark in self.remarks.iter().filter(|remark| !self.warned.contains(remark)) {
             writeln!(out, "{remark}")?;
         }
         let done_only = args.check || args.dry_run || args.write || args.undo;
@@ -154,14 +185,16 @@ impl Report {
                 writeln!(out, "no evidence: SPIRAL_SELF_REWRITE=1 lets programs gather it")?;
             }
         }
-        let would = if args.write { "" } else { "would be " };
-        for Act { what, bucket, in_use, challenger, about } in &self.done {
-            writeln!(out, "{would}{what}: {bucket}: {in_use} -> {challenger}{about}")?;
+        for (would, acts) in [("", &self.done), ("would be ", &self.would_be_done)] {
+            for Act { what, bucket, in_use, challenger, about } in acts {
+                writeln!(out, "{would}{what}: {bucket}: {in_use} -> {challenger}{about}")?;
+            }
         }
         if args.check {
             writeln!(out, "{}: no fault found", self.rules)?;
         }
-        if self.done.is_empty() && done_only && !args.undo {
+        let nothing = self.done.is_empty() && self.would_be_done.is_empty();
+        if nothing && done_only && !args.undo {
             writeln!(out, "{}: nothing to write", self.rules)?;
         }
         out.write_all(self.diff.as_bytes())

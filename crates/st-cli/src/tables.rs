@@ -86,9 +86,9 @@ fn read(file: &Path) -> Result<Table, Error> {
         fs::read_to_string(file).map_err(|source| Error::Open { path: file.to_owned(), source })?;
     let name = file.display().to_string();
     let table = Table::from_json(&name, &text, backend_of(file))?;
-    match table.skipped() {
+    match table.left_out_in_short() {
         // Nothing of it is usable.
-        [why, ..] if table.records().is_empty() => Err(Error::TableRefused { why: why.clone() }),
+        Some(why) if table.records().is_empty() => Err(Error::TableRefused { why }),
         _ => Ok(table),
     }
 }
@@ -107,11 +107,27 @@ struct Listed {
 }
 
 fn list(json: bool) -> Result<(), Error> {
-    let settings = Settings::from_env();
-    let listed: Vec<Listed> = settings
-        .table_files()
+    let unused = |file: String, why: String| Listed {
+        file,
+        refused: Some(why),
+        backend: None,
+        device: String::new(),
+        driver: String::new(),
+        date: String::new(),
+        records: 0,
+        skipped: 0,
+    };
+    let files = match Settings::from_env().table_files() {
+        Ok(files) => files.into_iter().map(Ok).collect(),
+        Err(why) => vec![Err(why)],
+    };
+    let listed: Vec<Listed> = files
         .into_iter()
         .map(|file| {
+            let file = match file {
+                Ok(file) => file,
+                Err(why) => return unused(why.folder.display().to_string(), why.to_string()),
+            };
             let name = file.display().to_string();
             match read(&file) {
                 Ok(table) => {
@@ -124,19 +140,10 @@ fn list(json: bool) -> Result<(), Error> {
                         driver: versions.driver.clone(),
                         date: versions.date.clone(),
                         records: table.records().len(),
-                        skipped: table.skipped().len(),
+                        skipped: table.left_out(),
                     }
                 }
-                Err(why) => Listed {
-                    file: name,
-                    refused: Some(why.to_string()),
-                    backend: None,
-                    device: String::new(),
-                    driver: String::new(),
-                    date: String::new(),
-                    records: 0,
-                    skipped: 0,
-                },
+                Err(why) => unused(name, why.to_string()),
             }
         })
         .collect();
@@ -171,8 +178,10 @@ fn export(file: &Path, device: Device, cpu: &CpuArgs) -> Result<(), Error> {
     let caps = Exec::open(device, cpu, advice)?.caps();
     let place = TableFile::new(&home()?.join("tables"), caps, Default::default());
     let name = place.path().to_owned();
-    if !name.exists() {
-        return Err(Error::NoTable { path: name });
+    match name.try_exists() {
+        Ok(true) => {}
+        Ok(false) => return Err(Error::NoTable { path: name }),
+        Err(source) => return Err(Error::Open { path: name, source }),
     }
     let table = read(&name)?;
     if let Some(why) = table.refusal(&caps) {
@@ -200,7 +209,7 @@ fn import(file: &Path) -> Result<(), Error> {
     let before = place.load()?.0.records().len();
     let after = place.add(table.records())?.records().len();
     output::stdout(|out| {
-        let skipped = table.skipped().len();
+        let skipped = table.left_out();
         writeln!(
             out,
             "{} new records in {} ({} known, {skipped} left out)",
@@ -282,6 +291,17 @@ struct Differences {
 
 fn diff(args: &DiffArgs) -> Result<(), Error> {
     let (a, b) = (read(&args.a)?, read(&args.b)?);
+    if a.backend() != b.backend() {
+        return Err(Error::TableRefused {
+            why: format!(
+                "{} is of {} and {} of {}: tables of one backend can be compared",
+                a.name(),
+                a.backend(),
+                b.name(),
+                b.backend()
+            ),
+        });
+    }
     let (best_a, best_b) = (best(&a), best(&b));
     let mut found = Differences { only_in_a: 0, only_in_b: 0, differences: Vec::new() };
     for x in &best_a {

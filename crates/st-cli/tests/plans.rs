@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::{Ran, spiral};
+use common::{Files, Ran, command, ran, spiral};
 use serde_json::json;
 
 fn plan(more: &[&str]) -> Ran {
@@ -97,6 +97,24 @@ fn impossible_shapes_are_refused() {
         .refused(&["does not fit"]);
     plan(&["range", "--rows", "2", "--cols", "10", "-k", "5", "--start", "6"]).refused(&["6..11"]);
     assert_eq!(plan(&shape("0", "0")).code, 0);
+}
+
+/// The tests may run as root, who can read any folder: but not list a file.
+#[test]
+fn a_folder_of_tables_that_cannot_be_read_is_told_of() {
+    let files = Files::new();
+    let folder = files.put("tables", b"no folder").display().to_string();
+    let there = |args: &[&str]| ran(command().env("SPIRAL_HOME", files.path("")).args(args));
+    let plan =
+        there(&["plan", "topk", "--rows", "8", "--cols", "64", "-k", "4", "--device", "cpu"]);
+    let (doctor, list) = (there(&["doctor"]), there(&["tables", "list"]));
+    for said in [&plan.stderr, &plan.stdout, &doctor.stdout, &list.stdout] {
+        assert!(said.contains(&format!("cannot read the folder {folder}: ")), "{said}");
+    }
+    let listed = there(&["tables", "list", "--json"]).json();
+    assert_eq!(listed[0]["file"], folder, "{listed}");
+    assert!(listed[0]["refused"].as_str().is_some_and(|why| why.contains("SPIRAL_HOME")));
+    there(&["tables", "export", "x.json", "--device", "cpu"]).refused(&["cannot read", &folder]);
 }
 
 #[test]

@@ -4,8 +4,11 @@ mod common;
 
 use std::fs;
 use std::path::Path;
+use std::process::Stdio;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread;
+use std::time::Duration;
 
 use common::{Files, Ran, command, ran};
 use st_conformance::rng::Rng;
@@ -92,6 +95,11 @@ fn evidence_becomes_a_rule_and_a_plan_and_is_taken_back() {
         assert!(said.stdout.contains(&format!("+soft(mk, {}, ", fast.mk.code())), "{said:?}");
         assert_eq!(text(), BEFORE, "nothing is written");
     }
+    for asked in [&["rewrite", "--json"][..], &["rewrite", "--check", "--json"]] {
+        let json = spiral(&home, asked).json();
+        assert_eq!(json["done"], serde_json::json!([]), "{json}");
+        assert_eq!(json["would_be_done"][0]["what"], "written", "{json}");
+    }
 
     let said = spiral(&home, &["rewrite", "--write"]);
     assert!(said.code == 0 && said.stdout.starts_with("written: "), "{said:?}");
@@ -101,6 +109,13 @@ fn evidence_becomes_a_rule_and_a_plan_and_is_taken_back() {
     assert!(said.stdout.contains("nothing to write"), "{said:?}");
     assert_eq!(spiral(&home, &["rewrite", "--json"]).json()["comparisons"][0]["state"], "won");
 
+    let said = spiral(&home, &["rewrite", "--undo"]);
+    assert!(said.code == 0 && said.stdout.contains("-soft(mk"), "{said:?}");
+    fs::remove_dir_all(home.join("rewrite")).expect("evidence");
+    let _ = gather(&home, 60);
+    let json = spiral(&home, &["rewrite", "--write", "--json"]).json();
+    assert_eq!(json["done"][0]["what"], "written", "{json}");
+    assert_eq!(json["would_be_done"], serde_json::json!([]), "{json}");
     let said = spiral(&home, &["rewrite", "--undo"]);
     assert!(said.code == 0 && said.stdout.contains("-soft(mk"), "{said:?}");
     assert_eq!(text(), BEFORE, "byte for byte");
@@ -176,7 +191,7 @@ fn faults_are_told_of() {
         Places::new(&home, &home.join("heur.kdsl")).evidence(&st_core::hints::identity(&CAPS));
     fs::write(&evidence, "rubbish").expect("written");
     let said = spiral(&home, &["rewrite"]);
-    assert!(said.code == 0 && said.stdout.contains("expected value"), "{said:?}");
+    assert!(said.code == 0 && said.stderr.contains("expected value"), "{said:?}");
     assert_eq!(fs::read_to_string(&evidence).expect("it is left"), "rubbish");
     let mut command = command();
     let none = ran(command.env("SPIRAL_HEUR_FILE", "").args(["rewrite"]));
@@ -186,6 +201,93 @@ fn faults_are_told_of() {
     let empty = spiral(&files.path("nothing"), &["rewrite"]);
     assert!(empty.code == 0 && empty.stdout.contains("no evidence"), "{empty:?}");
     assert!(!files.path("nothing").exists(), "looking makes no folder");
+}
+
+/// What another process writes while this one waits for its lock is not shown as this one's change.
+#[test]
+fn a_change_is_told_of_by_the_process_that_made_it() {
+    let files = Files::new();
+    let home = files.path("home");
+    let rules = home.join("heur.kdsl");
+    let _ = gather(&home, 60);
+    fs::write(&rules, BEFORE).expect("written");
+    let locks = Places::new(&home, &rules).lock(Duration::ZERO).expect("nobody has it");
+    let late = [(); 3].map(|()| {
+        let mut late = command();
+        late.env("SPIRAL_HOME", &home).args(["rewrite", "--write"]).stdout(Stdio::piped());
+        late.spawn().expect("spiral runs")
+    });
+    // They have read the rules by then, and wait for two seconds.
+    thread::sleep(Duration::from_millis(700));
+    fs::write(&rules, format!("{BEFORE}\r\n# another's\r\n")).expect("written");
+    drop(locks);
+    let said = late.map(|late| {
+        let said = late.wait_with_output().expect("ended").stdout;
+        String::from_utf8(said).expect("UTF-8")
+    });
+    assert!(said.iter().all(|said| !said.contains("+# another's")), "{said:?}");
+    let (wrote, others): (Vec<&String>, _) =
+        said.iter().partition(|said| said.starts_with("written: ") && said.contains("+soft(mk"));
+    assert_eq!(wrote.len(), 1, "{said:?}");
+    for said in others {
+        assert!(said.ends_with(": nothing to write\n"), "{said}");
+    }
+}
+
+/// Evidence and journal that make no sense are told of by each command, whatever becomes of them.
+#[test]
+fn damaged_files_are_told_of() {
+    let files = Files::new();
+    let home = files.path("home");
+    let places = Places::new(&home, &home.join("heur.kdsl"));
+    let evidence = places.evidence(&st_core::hints::identity(&CAPS));
+    let _ = gather(&home, 60);
+    fs::write(home.join("heur.kdsl"), BEFORE).expect("written");
+    assert!(spiral(&home, &["rewrite", "--write"]).stdout.starts_with("written: "));
+    let whole = fs::read(places.journal()).expect("a journal");
+    fs::write(places.journal(), &whole[..whole.len() / 2]).expect("written");
+    let journal = places.journal().display().to_string();
+    let undo = spiral(&home, &["rewrite", "--undo"]);
+    undo.refused(&[&journal, "EOF", "the journal cannot be read", "by hand"]);
+    for asked in [&["rewrite"][..], &["rewrite", "--check"], &["rewrite", "--dry-run"]] {
+        let said = spiral(&home, asked);
+        assert!(said.code == 0 && said.stderr.contains("journal cannot be read"), "{said:?}");
+        let said = spiral(&home, &[asked, &["--json"]].concat()).json();
+        assert!(said["remarks"].to_string().contains("journal cannot be read"), "{said}");
+    }
+    assert_eq!(fs::read(places.journal()).expect("it is left").len(), whole.len() / 2);
+
+    // The next change puts it out of the way.
+    fs::write(home.join("heur.kdsl"), BEFORE).expect("written");
+    let _ = gather(&home, 60);
+    let said = spiral(&home, &["rewrite", "--write"]);
+    assert!(said.stderr.contains("what it told of cannot be undone"), "{said:?}");
+    assert_eq!(
+        spiral(&home, &["rewrite", "--json"]).json()["changes"].as_array().map(Vec::len),
+        Some(1)
+    );
+
+    let cut = || {
+        let whole = fs::read(&evidence).expect("evidence");
+        fs::write(&evidence, &whole[..whole.len() / 2]).expect("written");
+    };
+    cut();
+    let name = evidence.display().to_string();
+    for asked in ["--check", "--dry-run"] {
+        let said = spiral(&home, &["rewrite", asked]);
+        for part in [&name, "EOF", "it is not used", "`spiral rewrite --write` sets it aside"] {
+            assert!(said.stderr.contains(part), "`{part}`: {said:?}");
+        }
+        assert!(said.code == 0 && !said.stderr.contains("SPIRAL_HOME"), "{said:?}");
+    }
+    let said = spiral(&home, &["rewrite", "--write", "--json"]);
+    assert!(said.stderr.contains("it is set aside as"), "{said:?}");
+    let remarks = said.json()["remarks"].to_string();
+    assert!(remarks.contains("evidence is gathered anew"), "{remarks}");
+    let _ = gather(&home, 15);
+    cut();
+    let said = spiral(&home, &["rewrite", "--undo"]);
+    assert!(said.code == 0 && said.stderr.contains("it is not used"), "{said:?}");
 }
 
 /// A process on a device that is not there, with the settings of that home.

@@ -204,5 +204,40 @@ fn doctor_lists_rules_and_tables() {
         (tables.len(), &tables[0]["records"], &tables[0]["skipped"]),
         (2, &1.into(), &1.into())
     );
-    assert_eq!((&tables[0]["here"], &tables[1]["here"]), (&"shipped".into(), &Value::Null));
+    assert_eq!((&tables[0]["here"], &tables[1]["here"]), (&"any device".into(), &Value::Null));
+    let explain = ["explain", "topk", "--rows", "1", "--cols", "8", "-k", "2", "--device", "cpu"];
+    let explained = ran(command().env("SPIRAL_HOME", files.path("")).args(explain));
+    assert!(explained.stdout.contains("cpu-x.json (any device)"), "{explained:?}");
+}
+
+#[test]
+fn doctor_says_that_a_file_of_rules_is_not_wanted() {
+    let mut doctor = command();
+    let said = ran(doctor.arg("doctor").env("SPIRAL_HEUR_FILE", ""));
+    assert!(said.stdout.contains("(file: none: SPIRAL_HEUR_FILE is set to nothing)"), "{said:?}");
+}
+
+/// Of many bad records a plan has one warning, and the doctor all that is known.
+#[test]
+fn records_that_are_left_out_are_counted() {
+    let files = Files::new();
+    fs::create_dir_all(files.path("tables")).expect("a directory");
+    let bad = r#"{"rows": 0, "cols_min": 1, "cols_max": 9, "k_max": 3, "mk": 2}"#;
+    files.put("tables/cpu-x.json", format!("[{}]", vec![bad; 55].join(",")).as_bytes());
+    let there = |args: &[&str]| ran(command().env("SPIRAL_HOME", files.path("")).args(args));
+    let plan =
+        there(&["plan", "topk", "--rows", "8", "--cols", "64", "-k", "4", "--device", "cpu"]);
+    assert_eq!((plan.code, plan.stderr.lines().count()), (0, 1), "{plan:?}");
+    let list = there(&["tables", "list"]);
+    for part in ["55 records", "record 2 left out: rows", "and 52 more"] {
+        assert!(plan.stderr.contains(part), "`{part}`: {plan:?}");
+        assert!(list.stdout.contains(part), "`{part}`: {list:?}");
+    }
+    let doctor = there(&["doctor"]);
+    for part in ["0 records, ", ", 55 left out", ": record 19 left out: ", ": 35 more left out"] {
+        assert!(doctor.stdout.contains(part), "`{part}`: {doctor:?}");
+    }
+    let report = there(&["doctor", "--json"]).json();
+    assert_eq!(report["tables"][0]["skipped"], 55, "{report}");
+    assert_eq!(report["faults"].as_array().map(Vec::len), Some(1), "{report}");
 }

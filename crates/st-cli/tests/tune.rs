@@ -381,6 +381,18 @@ fn bad_calls_are_refused_with_advice() {
     home.run(&["bench", "--grid", "bad.json"]).refused(&["k = 3"]);
     home.run(&["tables", "diff", "bad.json", "grid.json"])
         .refused(&["bad.json", "record 0 left out"]);
+    home.tune("12s");
+    let nowhere = home.run(&["tables", "export", "/nonexist/x.json", "--device", "cpu"]);
+    nowhere.refused(&["cannot write /nonexist/x.json", "name a file in a directory"]);
+    assert!(!nowhere.stderr.contains("--out"), "{nowhere:?}");
+    let record = r#"[{"rows": 1, "cols_min": 1, "cols_max": 9, "k_max": 3, "mk": 2}]"#;
+    fs::write(home.files.path("cpu-a.json"), record).unwrap();
+    fs::write(home.files.path("wgpu-b.json"), record).unwrap();
+    home.run(&["tables", "diff", "cpu-a.json", "wgpu-b.json"]).refused(&[
+        "cpu-a.json is of cpu",
+        "wgpu-b.json of wgpu",
+        "tables of one backend",
+    ]);
     let budget = home.run(&["tune", "--budget", "5 days"]);
     assert!(budget.code == 2 && budget.stderr.contains("use ms, s, m or h"), "{budget:?}");
     let nowhere = ran(home

@@ -44,6 +44,8 @@ pub struct Report {
 struct RulesState {
     /// The file that is read if it is there.
     file: Option<String>,
+    /// Why there is no such file.
+    no_file: Option<String>,
     /// Programs in force, in their order.
     loaded: Vec<String>,
 }
@@ -53,7 +55,9 @@ struct TableState {
     name: String,
     records: usize,
     skipped: usize,
-    /// Whether its word counts on this processor: own, shipped or near; none: it does not.
+    /// Why the first of those were left out.
+    reasons: Vec<String>,
+    /// Whether its word counts on this processor: own, shared, any device, shipped or near; none: it does not.
     here: Option<&'static str>,
 }
 
@@ -119,6 +123,7 @@ impl Report {
             backends: [own].into_iter().chain(others).collect(),
             rules: RulesState {
                 file: settings.rules_file().map(|file| file.display().to_string()),
+                no_file: settings.why_no_rules_file(),
                 loaded: loaded.rules.clone(),
             },
             tables: loaded
@@ -128,7 +133,8 @@ impl Report {
                 .map(|table| TableState {
                     name: table.name().to_owned(),
                     records: table.records().len(),
-                    skipped: table.skipped().len(),
+                    skipped: table.left_out(),
+                    reasons: table.skipped().to_vec(),
                     here: caps.and_then(|caps| table.origin(&caps)).map(|origin| origin.name()),
                 })
                 .collect(),
@@ -184,18 +190,23 @@ impl fmt::Display for Report {
         for state in &self.backends {
             writeln!(out, "{:<16} {}", state.backend.name(), state.detail)?;
         }
-        let file = self.rules.file.as_deref().unwrap_or("none: there is no home directory");
-        match &self.rules.loaded[..] {
+        let RulesState { file, no_file, loaded } = &self.rules;
+        let none = no_file.as_deref().unwrap_or_default();
+        let file = file.as_ref().map_or_else(|| format!("none: {none}"), String::clone);
+        match &loaded[..] {
             [] => writeln!(out, "rules            none (file: {file})")?,
             loaded => writeln!(out, "rules            {}", loaded.join(", then "))?,
         }
         for table in &self.tables {
             let here = table.here.unwrap_or("not for this processor");
-            let TableState { name, records, skipped, .. } = table;
+            let TableState { name, records, skipped, reasons, .. } = table;
             write!(out, "table            {name}: {records} records, {here}")?;
             match skipped {
                 0 => writeln!(out)?,
                 n => writeln!(out, ", {n} left out")?,
+            }
+            for why in reasons {
+                writeln!(out, "{:17}{why}", "")?;
             }
         }
         writeln!(out, "shared hints     {}", self.hints)?;

@@ -85,6 +85,33 @@ impl std::fmt::Display for Fault {
     }
 }
 
+/// The folder of tables is there and cannot be read.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct UnreadTables {
+    /// The folder.
+    pub folder: PathBuf,
+    /// What the system said.
+    pub source: std::io::Error,
+}
+
+impl std::fmt::Display for UnreadTables {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { folder, source } = self;
+        write!(
+            f,
+            "cannot read the folder {}: {source}: make it a folder that can be read, or set {HOME_VARIABLE} to another",
+            folder.display()
+        )
+    }
+}
+
+impl std::error::Error for UnreadTables {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        Some(&self.source)
+    }
+}
+
 /// Knowledge, with what is wrong with its sources.
 #[derive(Clone, Debug, Default)]
 #[non_exhaustive]
@@ -141,6 +168,18 @@ impl Settings {
             Some(file) if file.as_os_str().is_empty() => None,
             Some(file) => Some(file.clone()),
             None => self.home.as_ref().map(|home| home.join("heur.kdsl")),
+        }
+    }
+
+    /// Why no file of rules is read; none if one is.
+    #[must_use]
+    pub fn why_no_rules_file(&self) -> Option<String> {
+        match &self.rules_file {
+            Some(file) if file.as_os_str().is_empty() => {
+                Some(format!("{FILE_VARIABLE} is set to nothing"))
+            }
+            None if self.home.is_none() => Some("there is no home directory".to_owned()),
+            _ => None,
         }
     }
 
@@ -249,19 +288,36 @@ impl Settings {
         loaded.knowledge.set_prior(prior);
     }
 
-    /// Every table of the home, by name: the order must not depend on the file system.
+    /// Where the tables lie, if the user has a home.
     #[must_use]
-    pub fn table_files(&self) -> Vec<PathBuf> {
-        let Some(home) = &self.home else { return Vec::new() };
-        let Ok(entries) = fs::read_dir(home.join("tables")) else { return Vec::new() };
-        let mut files: Vec<PathBuf> = entries.flatten().map(|entry| entry.path()).collect();
+    pub fn tables_folder(&self) -> Option<PathBuf> {
+        self.home.as_ref().map(|home| home.join("tables"))
+    }
+
+    /// Every table of the home, by name: the order must not depend on the file system.
+    ///
+    /// # Errors
+    /// A folder of tables that is there and cannot be read.
+    pub fn table_files(&self) -> Result<Vec<PathBuf>, UnreadTables> {
+        let Some(folder) = self.tables_folder() else { return Ok(Vec::new()) };
+        let entries = match fs::read_dir(&folder) {
+            Err(e) if e.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
+            entries => entries.and_then(|entries| {
+                entries.map(|entry| Ok(entry?.path())).collect::<std::io::Result<Vec<_>>>()
+            }),
+        };
+        let mut files = entries.map_err(|source| UnreadTables { folder, source })?;
         files.retain(|file| file.extension().is_some_and(|e| e == "json"));
         files.sort();
-        files
+        Ok(files)
     }
 
     fn load_tables(&self, loaded: &mut Loaded) {
-        for file in self.table_files() {
+        let files = self.table_files().unwrap_or_else(|why| {
+            loaded.fault(Fault::Other(format!("planned without tables: {why}")));
+            Vec::new()
+        });
+        for file in files {
             let name = file.display().to_string();
             let backend = backend_of(&file);
             let table = read(&file)
@@ -272,9 +328,8 @@ impl Settings {
                 });
             match table {
                 Ok(table) => {
-                    for why in table.skipped() {
-                        loaded.faults.push(Fault::Other(why.clone()));
-                    }
+                    // A word for a table: it may have thousands of bad records.
+                    loaded.faults.extend(table.left_out_in_short().map(Fault::Other));
                     loaded.knowledge.add_table(table);
                 }
                 Err(why) => {

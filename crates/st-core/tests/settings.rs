@@ -214,6 +214,17 @@ fn faults_are_told_and_nothing_stops() {
     assert_eq!(loaded.knowledge.notes().len(), 1, "a bad record is a miss, a bad file a note");
 }
 
+/// The tests may run as root, who can read any folder: but not list a file.
+#[test]
+fn a_folder_of_tables_that_cannot_be_read_is_told_of() {
+    let machine = Machine::new().file("tables", "no folder");
+    let plan = machine.plan(WGPU);
+    for part in ["planned without tables", ".spiraltorch/tables", "SPIRAL_HOME"] {
+        assert!(plan.notes.len() == 1 && plan.notes[0].contains(part), "{part}: {plan}");
+    }
+    assert_eq!(machine.load().faults.len(), 1);
+}
+
 #[cfg(unix)]
 #[test]
 fn bytes_that_are_no_text_are_told_with_their_place() {
@@ -229,7 +240,12 @@ fn a_user_without_a_home_has_no_files() {
     let settings = Settings::from_vars(|_| None, None);
     assert_eq!((settings.home(), settings.rules_file()), (None, None));
     assert_eq!(settings.load().faults, []);
+    let why = |settings: &Settings| settings.why_no_rules_file().unwrap_or_default();
+    assert_eq!(why(&settings), "there is no home directory");
+    let off = |name: &str| (name == "SPIRAL_HEUR_FILE").then(OsString::new);
+    assert_eq!(why(&Settings::from_vars(off, None)), "SPIRAL_HEUR_FILE is set to nothing");
     let there = Settings::from_vars(|_| None, Some(Path::new("/u").to_owned()));
+    assert_eq!(there.why_no_rules_file(), None);
     assert_eq!(there.rules_file().as_deref(), Some(Path::new("/u/.spiraltorch/heur.kdsl")));
 }
 

@@ -87,8 +87,9 @@ pub struct SoftRule {
 pub struct TableWord {
     /// The table.
     pub table: String,
-    /// Whether it was measured here (`own`), by others on the same device (`shared`), shipped, or
-    /// measured on a device like this (`near`).
+    /// Whether it was measured here (`own`), by others on the same device (`shared`), given by the
+    /// user for every device of the backend (`any device`), shipped, or measured on a device like
+    /// this (`near`).
     pub origin: &'static str,
     /// Rows, columns and greatest k of the record.
     pub record: [u32; 4],

@@ -177,6 +177,7 @@ impl Table {
             _ => return Err(not("neither list nor object")),
         };
         let mut table = Self::shipped(name, device.map_or(backend, |caps| caps.backend), &[]);
+        table.shipped = false;
         table.device = device;
         table.shared = shared;
         let (found, own) = (versions.kernels, st_kernels::version(table.backend));
@@ -201,6 +202,7 @@ impl Table {
         if bad > MOST_REASONS {
             table.skipped.push(format!("{name}: {} more left out", bad - MOST_REASONS));
         }
+        table.left_out = bad;
         Ok(table.with_records(good))
     }
 }
@@ -247,12 +249,30 @@ mod tests {
         assert_eq!(table.device().map(|d| d.backend), Some(Backend::Cpu));
         assert_eq!((table.records().len(), table.skipped().len()), (1, 7), "{:?}", table.skipped());
         assert!(table.skipped()[0].contains("record 1 left out: missing field"));
+        assert_eq!(table.left_out(), 7);
+        let short = table.left_out_in_short().unwrap();
+        assert!(short.starts_with("t: 7 records are not used: record 1 left out: "), "{short}");
+        assert!(short.contains("; record 3 left") && !short.contains("record 4"), "{short}");
+        assert!(short.contains("; and 4 more"), "{short}");
         let record = table.records()[0];
         assert_eq!((record.kind, record.dtype, record.at), ("midk", DType::Bf16, (128, 8)));
         assert_eq!((record.median_us, record.choice.ch), (Some(12.5), Some(0)));
         assert!(!table.is_shared());
         let pulled = text.replacen("\"schema\": 1", "\"schema\": 1, \"shared\": true", 1);
         assert!(Table::from_json("t", &pulled, Backend::Wgpu).unwrap().is_shared());
+    }
+
+    #[test]
+    fn records_left_out_are_counted_beyond_the_reasons_that_are_kept() {
+        let of = |bad: usize| {
+            let text = format!("[{}]", vec![r#"{"rows": 0}"#; bad].join(","));
+            Table::from_json("t", &text, Backend::Cpu).unwrap()
+        };
+        let counts = |bad| (of(bad).left_out(), of(bad).skipped().len());
+        assert_eq!([counts(55), counts(20), counts(0)], [(55, 21), (20, 20), (0, 0)]);
+        assert!(of(55).left_out_in_short().unwrap().starts_with("t: 55 records"));
+        assert_eq!(of(1).left_out_in_short().as_deref(), Some(&*of(1).skipped()[0]));
+        assert_eq!(of(0).left_out_in_short(), None);
     }
 
     #[test]

@@ -29,6 +29,8 @@ pub enum Origin {
     Own,
     /// Measured on another device that is the same to the planner.
     Shared,
+    /// Given by the user for any device of the backend.
+    Any,
     /// Shipped with the library.
     Shipped,
     /// Measured on a device like it.
@@ -42,6 +44,7 @@ impl Origin {
         match self {
             Self::Own => "own",
             Self::Shared => "shared",
+            Self::Any => "any device",
             Self::Shipped => "shipped",
             Self::Near => "near",
         }
@@ -64,6 +67,9 @@ pub struct Versions {
     pub date: String,
 }
 
+/// Reasons for records that are left out which stand in one line.
+const SHOWN_REASONS: usize = 3;
+
 /// Records measured on one device, or meant for a whole backend.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Table {
@@ -72,6 +78,8 @@ pub struct Table {
     /// None: any device of the backend.
     device: Option<DeviceCaps>,
     versions: Versions,
+    /// Compiled in.
+    shipped: bool,
     /// Others measured it.
     shared: bool,
     records: Vec<Record>,
@@ -79,6 +87,7 @@ pub struct Table {
     buckets: Vec<Bucket>,
     /// How far they are to be believed about other shapes, made from them.
     trust: f64,
+    left_out: usize,
     skipped: Vec<String>,
 }
 
@@ -91,7 +100,7 @@ pub(crate) struct Hit<'a> {
 }
 
 impl Table {
-    /// A table for any device of a backend.
+    /// A table for any device of a backend that comes with the library.
     #[must_use]
     pub fn shipped(name: &str, backend: Backend, records: &[Record]) -> Self {
         Self {
@@ -101,8 +110,10 @@ impl Table {
             versions: Versions::default(),
             buckets: bucket::buckets(records),
             trust: 0.0,
+            shipped: true,
             shared: false,
             records: records.to_vec(),
+            left_out: 0,
             skipped: Vec::new(),
         }
     }
@@ -110,7 +121,8 @@ impl Table {
     /// A table of what was measured on one device.
     #[must_use]
     pub fn measured(name: &str, device: DeviceCaps, records: &[Record]) -> Self {
-        Self { device: Some(device), ..Self::shipped(name, device.backend, records) }.judged()
+        let any = Self::shipped(name, device.backend, records);
+        Self { device: Some(device), shipped: false, ..any }.judged()
     }
 
     /// The same with what measured it.
@@ -190,10 +202,37 @@ impl Table {
         bucket.records.iter().map(|&place| &self.records[place as usize])
     }
 
-    /// Why other records were left out: a bad row is a miss with a reason.
+    /// How many records were left out.
+    #[must_use]
+    pub const fn left_out(&self) -> usize {
+        self.left_out
+    }
+
+    /// Why they were left out: a bad row is a miss with a reason. Of many only the first are here, and a line that counts the
+    /// others.
     #[must_use]
     pub fn skipped(&self) -> &[String] {
         &self.skipped
+    }
+
+    /// How many were left out, and why the first of them, in one line; none if all are used.
+    #[must_use]
+    pub fn left_out_in_short(&self) -> Option<String> {
+        let name = format!("{}: ", self.name);
+        let why = |line: &'_ String| line.strip_prefix(&name).unwrap_or(line).to_owned();
+        match &self.skipped[..] {
+            [] => None,
+            [only] => Some(only.clone()),
+            all => {
+                let first: Vec<String> = all.iter().take(SHOWN_REASONS).map(why).collect();
+                let more = match self.left_out.saturating_sub(first.len()) {
+                    0 => String::new(),
+                    more => format!("; and {more} more"),
+                };
+                let (n, first) = (self.left_out, first.join("; "));
+                Some(format!("{name}{n} records are not used: {first}{more}"))
+            }
+        }
     }
 
     /// Why its word does not count on the very device it was measured on; none if it does, or is of another.
@@ -214,7 +253,8 @@ impl Table {
             return None;
         }
         match &self.device {
-            None => Some(Origin::Shipped),
+            None if self.shipped => Some(Origin::Shipped),
+            None => Some(Origin::Any),
             Some(device) if device.is_same_device(caps) => {
                 Some(if self.shared { Origin::Shared } else { Origin::Own })
             }
@@ -349,7 +389,7 @@ mod tests {
     }
 
     #[test]
-    fn own_tables_come_first_then_shared_then_shipped_then_near() {
+    fn own_tables_come_first_then_shared_then_the_users_for_any_then_shipped_then_near() {
         let caps = DeviceCaps::cpu(16, 8);
         let table = |name, device| Table::measured(name, device, &[record(8, (1, 999), 64, 1)]);
         let near = table("near", caps.with_cores(16));
@@ -363,9 +403,14 @@ mod tests {
         };
         let shared = |device| Table::shared("shared", device, &[record(8, (1, 999), 64, 1)]);
         let (same, like) = (shared(caps.with_bandwidth(2)), shared(caps.with_cores(9)));
-        let all = [other.clone(), near.clone(), nearer.clone(), shipped.clone(), same, own];
+        let text = r#"[{"rows": 8, "cols_min": 1, "cols_max": 999, "k_max": 64, "mk": 2}]"#;
+        let any = Table::from_json("any", text, Backend::Cpu).unwrap();
+        let origins = [&any, &shipped].map(|table| table.origin(&caps).map(Origin::name));
+        assert_eq!(origins, [Some("any device"), Some("shipped")]);
+        let all = [other.clone(), near.clone(), nearer.clone(), shipped.clone(), any, same, own];
         assert_eq!(name(&all).as_deref(), Some("own"));
-        assert_eq!(name(&all[..5]).as_deref(), Some("shared"));
+        assert_eq!(name(&all[..6]).as_deref(), Some("shared"));
+        assert_eq!(name(&all[..5]).as_deref(), Some("any"));
         assert_eq!(name(&all[..4]).as_deref(), Some("shipped"));
         assert_eq!(name(&[like]), None, "only of the same device");
         assert_eq!(name(&all[..3]).as_deref(), Some("nearer"));

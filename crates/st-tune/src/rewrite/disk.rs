@@ -120,8 +120,14 @@ pub fn remove(path: &Path) -> Result<(), Error> {
 /// # Errors
 /// What the system says.
 pub fn set_aside(path: &Path) -> Result<PathBuf, Error> {
+    let aside = aside(path);
+    fs::rename(path, &aside).map_err(Error::at(path))?;
+    Ok(aside)
+}
+
+/// Where a file that cannot be used is moved to.
+pub(super) fn aside(path: &Path) -> PathBuf {
     let mut aside = path.as_os_str().to_owned();
     aside.push(".unreadable");
-    fs::rename(path, &aside).map_err(Error::at(path))?;
-    Ok(aside.into())
+    aside.into()
 }

@@ -32,14 +32,7 @@ struct Journal {
 fn load(files: &Files) -> Result<Journal, Error> {
     let path = files.journal();
     let Some(text) = disk::read(&path)? else { return Ok(Journal::default()) };
-    serde_json::from_slice(&text).or_else(|why| {
-        let aside = disk::set_aside(&path)?;
-        tracing::warn!(
-            target: "spiraltorch",
-            "{}: {why}: it is set aside as {}; what it told of cannot be undone", path.display(), aside.display()
-        );
-        Ok(Journal::default())
-    })
+    serde_json::from_slice(&text).map_err(|why| Error::Journal { path, why: why.to_string() })
 }
 
 fn save(files: &Files, journal: &Journal) -> Result<(), Error> {
@@ -47,7 +40,8 @@ fn save(files: &Files, journal: &Journal) -> Result<(), Error> {
     disk::replace(&files.journal(), &text)
 }
 
-/// Writes a changed text of rules, so that it can be taken back. The locks must be held.
+/// Writes a changed text of rules, so that it can be taken back. The locks must be held. A journal that makes no sense is set
+/// aside, with a warning, which is given back.
 ///
 /// # Errors
 /// What cannot be written; the rules are as they were then.
@@ -56,8 +50,20 @@ pub fn write(
     before: Option<String>,
     after: &str,
     date: String,
-) -> Result<(), Error> {
-    let mut journal = load(files)?;
+) -> Result<Option<String>, Error> {
+    let (mut journal, remark) = match load(files) {
+        Ok(journal) => (journal, None),
+        Err(Error::Journal { path, why }) => {
+            let (path, aside) = (path.display(), disk::set_aside(&path)?);
+            let aside = aside.display();
+            let remark = format!(
+                "{path}: {why}: it is set aside as {aside}; what it told of cannot be undone"
+            );
+            tracing::warn!(target: "spiraltorch", "{remark}");
+            (Journal::default(), Some(remark))
+        }
+        Err(error) => return Err(error),
+    };
     let file = files.rules.clone();
     journal.changes.push(Change { date, file, before, after: after.to_owned() });
     let bytes = |c: &Change| c.after.len() + c.before.as_ref().map_or(0, String::len);
@@ -69,13 +75,15 @@ pub fn write(
     }
     // Told first: a change that was told of and not made is passed over by `undo`.
     save(files, &journal)?;
-    disk::replace(&files.rules, after.as_bytes())
+    disk::replace(&files.rules, after.as_bytes())?;
+    Ok(remark)
 }
 
 /// Takes the last change of the rules file back. The locks must be held.
 ///
 /// # Errors
-/// Nothing to take back; a file that somebody else has changed since; what cannot be written.
+/// Nothing to take back; a journal that makes no sense, which is left as it is; a file that somebody else has changed since;
+/// what cannot be written.
 pub fn undo(files: &Files) -> Result<Change, Error> {
     let mut journal = load(files)?;
     let now = disk::read(&files.rules)?;

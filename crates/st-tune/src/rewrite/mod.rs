@@ -57,6 +57,31 @@ pub enum Error {
         /// What the system said.
         source: io::Error,
     },
+    /// Evidence that makes no sense.
+    #[error(
+        "{}: {why}: it is not used, and `spiral rewrite --write` sets it aside as {} and begins anew",
+        path.display(),
+        disk::aside(path).display()
+    )]
+    Evidence {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// A journal that makes no sense.
+    #[error(
+        "{}: {why}: the journal cannot be read, so that no change can be taken back: remove the lines below `# spiral \
+         rewrite` that are not wanted by hand; the next change sets it aside as {}",
+        path.display(),
+        disk::aside(path).display()
+    )]
+    Journal {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        why: String,
+    },
     /// Another process holds a lock.
     #[error("{} is locked by another process, waited {waited:?}: try again when it is done", path.display())]
     Locked {

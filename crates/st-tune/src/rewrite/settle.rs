@@ -57,6 +57,8 @@ pub struct Settled {
     pub rules: (Option<String>, Option<String>),
     /// Why the rules were left alone, if they had to be: they have a fault, or cannot be written.
     pub fault: Option<String>,
+    /// Files that made no sense, and where they are now.
+    pub remarks: Vec<String>,
 }
 
 /// The rules file's text, if there is one and it has no fault.
@@ -74,7 +76,7 @@ pub fn rules_text(files: &Files) -> Result<Option<String>, Error> {
 /// The document of a device, as it is, and what of it is not used; nothing is changed.
 ///
 /// # Errors
-/// What the system says; a file that cannot be understood, in words.
+/// What the system says; a file that makes no sense.
 pub fn read(
     files: &Files,
     device: &str,
@@ -82,8 +84,7 @@ pub fn read(
 ) -> Result<(Document, Vec<String>), Error> {
     let path = files.evidence(device);
     let Some(text) = disk::read(&path)? else { return Ok((Document::new(device), Vec::new())) };
-    Document::read(&text, device, today(), config)
-        .map_err(|why| Error::at(&path)(std::io::Error::other(why)))
+    Document::read(&text, device, today(), config).map_err(|why| Error::Evidence { path, why })
 }
 
 /// The document of a device. One that cannot be read is set aside, with a warning; where there is none the rules that stand
@@ -92,22 +93,31 @@ pub fn read(
 /// # Errors
 /// What the system says.
 pub fn load(files: &Files, device: &str, config: &Config) -> Result<Document, Error> {
+    load_and_tell(files, device, config).map(|(document, _)| document)
+}
+
+/// The same with the warning.
+fn load_and_tell(
+    files: &Files,
+    device: &str,
+    config: &Config,
+) -> Result<(Document, Option<String>), Error> {
     let path = files.evidence(device);
-    let Some(text) = disk::read(&path)? else { return inherited(files, device) };
+    let Some(text) = disk::read(&path)? else { return Ok((inherited(files, device)?, None)) };
     match Document::read(&text, device, today(), config) {
         Ok((document, left_out)) => {
             for why in left_out {
                 tracing::debug!(target: "spiraltorch", "{}: {why}", path.display());
             }
-            Ok(document)
+            Ok((document, None))
         }
         Err(why) => {
             let aside = disk::set_aside(&path)?;
-            tracing::warn!(
-                target: "spiraltorch",
-                "{}: {why}: it is set aside as {}, and evidence is gathered anew", path.display(), aside.display()
-            );
-            Ok(Document::new(device))
+            let (path, aside) = (path.display(), aside.display());
+            let remark =
+                format!("{path}: {why}: it is set aside as {aside}, and evidence is gathered anew");
+            tracing::warn!(target: "spiraltorch", "{remark}");
+            Ok((Document::new(device), Some(remark)))
         }
     }
 }
@@ -142,19 +152,24 @@ pub fn settle(
     knows: Knows<'_>,
 ) -> Result<Settled, Error> {
     let _locks = files.lock(config.wait)?;
-    let mut document = load(files, device, config)?;
+    let (mut document, remark) = load_and_tell(files, device, config)?;
     document.take(news, today());
     let mut settled = follow(&mut document, rules_text(files), files, config, knows);
+    settled.remarks.extend(remark);
     if let (before, Some(after)) = &settled.rules
         && before.as_ref() != Some(after)
-        && let Err(error) = journal::write(files, before.clone(), after, date(today()))
     {
-        // The evidence is kept as it was before it was acted on.
-        document = load(files, device, config)?;
-        document.take(news, today());
-        settled.rules.1.clone_from(&settled.rules.0);
-        settled.done.clear();
-        settled.fault = Some(error.to_string());
+        match journal::write(files, before.clone(), after, date(today())) {
+            Ok(remark) => settled.remarks.extend(remark),
+            Err(error) => {
+                // The evidence is kept as it was before it was acted on.
+                document = load(files, device, config)?;
+                document.take(news, today());
+                settled.rules.1.clone_from(&settled.rules.0);
+                settled.done.clear();
+                settled.fault = Some(error.to_string());
+            }
+        }
     }
     let path = files.evidence(device);
     let text = serde_json::to_vec(&document).map_err(|e| Error::at(&path)(e.into()))?;
@@ -193,7 +208,8 @@ pub fn follow(
             done.push(what);
         }
     }
-    Settled { document: document.clone(), done, rules: (before, text), fault }
+    let rules = (before, text);
+    Settled { document: document.clone(), done, rules, fault, remarks: Vec::new() }
 }
 
 /// A comparison about which something is done.
@@ -254,16 +270,20 @@ impl Subject<'_> {
 }
 
 /// Takes the last change of the rules file back, byte for byte, and notes which comparisons' rules went or came back with
-/// it, so that the same evidence does not write them again.
+/// it, so that the same evidence does not write them again. Evidence that makes no sense says nothing, and is left as it is.
 ///
 /// # Errors
-/// Nothing to take back; a file that somebody has changed since; what cannot be written.
+/// Nothing to take back; a journal that makes no sense; a file that somebody has changed since; what cannot be written.
 pub fn undo(files: &Files, config: &Config) -> Result<journal::Change, Error> {
     let _locks = files.lock(config.wait)?;
     let change = journal::undo(files)?;
     let name = files.rules.display().to_string();
     for device in devices(files)? {
-        let mut document = load(files, &device, config)?;
+        let mut document = match read(files, &device, config) {
+            Ok((document, _)) => document,
+            Err(Error::Evidence { .. }) => continue,
+            Err(error) => return Err(error),
+        };
         let old = document.clone();
         for comparison in &mut document.comparisons {
             let stands = |text: &str| {

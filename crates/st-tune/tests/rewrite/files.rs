@@ -4,7 +4,7 @@ use std::fs::{self, File};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use st_tune::rewrite::{Config, Error, Files, Settled, settle};
+use st_tune::rewrite::{Config, Error, Files, Settled, journal, settle};
 
 use crate::sim::{
     CAPS, Home, PROBLEM, Process, candidates, config, knowledge, news, pairs, tell, times,
@@ -88,12 +88,18 @@ fn evidence_that_cannot_be_read_is_set_aside() {
         fs::write(&path, rubbish).expect("written");
         let settled = tell(&home, &[]).expect("settled");
         assert!(settled.document.comparisons.is_empty());
+        let told = settled.remarks.concat();
+        assert!(told.contains("it is set aside as") && told.contains("evidence-"), "{told}");
         let mut aside = path.clone().into_os_string();
         aside.push(".unreadable");
         assert_eq!(fs::read(&aside).expect("it is kept"), rubbish);
     }
     fs::write(home.files.journal(), "rubbish").expect("written");
-    assert!(settle_in(&home.files, &config(0)).expect("settled").done.len() == 1);
+    let refused = journal::changes(&home.files).expect_err("it makes no sense");
+    assert!(matches!(refused, Error::Journal { .. }), "{refused}");
+    let settled = settle_in(&home.files, &config(0)).expect("settled");
+    assert!(settled.done.len() == 1 && settled.remarks.concat().contains("cannot be undone"));
+    assert_eq!(journal::changes(&home.files).expect("a new one").len(), 1);
 }
 
 #[cfg(unix)]
