@@ -14,9 +14,6 @@ use crate::params::{
     ProblemParams, RanksParams, SortParams, map_of, problem_params,
 };
 
-/// Lanes of a wave.
-const WAVE: u32 = 32;
-
 /// Bytes of a row's state and of a part's tally.
 const STATE_BYTES: u64 = 24;
 const TALLY_BYTES: u64 = 16;
@@ -137,8 +134,8 @@ impl Layout {
         let sorts = ranks && in_memory(choice, problem) == Some(true);
         let bin_bytes = if ranks { 2 * u64::from(BINS) * 4 } else { 0 };
         let list_bytes = match (merged, ranks) {
-            // And the best of each wave's share.
-            (true, _) => parts * u64::from(capacity(choice) + choice.wg / WAVE) * entry,
+            // And the best of each wave's share: a wave is 32 threads.
+            (true, _) => parts * u64::from(capacity(choice) + choice.wg / 32) * entry,
             // Runs of the one way are of no use any more when the other begins.
             (_, true) if problem.sorted => k.max(room) * entry,
             _ => 0,

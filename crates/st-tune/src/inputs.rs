@@ -228,7 +228,7 @@ mod tests {
         let problem = Problem::new(kind, 7, 91, 9).with_dtype(T::DTYPE).with_sorted(sorted);
         let x: Pages<T> = random(7 * 91, 5).unwrap();
         let mut check = Check::new(&problem).unwrap();
-        let mut out = oracle::rank(Input::new(&*x), &problem);
+        let mut out = oracle::rank(Input::new(&x), &problem);
         assert_eq!(check.fault(&problem, &x, &out.values, &out.indices), None);
         out.indices.swap(3, 4);
         let why = check.fault(&problem, &x, &out.values, &out.indices).unwrap();
