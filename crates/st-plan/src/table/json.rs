@@ -13,6 +13,9 @@ pub(super) const SCHEMA: u64 = 1;
 /// Reasons kept for records that are left out; the rest are counted.
 const MOST_REASONS: usize = 20;
 
+/// Microseconds that no call takes: a year. What is beyond would make expected times infinite.
+const LONGEST_US: f64 = 3e13;
+
 /// Why a table cannot be read at all. A single bad record is skipped instead.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -103,8 +106,8 @@ impl TryFrom<RawRecord> for Record {
         if raw.rows == 0 || raw.k_max == 0 {
             return Err("rows and k_max must be at least 1".to_owned());
         }
-        if raw.median_us.is_some_and(|us| !(us.is_finite() && us > 0.0)) {
-            return Err("median_us must be a positive number".to_owned());
+        if raw.median_us.is_some_and(|us| !(us > 0.0 && us <= LONGEST_US)) {
+            return Err(format!("median_us must be above 0 and at most {LONGEST_US:e}"));
         }
         let given = raw.choice;
         let choice = Partial {
@@ -242,18 +245,19 @@ mod tests {
                 {{"rows": 8, "cols_min": 1, "cols_max": 2, "k_max": 10, "mk": 9}},
                 {{"rows": 8, "cols_min": 1, "cols_max": 2, "k_max": 10}},
                 {{"rows": 8, "cols_min": 1, "cols_max": 2, "k_max": 10, "mk": 1, "median_us": 0}},
+                {{"rows": 8, "cols_min": 1, "cols_max": 2, "k_max": 10, "mk": 1, "median_us": 1e308}},
                 {{"rows": 8, "cols_min": 1, "cols_max": 2, "k_max": 10, "mk": 1, "kind": "mode"}},
                 17]}}"#
         );
         let table = Table::from_json("t", &text, Backend::Wgpu).unwrap();
         assert_eq!(table.device().map(|d| d.backend), Some(Backend::Cpu));
-        assert_eq!((table.records().len(), table.skipped().len()), (1, 7), "{:?}", table.skipped());
+        assert_eq!((table.records().len(), table.skipped().len()), (1, 8), "{:?}", table.skipped());
         assert!(table.skipped()[0].contains("record 1 left out: missing field"));
-        assert_eq!(table.left_out(), 7);
+        assert_eq!(table.left_out(), 8);
         let short = table.left_out_in_short().unwrap();
-        assert!(short.starts_with("t: 7 records are not used: record 1 left out: "), "{short}");
+        assert!(short.starts_with("t: 8 records are not used: record 1 left out: "), "{short}");
         assert!(short.contains("; record 3 left") && !short.contains("record 4"), "{short}");
-        assert!(short.contains("; and 4 more"), "{short}");
+        assert!(short.contains("; and 5 more"), "{short}");
         let record = table.records()[0];
         assert_eq!((record.kind, record.dtype, record.at), ("midk", DType::Bf16, (128, 8)));
         assert_eq!((record.median_us, record.choice.ch), (Some(12.5), Some(0)));
