@@ -93,7 +93,7 @@ fn read(file: &Path) -> Result<Table, Error> {
     }
 }
 
-#[derive(Serialize)]
+#[derive(Default, Serialize)]
 struct Listed {
     file: String,
     /// Why it is not used.
@@ -106,47 +106,37 @@ struct Listed {
     skipped: usize,
 }
 
+impl Listed {
+    /// What stands for a file, or the folder, that cannot be used.
+    fn unused(path: &Path, why: &dyn std::fmt::Display) -> Self {
+        let file = path.display().to_string();
+        Self { file, refused: Some(why.to_string()), ..Self::default() }
+    }
+
+    fn of(file: &Path) -> Self {
+        let table = match read(file) {
+            Ok(table) => table,
+            Err(why) => return Self::unused(file, &why),
+        };
+        let versions = table.versions();
+        Self {
+            file: file.display().to_string(),
+            refused: None,
+            backend: Some(table.backend()),
+            device: versions.device.clone(),
+            driver: versions.driver.clone(),
+            date: versions.date.clone(),
+            records: table.records().len(),
+            skipped: table.left_out(),
+        }
+    }
+}
+
 fn list(json: bool) -> Result<(), Error> {
-    let unused = |file: String, why: String| Listed {
-        file,
-        refused: Some(why),
-        backend: None,
-        device: String::new(),
-        driver: String::new(),
-        date: String::new(),
-        records: 0,
-        skipped: 0,
+    let listed: Vec<Listed> = match Settings::from_env().table_files() {
+        Ok(files) => files.iter().map(|file| Listed::of(file)).collect(),
+        Err(why) => vec![Listed::unused(&why.folder, &why)],
     };
-    let files = match Settings::from_env().table_files() {
-        Ok(files) => files.into_iter().map(Ok).collect(),
-        Err(why) => vec![Err(why)],
-    };
-    let listed: Vec<Listed> = files
-        .into_iter()
-        .map(|file| {
-            let file = match file {
-                Ok(file) => file,
-                Err(why) => return unused(why.folder.display().to_string(), why.to_string()),
-            };
-            let name = file.display().to_string();
-            match read(&file) {
-                Ok(table) => {
-                    let versions = table.versions();
-                    Listed {
-                        file: name,
-                        refused: None,
-                        backend: Some(table.backend()),
-                        device: versions.device.clone(),
-                        driver: versions.driver.clone(),
-                        date: versions.date.clone(),
-                        records: table.records().len(),
-                        skipped: table.left_out(),
-                    }
-                }
-                Err(why) => unused(name, why.to_string()),
-            }
-        })
-        .collect();
     output::stdout(|out| {
         if json {
             return output::json::document(out, &listed);

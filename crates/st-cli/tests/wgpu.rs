@@ -56,13 +56,16 @@ fn auto_never_takes_a_software_adapter() {
     assert_eq!(wide["auto"]["others"][0]["outcome"], "does not read f64");
 }
 
+/// Runs the command in a folder that is its home.
+fn run_in(home: &common::Files, args: &[&str]) -> common::Ran {
+    let folder = home.0.path();
+    common::ran(common::command().env("SPIRAL_HOME", folder).current_dir(folder).args(args))
+}
+
 #[test]
 fn a_table_of_another_driver_is_refused_where_the_device_is() {
     let home = common::Files::new();
-    let run = |args: &[&str]| {
-        let folder = home.0.path();
-        common::ran(common::command().env("SPIRAL_HOME", folder).current_dir(folder).args(args))
-    };
+    let run = |args: &[&str]| run_in(&home, args);
     std::fs::write(home.path("grid.json"), "[[4, 64, 2]]").unwrap();
     let tuned = run(&["tune", "--device", "wgpu", "--grid", "grid.json", "--budget", "3s", "-q"]);
     assert_eq!(tuned.code, 0, "{tuned:?}");
@@ -82,10 +85,7 @@ fn a_table_of_another_driver_is_refused_where_the_device_is() {
 #[test]
 fn a_type_that_the_device_does_not_read_is_no_fault_of_its_choices() {
     let home = common::Files::new();
-    let run = |args: &[&str]| {
-        let folder = home.0.path();
-        common::ran(common::command().env("SPIRAL_HOME", folder).current_dir(folder).args(args))
-    };
+    let run = |args: &[&str]| run_in(&home, args);
     std::fs::write(home.path("grid.json"), r#"[[4, 64, 2, "x", "f64"], [4, 64, 2]]"#).unwrap();
     let args = ["--device", "wgpu", "--grid", "grid.json", "--json"];
     let document = |ran: &common::Ran| -> serde_json::Value {

@@ -182,7 +182,7 @@ pub fn parse<'a>(
 
 /// What kind of file begins so, of those that say their shapes and that raw elements hardly ever look like.
 fn says_its_shape(bytes: &[u8]) -> Option<&'static str> {
-    [("npy", &b"\x93NUMPY"[..]), ("npz", b"PK\x03\x04")]
+    [("npy", npy::MAGIC), ("npz", b"PK\x03\x04")]
         .into_iter()
         .find_map(|(format, magic)| bytes.starts_with(magic).then_some(format))
 }

@@ -9,7 +9,7 @@ use st_core::DType;
 use super::{ReadError, byte_count, check_length, first_bytes};
 use crate::tensor::{Bytes, Order, Tensor};
 
-const MAGIC: &[u8] = b"\x93NUMPY";
+pub(super) const MAGIC: &[u8] = b"\x93NUMPY";
 
 /// Longest header read; NumPy itself refuses more than 10,000 bytes unless told otherwise.
 const MAX_HEADER: usize = 1 << 20;

@@ -75,8 +75,8 @@ impl Device for CpuDevice<'_> {
 }
 
 /// Room for a plan's results.
-fn room<T>(plan: &RankPlan) -> io::Result<RankOutput<T>> {
-    let mut out = RankOutput { values: Vec::new(), indices: Vec::new() };
+fn room<T: Element>(plan: &RankPlan) -> io::Result<RankOutput<T>> {
+    let mut out = RankOutput::default();
     let results = plan.problem.rows.checked_mul(plan.problem.k);
     let results = results.ok_or(io::ErrorKind::OutOfMemory)?;
     out.values.try_reserve_exact(results)?;
@@ -120,8 +120,6 @@ impl<T: Element> Arena for Place<'_, T> {
                 }
                 let other = std::mem::take(&mut self.spare);
                 self.right = Some(std::mem::replace(&mut self.out, other));
-                // Its memory is not needed any more.
-                self.check = Check::default();
             }
             Some(right) => {
                 let bytes = bytemuck::cast_slice::<T, u8>;

@@ -140,8 +140,6 @@ impl<T: Element> Arena for Place<'_, '_, T> {
                     return Err(TuneError::Wrong(why));
                 }
                 self.right = Some((values, indices));
-                // Its memory is not needed any more.
-                self.check = Check::default();
             }
             Some((right, columns)) => {
                 let bytes = bytemuck::cast_slice::<T, u8>;

@@ -151,8 +151,6 @@ impl<T: Element> Place<'_, '_, T> {
             // Where results go is poisoned from now on.
             self.resident.differences(prepared)?;
             self.checked = true;
-            // Its memory is not needed any more.
-            self.check = Check::default();
         }
         Ok(fault)
     }
