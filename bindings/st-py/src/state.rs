@@ -198,15 +198,15 @@ impl State {
     /// The first adapter of wgpu, or of Metal.
     pub(crate) fn wgpu(&self, backend: Backend) -> Result<&Gpu<WgpuExecutor>> {
         in_first_process(backend)?;
-        let (place, make): (_, fn() -> WgpuExecutor) = match backend {
-            Backend::Mps => (&self.metal, WgpuExecutor::metal),
-            _ => (&self.wgpu, WgpuExecutor::default),
+        let place = match backend {
+            Backend::Mps => &self.metal,
+            _ => &self.wgpu,
         };
         let open = || {
             if !wgpu_exec::IN_THIS_BUILD {
                 return Err(not_in_this_build(backend));
             }
-            let exec = make();
+            let exec = self.settings.wgpu(backend);
             let caps = exec.caps()?;
             let (_, software) = exec.adapter()?;
             Ok(Gpu { exec, caps, software, spaces: Mutex::default() })

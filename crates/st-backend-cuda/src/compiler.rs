@@ -4,8 +4,9 @@ use st_kernels::cuda::{Unit, check};
 use st_rank::{RankPlan, Result};
 
 use crate::exec::Libraries;
-use crate::layout::{Device, Layout};
+use crate::layout::Layout;
 use crate::nvrtc::Nvrtc;
+use crate::shape::Device;
 
 /// NVRTC alone, which wants neither driver nor GPU: it shows that kernels compile for devices that are not here.
 #[derive(Debug)]
@@ -63,7 +64,7 @@ impl Compiler {
 /// [`st_rank::Error::Infeasible`] as for the plan's execution.
 pub fn units(plan: &RankPlan, capability: (i32, i32), wide: bool) -> Result<Vec<Unit>> {
     check(&plan.choice, &plan.problem, &plan.caps)?;
-    let device = Device::new(plan.caps.cores_or_assumed(), capability);
+    let device = Device::new(plan.caps.cores_or_assumed(), plan.caps.shared_mem.into(), capability);
     let mut units = Layout::new(&plan.problem, &plan.choice, device).units();
     units.iter_mut().for_each(|unit| unit.wide = wide);
     Ok(units)

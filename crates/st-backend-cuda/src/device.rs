@@ -14,8 +14,8 @@ use st_rank::{DeviceCaps, Error, Result};
 
 use crate::cache::{Cache, KeptKernels};
 use crate::driver::{Address, Driver, Handle, unavailable};
-use crate::layout::Device;
 use crate::nvrtc::{Nvrtc, Version};
+use crate::shape::Device;
 use modules::{Image, Module};
 
 // The driver's numbers of what it can be asked of a device.
@@ -233,7 +233,7 @@ impl Gpu {
 
     /// What kernels are made for.
     pub(crate) fn shape(&self) -> Device {
-        Device::new(self.caps.cores_or_assumed(), self.made_for())
+        Device::new(self.caps.cores_or_assumed(), self.caps.shared_mem.into(), self.made_for())
     }
 
     /// The compute capability of their code: the device's, or the newest that an older NVRTC knows.

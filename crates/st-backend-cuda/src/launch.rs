@@ -5,6 +5,7 @@ use std::ffi::{c_int, c_uint, c_void};
 use std::mem::offset_of;
 use std::ptr;
 
+use st_kernels::cuda::few_idle;
 use st_rank::Result;
 
 use crate::device::Gpu;
@@ -53,7 +54,7 @@ const WAITING: (i32, i32) = (9, 0);
 /// leave none or few idle, gain.
 fn leaves_idle(step: &Step, multiprocessors: u32) -> bool {
     let few_idle = match step.unit.blocks_each() {
-        1 => multiprocessors - multiprocessors / 16,
+        1 => few_idle(multiprocessors),
         _ => multiprocessors + 1,
     };
     2 * step.blocks > multiprocessors && step.blocks < few_idle
@@ -136,8 +137,9 @@ mod tests {
     use st_rank::{Choice, DType, MergeDetail, MergeKind, Problem, RankKind};
 
     use super::*;
-    use crate::layout::{Device, Layout};
+    use crate::layout::Layout;
     use crate::params::Addresses;
+    use crate::shape::Device;
 
     #[test]
     fn grids_that_leave_some_idle_are_not_early() {
@@ -160,7 +162,7 @@ mod tests {
         let (mk, mkd, ch) = (MergeKind::Filter, MergeDetail::Auto, 0);
         let choice =
             Choice { mk, mkd, tile: 16_384, ctile: 4096, use_2ce: false, wg: 512, kl: 8, ch };
-        let layout = Layout::new(&problem, &choice, Device::new(132, (9, 0)));
+        let layout = Layout::new(&problem, &choice, Device::new(132, 227 << 10, (9, 0)));
         let steps = layout.steps(&Addresses::default());
         assert_eq!((steps.len(), steps[0].unit.blocks_each()), (1, 1));
         assert!(leaves_idle(&steps[0], 132));

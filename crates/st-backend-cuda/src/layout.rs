@@ -5,7 +5,8 @@ use st_kernels::cuda::{
     BINS, DIGIT, Lists, MEMORY_THREADS, Memory, SORT_DIGIT, TABLE_BYTES, Unit, bench_bytes,
     between, capacity, entry_bytes, filter_bytes, flight, group_bytes, group_rows, in_memory,
     is_cluster, is_held, is_memory, loads_ahead, memory, memory_sample, memory_state_bytes,
-    order_blocks, order_bytes, part_columns, parts, runs, sample, small_bytes, wanted,
+    order_blocks, order_bytes, part_columns, parts, ring_bytes, ring_steps, runs, sample,
+    small_bytes, wanted,
 };
 use st_rank::{Choice, MergeKind, Problem};
 
@@ -13,6 +14,7 @@ use crate::params::{
     Addresses, AgainParams, BlockParams, GroupParams, MOST_PARAMS, Map, MemoryParams, OrderParams,
     ProblemParams, RanksParams, SortParams, map_of, problem_params,
 };
+use crate::shape::Device;
 
 /// Bytes of a row's state and of a part's tally.
 const STATE_BYTES: u64 = 24;
@@ -63,22 +65,6 @@ impl Step {
 
     pub(crate) fn params(&self) -> &[u8] {
         &self.params[..self.length]
-    }
-}
-
-/// What kernels are made for, beside a plan.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Device {
-    /// Multiprocessors.
-    pub(crate) cores: u32,
-    /// Whether blocks may read one another's shared memory.
-    pub(crate) has_clusters: bool,
-}
-
-impl Device {
-    /// Of so many multiprocessors, with code of that compute capability: from 9.0 on it may have clusters of blocks.
-    pub(crate) const fn new(cores: u32, (major, _): (i32, i32)) -> Self {
-        Self { cores, has_clusters: major >= 9 }
     }
 }
 
@@ -273,6 +259,11 @@ impl Layout {
                 unit.sample =
                     between.map(|b| b.vectors).or(sampled.map(|s| s.vectors)).unwrap_or(1);
             }
+            if unit.lists == Lists::Sampled && self.device.has_copies {
+                let Device { cores, shared, .. } = self.device;
+                unit.ring = ring_steps(&unit, dtype, part_columns, blocks, cores, shared);
+            }
+            let shared = listed + ring_bytes(&unit);
             let no_rank = u32::MAX;
             let params = BlockParams {
                 p,
@@ -287,7 +278,7 @@ impl Layout {
                 },
                 first_rank: between.and_then(|b| b.first).unwrap_or(no_rank),
             };
-            steps.push(Step::new(unit, "select_block", blocks, listed, &params));
+            steps.push(Step::new(unit, "select_block", blocks, shared, &params));
             return;
         }
         match memory(problem) {
@@ -478,7 +469,7 @@ mod tests {
             ch: 0,
         };
         let problem = Problem::new(RankKind::MidK, 1 << 20, 1 << 14, 100);
-        let layout = Layout::new(&problem, &choice, Device { cores: 132, has_clusters: true });
+        let layout = Layout::new(&problem, &choice, Device::new(132, 227 << 10, (9, 0)));
         assert!(layout.zeroed + layout.scratch <= ROUND_BYTES + 10 * ALIGN);
         let steps = layout.steps(&Addresses::default());
         let rounds = (1usize << 20).div_ceil(layout.rows_each);

@@ -28,6 +28,7 @@ mod memory;
 mod nvrtc;
 mod params;
 mod resident;
+mod shape;
 pub mod timing;
 
 pub use cache::KeptKernels;

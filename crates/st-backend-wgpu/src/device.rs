@@ -146,13 +146,35 @@ pub(crate) fn unavailable(backend: Backend, why: impl Into<String>) -> Error {
     Error::Unavailable { backend, why: why.into(), advice }
 }
 
+/// Whether an adapter of that number and name is the one that is meant.
+fn is_meant(which: &str, number: usize, name: &str) -> bool {
+    match which.trim().parse::<usize>() {
+        Ok(meant) => meant == number,
+        Err(_) => name.to_lowercase().contains(&which.trim().to_lowercase()),
+    }
+}
+
 /// The adapter that an executor takes: the first real one, or a software one if there is no other. Where real ones alone are
-/// asked for, all interfaces are looked at.
-pub(crate) async fn choose(backend: Backend, software: Option<bool>) -> Result<Adapter> {
+/// asked for, or `which` of all, all interfaces are looked at.
+pub(crate) async fn choose(
+    backend: Backend,
+    software: Option<bool>,
+    which: Option<&str>,
+) -> Result<Adapter> {
     let (mut last, mut has_software) = (None, false);
+    let mut others = Vec::new();
     for ranked in ranks(backend) {
         for adapter in list(ranked).await {
-            let is_software = is_software(&adapter.get_info());
+            let info = adapter.get_info();
+            let is_software = is_software(&info);
+            if let Some(which) = which {
+                let meant = is_meant(which, others.len(), &info.name);
+                if meant && software.is_none_or(|wanted| wanted == is_software) {
+                    return Ok(adapter);
+                }
+                others.push(info.name);
+                continue;
+            }
             has_software |= is_software;
             match (is_software, software) {
                 (false, None | Some(false)) | (true, Some(true)) => return Ok(adapter),
@@ -165,6 +187,16 @@ pub(crate) async fn choose(backend: Backend, software: Option<bool>) -> Result<A
         }
     }
     last.ok_or_else(|| match software {
+        _ if !others.is_empty() => {
+            let list: Vec<String> =
+                others.iter().enumerate().map(|(at, name)| format!("{at}: {name}")).collect();
+            let which = which.unwrap_or_default();
+            Error::Unavailable {
+                backend,
+                why: format!("no adapter is {which:?}; there are {}", list.join(", ")),
+                advice: "say the number of one, or a part of its name",
+            }
+        }
         Some(true) => unavailable(backend, "no software adapter was found"),
         // Another software one, which the usual advice is, would be refused, too.
         Some(false) if has_software => Error::Unavailable {

@@ -20,6 +20,8 @@ use crate::{batches, look, self_test};
 pub struct WgpuExecutor {
     backend: Backend,
     software: Option<bool>,
+    /// Its number among [`adapters`](crate::adapters), or a part of its name.
+    adapter: Option<Arc<str>>,
     pub(crate) gpu: Arc<OnceLock<Result<Gpu>>>,
     subgroups: bool,
     self_test: bool,
@@ -50,6 +52,7 @@ impl WgpuExecutor {
         Self {
             backend,
             software: None,
+            adapter: None,
             gpu: Arc::default(),
             subgroups: true,
             self_test: true,
@@ -68,6 +71,16 @@ impl WgpuExecutor {
     #[must_use]
     pub fn with_software(mut self, software: bool) -> Self {
         self.software = Some(software);
+        self.gpu = Arc::default();
+        self
+    }
+
+    /// Held to one of several adapters: by its number among those that [`adapters`](crate::adapters) lists, from 0, or by a
+    /// part of its name, small letters or capital ones. If there is none, the first use is refused with
+    /// [`Error::Unavailable`], which says what there is.
+    #[must_use]
+    pub fn with_adapter(mut self, which: &str) -> Self {
+        self.adapter = Some(which.into());
         self.gpu = Arc::default();
         self
     }
@@ -156,7 +169,7 @@ impl WgpuExecutor {
         if !matches!(self.backend, Backend::Wgpu | Backend::Mps) {
             return Err(unavailable(self.backend, "it is not reached through wgpu"));
         }
-        let adapter = device::choose(self.backend, self.software).await?;
+        let adapter = device::choose(self.backend, self.software, self.adapter.as_deref()).await?;
         Gpu::open(&adapter, self.backend, self.for_tests).await
     }
 

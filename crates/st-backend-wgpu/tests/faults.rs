@@ -136,6 +136,30 @@ fn adapters_of_the_other_sort_are_not_taken() {
 }
 
 #[test]
+fn one_of_several_adapters_is_named() {
+    let there = adapters(Backend::Wgpu);
+    for (number, adapter) in there.iter().enumerate() {
+        let opened = |which: &str| {
+            let exec = WgpuExecutor::default().with_adapter(which);
+            exec.adapter().map(|(name, _)| name.to_owned())
+        };
+        assert_eq!(opened(&number.to_string()), Ok(adapter.name.clone()));
+        let part: String = adapter.name.to_uppercase().chars().skip(1).take(5).collect();
+        assert!(opened(&format!(" {part} ")).expect("it is there").to_uppercase().contains(&part));
+    }
+    for which in ["99", "no such card"] {
+        let error =
+            WgpuExecutor::default().with_adapter(which).caps().expect_err("it is not there");
+        let said = format!("no adapter is {which:?}; there are 0: {}", there[0].name);
+        let Error::Unavailable { why, advice, .. } = &error else { panic!("{error:?}") };
+        assert!(why.starts_with(&said) && advice.contains("number"), "{error}");
+    }
+    // Of the sort that is not there: what is named is not taken, either.
+    let sort = WgpuExecutor::default().with_software(!there[0].software).with_adapter("0");
+    assert!(matches!(sort.caps(), Err(Error::Unavailable { .. })));
+}
+
+#[test]
 fn a_device_that_is_lost_midway_is_an_error_from_then_on() {
     let app = App::new(|limits| limits);
     for (exec, device) in [

@@ -39,8 +39,9 @@ impl Exec {
     /// Opens the first device of a backend that is not the processor's.
     pub(crate) fn gpu(backend: Backend, advice: &'static str) -> Result<Self, RankError> {
         let exec = match backend {
-            Backend::Wgpu if wgpu_exec::IN_THIS_BUILD => WgpuExecutor::default(),
-            Backend::Mps if wgpu_exec::IN_THIS_BUILD => WgpuExecutor::metal(),
+            Backend::Wgpu | Backend::Mps if wgpu_exec::IN_THIS_BUILD => {
+                Settings::from_env().wgpu(backend)
+            }
             Backend::Cuda if cuda_exec::IN_THIS_BUILD => {
                 let exec = CudaExecutor::new(0).with_libraries(Settings::from_env().cuda());
                 let caps = exec.caps()?;

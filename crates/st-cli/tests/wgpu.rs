@@ -131,6 +131,16 @@ fn doctor_lists_adapters_and_says_which_are_software() {
 }
 
 #[test]
+fn the_environment_names_an_adapter() {
+    let plan = |which: &str| {
+        let args = ["plan", "topk", "--rows", "8", "--cols", "64", "-k", "3", "--device", "wgpu"];
+        common::ran(common::command().env("SPIRAL_WGPU_ADAPTER", which).args(args))
+    };
+    assert!(plan("0").stdout.contains("mk"), "{:?}", plan("0").stdout);
+    plan("no such card").refused(&["no such card", "there are 0: "]);
+}
+
+#[test]
 fn what_is_not_there_is_refused() {
     let file = digits();
     let file = file.to_str().expect("UTF-8");

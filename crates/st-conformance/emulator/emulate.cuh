@@ -25,11 +25,21 @@ typedef u32 LaneMask;
 
 namespace emulated {
 
+// A copy that was asked for, and the group it is of.
+struct Copy {
+    Vector* to;
+    const Vector* from;
+    u32 group;
+};
+const u32 COPIES = 64;
+
 struct Fiber {
     void* stack;
     void* at;
     enum { READY, WAVE_WAIT, BLOCK_WAIT, CLUSTER_WAIT, DONE } state;
     u32 meetings;
+    Copy copies[COPIES];
+    u32 copies_done, copies_end, groups;
 };
 
 struct Block {
@@ -49,6 +59,11 @@ struct Block {
 static Block blocks[CLUSTER];
 static Block* block = blocks;
 
+inline void die(const char* what) {
+    fprintf(stderr, "emulated block %u of %u: %s\n", block->group, block->groups, what);
+    abort();
+}
+
 // Saves this stack in *from and goes on with `to`.
 __attribute__((naked, noinline)) inline void change(void** from, void* to) {
     (void)from;
@@ -60,17 +75,14 @@ __attribute__((naked, noinline)) inline void change(void** from, void* to) {
 inline void leave() { change(&block->fibers[block->current].at, block->scheduler); }
 inline void run_body() {
     block->body(block->params);
+    const Fiber& f = block->fibers[block->current];
+    if (f.copies_done < f.copies_end) die("a thread has ended before its copies");
     block->fibers[block->current].state = Fiber::DONE;
     leave();
     abort();
 }
 
 const size_t STACK = 128 << 10;
-
-inline void die(const char* what) {
-    fprintf(stderr, "emulated block %u of %u: %s\n", block->group, block->groups, what);
-    abort();
-}
 
 inline void begin_block(u32 group) {
     block->group = group;
@@ -84,6 +96,7 @@ inline void begin_block(u32 group) {
         f.at = top;
         f.state = Fiber::READY;
         f.meetings = 0;
+        f.copies_done = f.copies_end = f.groups = 0;
     }
 }
 // Goes on with the block's fibers as far as they come in one round; whether any came further.
@@ -165,6 +178,7 @@ inline const u64* meet(u64 x) {
 }  // namespace emulated
 
 #define DEVICE static inline
+#define MEMBER inline
 #define RARE static __attribute__((noinline))
 #define KERNEL(name, Params)                                                                        \
     static void name##_body(const Params& p);                                                       \
@@ -208,6 +222,23 @@ template <typename T> DEVICE const T* of_block(const T* at, u32 other) {
     return reinterpret_cast<const T*>(emulated::blocks[other].shared + offset);
 }
 #endif
+// Copies are made when they are waited for, no sooner.
+#define COPIES_AHEAD
+DEVICE void copy_ahead(Vector* to, const Vector* from) {
+    if (uintptr_t(to) % sizeof(Vector) || uintptr_t(from) % sizeof(Vector)) emulated::die("a copy of parts of vectors");
+    emulated::Fiber& f = emulated::block->fibers[thread()];
+    f.copies[f.copies_end++ % emulated::COPIES] = {to, from, f.groups};
+    if (f.copies_end - f.copies_done > emulated::COPIES) emulated::die("more copies than the emulator has room for");
+}
+DEVICE void copies_asked() { emulated::block->fibers[thread()].groups++; }
+template <u32 MANY> DEVICE void copies_wait() {
+    emulated::Fiber& f = emulated::block->fibers[thread()];
+    for (; f.copies_done < f.copies_end; f.copies_done++) {
+        const emulated::Copy& c = f.copies[f.copies_done % emulated::COPIES];
+        if (c.group + MANY >= f.groups) break;
+        *c.to = *c.from;
+    }
+}
 DEVICE LaneMask ballot(bool x) {
     const u64* const all = emulated::meet(x);
     LaneMask mask = 0;

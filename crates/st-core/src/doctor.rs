@@ -250,7 +250,8 @@ fn state(backend: Backend, libraries: &Libraries, absent: &str) -> BackendState 
         return BackendState { backend, found: false, detail: absent.to_owned() };
     }
     let adapters = wgpu_exec::adapters(backend);
-    let list: Vec<String> = adapters.iter().map(adapter).collect();
+    let numbered = |(at, found)| format!("{at}: {}", adapter(found));
+    let list: Vec<String> = adapters.iter().enumerate().map(numbered).collect();
     let detail = match (list.is_empty(), backend) {
         (false, _) => list.join("; "),
         (true, Backend::Mps) => "no Metal device: it is on Apple's systems alone".to_owned(),

@@ -10,6 +10,7 @@
 //! | `SPIRAL_HEUR_GEN_WEIGHT_WGPU`, `_CUDA`, `_HIP`, `_MPS`, `_CPU` | the same for one backend; wins over it |
 //! | `REDIS_URL` | where [hints are shared](crate::hints), with the feature `kv-redis`: `redis://HOST:PORT`, or `file:///FOLDER` |
 //! | `SPIRAL_CUDA_DRIVER`, `SPIRAL_NVRTC` | the files of CUDA's driver and of NVRTC; where the system has them if not set |
+//! | `SPIRAL_WGPU_ADAPTER` | which of several adapters WGPU takes: its number in `spiral doctor`, or a part of its name; the first if not set |
 //! | `SPIRAL_SELF_REWRITE` | `1`: choices that are shown to be faster become rules; off if not set |
 //! | `SPIRAL_CPU_ISA` | the instruction set of the processor to use |
 //!
@@ -24,6 +25,7 @@ use st_plan::{Knowledge, Prior, Table};
 use st_rank::Backend;
 
 use crate::backend::cuda_exec::Libraries;
+use crate::backend::wgpu_exec::WgpuExecutor;
 use crate::backend::wgpu_heuristics_generated;
 
 /// The name that rules from the environment have in messages.
@@ -34,6 +36,7 @@ const WEIGHT_VARIABLE: &str = "SPIRAL_HEUR_GEN_WEIGHT";
 const HOME_VARIABLE: &str = "SPIRAL_HOME";
 const DRIVER_VARIABLE: &str = "SPIRAL_CUDA_DRIVER";
 const NVRTC_VARIABLE: &str = "SPIRAL_NVRTC";
+const ADAPTER_VARIABLE: &str = "SPIRAL_WGPU_ADAPTER";
 const REWRITE_VARIABLE: &str = "SPIRAL_SELF_REWRITE";
 const ISA_VARIABLE: &str = "SPIRAL_CPU_ISA";
 const REDIS_VARIABLE: &str = "REDIS_URL";
@@ -54,6 +57,7 @@ pub struct Settings {
     rewrite: Option<OsString>,
     cpu_isa: Option<String>,
     cuda: Libraries,
+    wgpu_adapter: Option<String>,
     redis_url: Option<Secret>,
 }
 
@@ -135,6 +139,7 @@ impl Settings {
     #[must_use]
     pub fn from_vars(var: impl Fn(&str) -> Option<OsString>, user: Option<PathBuf>) -> Self {
         let full = |name: &str| var(name).filter(|value| !value.is_empty());
+        let text = |name| full(name).map(|value| value.to_string_lossy().into_owned());
         let home = full(HOME_VARIABLE).map(PathBuf::from);
         let home = home.or_else(|| user.map(|user| user.join(".spiraltorch")));
         Self {
@@ -150,8 +155,9 @@ impl Settings {
             weight: full(WEIGHT_VARIABLE),
             weight_of: BACKENDS.map(|backend| full(&weight_variable(backend))),
             rewrite: full(REWRITE_VARIABLE),
-            cpu_isa: full(ISA_VARIABLE).map(|isa| isa.to_string_lossy().into_owned()),
-            redis_url: full(REDIS_VARIABLE).map(|url| Secret(url.to_string_lossy().into_owned())),
+            cpu_isa: text(ISA_VARIABLE),
+            wgpu_adapter: text(ADAPTER_VARIABLE),
+            redis_url: text(REDIS_VARIABLE).map(Secret),
         }
     }
 
@@ -199,6 +205,19 @@ impl Settings {
     #[must_use]
     pub const fn cuda(&self) -> &Libraries {
         &self.cuda
+    }
+
+    /// The executor of wgpu, or of Metal, held to the adapter that is named, if one is. Touches no device.
+    #[must_use]
+    pub fn wgpu(&self, backend: Backend) -> WgpuExecutor {
+        let exec = match backend {
+            Backend::Mps => WgpuExecutor::metal(),
+            _ => WgpuExecutor::default(),
+        };
+        match &self.wgpu_adapter {
+            Some(which) => exec.with_adapter(which),
+            None => exec,
+        }
     }
 
     /// Whether rules are to be rewritten.

@@ -69,10 +69,10 @@ DEVICE u32 between(const Problem& p, const Row& r, u32 low, u32 high, const Benc
         if (bounded && floor == last && ties_between(p, r, floor, last, b)) return r.first;
         if (thread() == 0) s.count = 0;
         barrier();
-        Vector next[FLIGHT];
         const u32 start = first_vector(r, 0);
-        const u32 mine = floor == 0 ? sweep<false>(p, r, 0, r.n, start, limit, 0, b, next, false)
-                                    : sweep<true>(p, r, 0, r.n, start, limit, floor, b, next, false);
+        Steps steps(r, whole_vectors(r, 0, r.n, start));
+        const u32 mine = floor == 0 ? sweep<false>(p, r, 0, r.n, start, limit, 0, b, steps)
+                                    : sweep<true>(p, r, 0, r.n, start, limit, floor, b, steps);
         u32 before;
         scan(mine, before, s);
         const u32 count = s.count;

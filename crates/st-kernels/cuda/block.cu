@@ -72,21 +72,22 @@ RARE void refill(const Problem& p, const Row r, u32 from, u32 to, u32 wanted, Ke
     barrier();
     const u32 next = gather_ties(p, r, from, to, start, threshold, wanted, b);
     barrier();
-    Vector x[FLIGHT];
-    if (threshold > 0 && next < end_vector(r, to)) sweep<false>(p, r, from, to, next, threshold - 1, 0, b, x, false);
+    if (threshold > 0 && next < end_vector(r, to)) {
+        Steps steps(r, whole_vectors(r, from, to, next));
+        sweep<false>(p, r, from, to, next, threshold - 1, 0, b, steps);
+    }
     barrier();
     if (s.count > CAPACITY) exact_list(p, r, from, to, wanted, b);
 }
 
 // The leading `wanted` of the columns [from, to) that reach the threshold, in one read. Where the list does not
 // hold all that do, most of them are ties as a rule, and the sweep begins anew.
-DEVICE void filter(const Problem& p, const Row& r, u32 from, u32 to, u32 wanted, Key threshold, const Bench& b,
-                   Vector (&next)[FLIGHT], bool loaded) {
+template <typename From>
+DEVICE void filter(const Problem& p, const Row& r, u32 from, u32 to, u32 wanted, Key threshold, const Bench& b, From& steps) {
     Small& s = *b.s;
     if (thread() == 0) s.count = 0;
     barrier();
-    const u32 start = first_vector(r, from);
-    sweep<false>(p, r, from, to, start, reach(p.map, threshold), 0, b, next, loaded);
+    sweep<false>(p, r, from, to, first_vector(r, from), reach(p.map, threshold), 0, b, steps);
     if (s.count > CAPACITY) refill(p, r, from, to, wanted, threshold, b);
 }
 
@@ -312,10 +313,13 @@ KERNEL(select_block, Params) {
             rank = least(u32(mean + 5.4f + sqrtf(28.9f + 32.3f * mean)) + 1, u32(THREADS));
         }
         const Sampled sample = draw(r, CLUSTER == 1 && p.parts > 1);
-        Vector next[FLIGHT];
         const Span span = whole_vectors(r, from, to, first_vector(r, from));
-        if (AHEAD && span.from < span.to) load_step(r, span, span.from, next);
-        filter(p.p, r, from, to, wanted, threshold_of(p.p, sample, rank, b), b, next, true);
+#ifdef RINGS
+        Ring steps(r, span, behind(b));
+#else
+        Steps steps(r, span);
+#endif
+        filter(p.p, r, from, to, wanted, threshold_of(p.p, sample, rank, b), b, steps);
 #endif
     }
 #elif MODE == 2

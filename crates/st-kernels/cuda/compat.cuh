@@ -24,6 +24,8 @@ typedef long long i64;
 typedef uint4 Vector;
 
 #define DEVICE static __device__ __forceinline__
+// A function that belongs to an object.
+#define MEMBER __device__ __forceinline__
 // Rarely taken ways, kept out of the registers of the usual one.
 #define RARE static __device__ __noinline__
 #if CLUSTER > 1
@@ -49,6 +51,18 @@ DEVICE void follow() {
 }
 #else
 DEVICE void follow() {}
+#endif
+#if __CUDA_ARCH__ >= 800
+// Copies of vectors from device memory into shared memory, for which the thread that asks for them has no registers.
+#define COPIES_AHEAD
+DEVICE void copy_ahead(Vector* to, const Vector* from) {
+    asm volatile("cp.async.cg.shared.global [%0], [%1], 16;" ::"r"(u32(__cvta_generic_to_shared(to))),
+                 "l"(__cvta_generic_to_global(from))
+                 : "memory");
+}
+// What was asked for since the last time is a group; waits for all groups but the last MANY.
+DEVICE void copies_asked() { asm volatile("cp.async.commit_group;" ::: "memory"); }
+template <u32 MANY> DEVICE void copies_wait() { asm volatile("cp.async.wait_group %0;" ::"n"(MANY) : "memory"); }
 #endif
 #define KERNEL(name, Params)                                                                                         \
     DEVICE void name##_body(const Params& p);                                                                        \

@@ -47,6 +47,8 @@ DEVICE Bench bench() {
     b.again = b.places + CAPACITY;
     return b;
 }
+// Where shared memory goes on behind it, for vectors.
+DEVICE char* behind(const Bench& b) { return reinterpret_cast<char*>(b.again + CAPACITY) + WAITING % 2 * 8; }
 DEVICE void put(const Bench& b, u32 at, Key key, u32 column) {
     b.keys[at] = key;
     b.columns[at] = column;

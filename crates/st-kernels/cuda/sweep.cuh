@@ -14,6 +14,10 @@
 #ifndef AHEAD
 #define AHEAD 0
 #endif
+// Steps of a row that a block has on their way into shared memory, if it reads by way of that.
+#ifndef RING
+#define RING 0
+#endif
 
 // A thread's share of the sample.
 struct Sampled {
@@ -71,26 +75,100 @@ DEVICE Span whole_vectors(const Row& r, u32 from, u32 to, u32 start) {
     const u32 first = most(start, u32((u64(r.off) + from + EACH - 1) / EACH));
     return {first, most(first, u32((u64(r.off) + to) / EACH))};
 }
-// The vectors of one step; beyond the span the last again.
-DEVICE void load_step(const Row& r, const Span& span, u32 base, Vector (&x)[FLIGHT]) {
-    if (base + THREADS * FLIGHT <= span.to) {
+
+// The whole vectors of a span, step by step: all threads of a block side by side, from memory.
+class Steps {
+   public:
+    MEMBER Steps(const Row& r, const Span& span) : vectors(r.vectors), base(span.from), stop(span.to) {
+        if (AHEAD && more()) load(base, next);
+    }
+    MEMBER bool more() const { return base < stop; }
+    // The thread's vectors of this step, the first of which is given; behind the span they are anything. Goes on to the next.
+    MEMBER u32 take(Vector (&x)[FLIGHT]) {
+        const u32 first = base + thread();
+        if (AHEAD) {
 #pragma unroll
-        for (u32 u = 0; u < FLIGHT; u++) x[u] = load_stream(r.vectors + base + u * THREADS + thread());
-    } else {
+            for (u32 u = 0; u < FLIGHT; u++) x[u] = next[u];
+            if (base + STEP < stop) load(base + STEP, next);
+        } else {
+            load(base, x);
+        }
+        base += STEP;
+        return first;
+    }
+    MEMBER void end() const {}
+
+   private:
+    static constexpr u32 STEP = THREADS * FLIGHT;
+    const Vector* vectors;
+    u32 base, stop;
+    Vector next[FLIGHT];
+
+    MEMBER void load(u32 at, Vector (&x)[FLIGHT]) const {
+        if (at + STEP <= stop) {
 #pragma unroll
-        for (u32 u = 0; u < FLIGHT; u++) {
-            const u32 v = base + u * THREADS + thread();
-            x[u] = load_stream(r.vectors + (v < span.to ? v : span.to - 1));
+            for (u32 u = 0; u < FLIGHT; u++) x[u] = load_stream(vectors + at + u * THREADS + thread());
+        } else {
+#pragma unroll
+            for (u32 u = 0; u < FLIGHT; u++) {
+                const u32 v = at + u * THREADS + thread();
+                x[u] = load_stream(vectors + (v < stop ? v : stop - 1));
+            }
         }
     }
-}
+};
+
+#if RING && defined(COPIES_AHEAD)
+// The same by way of shared memory: RING steps are on their way there, from before a threshold is found on. Each thread has
+// places of its own, and waits for nobody.
+#define RINGS
+class Ring {
+   public:
+    // `at`: shared memory for RING steps.
+    MEMBER Ring(const Row& r, const Span& span, char* at)
+        : vectors(r.vectors), own(reinterpret_cast<Vector*>(at) + thread()), base(span.from), asked(span.from), stop(span.to), slot(0) {
+        for (u32 i = 0; i < RING; i++) ask(i);
+    }
+    MEMBER bool more() const { return base < stop; }
+    MEMBER u32 take(Vector (&x)[FLIGHT]) {
+        const u32 first = base + thread();
+        copies_wait<RING - 1>();
+#pragma unroll
+        for (u32 u = 0; u < FLIGHT; u++) x[u] = own[slot * STEP + u * THREADS];
+        ask(slot);
+        if (++slot == RING) slot = 0;
+        base += STEP;
+        return first;
+    }
+    // A block must not end before its copies, wanted or not.
+    MEMBER void end() const { copies_wait<0>(); }
+
+   private:
+    static constexpr u32 STEP = THREADS * FLIGHT;
+    const Vector* vectors;
+    Vector* own;
+    u32 base, asked, stop, slot;
+
+    // A group of copies, if of none: so that those of a step are always the RING-th last.
+    MEMBER void ask(u32 to) {
+        if (asked < stop) {
+#pragma unroll
+            for (u32 u = 0; u < FLIGHT; u++) {
+                const u32 v = asked + u * THREADS + thread();
+                copy_ahead(own + to * STEP + u * THREADS, vectors + (v < stop ? v : stop - 1));
+            }
+            asked += STEP;
+        }
+        copies_asked();
+    }
+};
+#endif
 
 // Adds the elements of [from, to), from the vector `start` on, whose raw key is `limit` at most, and `floor` at least, to
-// the list; ends soon after it is full. All threads' earlier additions are done, and all are done afterwards. `next` has
-// the first step where there is one and `loaded` says so. Gives how many of this thread's elements come before the floor.
-template <bool FLOORED>
-DEVICE u32 sweep(const Problem& p, const Row& r, u32 from, u32 to, u32 start, Key limit, Key floor, const Bench& b,
-                 Vector (&next)[FLIGHT], bool loaded) {
+// the list; ends soon after it is full. All threads' earlier additions are done, and all are done afterwards. `steps` has the
+// whole vectors of that span. Gives how many of this thread's elements come before the floor.
+template <bool FLOORED, typename From>
+DEVICE u32 sweep(const Problem& p, const Row& r, u32 from, u32 to, u32 start, Key limit, Key floor, const Bench& b, From& steps) {
     Small& s = *b.s;
     u32 before = 0;
     const Test test = test_of(p, limit), below = FLOORED ? test_of(p, floor - 1) : test;
@@ -121,22 +199,14 @@ DEVICE u32 sweep(const Problem& p, const Row& r, u32 from, u32 to, u32 start, Ke
     barrier();
     const u32 begin = s.count;
     barrier();
-    constexpr u32 STEP = THREADS * FLIGHT;
-    if (AHEAD && !loaded && span.from < span.to) load_step(r, span, span.from, next);
-    for (u32 base = span.from; base < span.to; base += STEP) {
+    while (steps.more()) {
         Vector x[FLIGHT];
-        if (AHEAD) {
-#pragma unroll
-            for (u32 u = 0; u < FLIGHT; u++) x[u] = next[u];
-            if (base + STEP < span.to) load_step(r, span, base + STEP, next);
-        } else {
-            load_step(r, span, base, x);
-        }
+        const u32 v = steps.take(x);
         Hits<FLIGHT> hits = hits_of(p, x, test);
-        if (base + STEP > span.to) {
+        if (v + (FLIGHT - 1) * THREADS >= span.to) {
 #pragma unroll
             for (u32 u = 0; u < FLIGHT; u++) {
-                if (base + u * THREADS + thread() >= span.to) drop_vector(hits, u);
+                if (v + u * THREADS >= span.to) drop_vector(hits, u);
             }
         }
         if (FLOORED) {
@@ -147,11 +217,12 @@ DEVICE u32 sweep(const Problem& p, const Row& r, u32 from, u32 to, u32 start, Ke
             before += both - count_hits(hits);
         }
         if (!any(has_hits(hits))) continue;
-        const u32 first = column_of(r, base + thread(), 0);
+        const u32 first = column_of(r, v, 0);
         const bool room = add(b, hits, [&](u32 u, u32 j) { return Key(element(x[u], j)); },
                               [&](u32 u, u32 j) { return first + (u * THREADS * EACH + j); });
         if (!room) break;
     }
+    steps.end();
     barrier();
     settle(p, b, begin, least(s.count, u32(CAPACITY)));
     barrier();

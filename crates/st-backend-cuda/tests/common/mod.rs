@@ -123,7 +123,7 @@ pub(crate) fn ask_feasible<T: Value>(
     asked.map(|choice| ask_by_hand(input, problem, choice, &want, what)).count()
 }
 
-fn caps_of(exec: &CudaExecutor) -> DeviceCaps {
+pub(crate) fn caps_of(exec: &CudaExecutor) -> DeviceCaps {
     exec.caps().expect("it was there before")
 }
 

@@ -12,7 +12,8 @@ mod sweep;
 use std::path::PathBuf;
 
 use st_core::backend::device_caps::Backend;
-use st_core::backend::wgpu_exec::{WgpuExecutor, adapters};
+use st_core::backend::wgpu_exec::adapters;
+use st_core::settings::Settings;
 use st_core::{DType, bf16, f16};
 
 use crate::cells::{Cell, given};
@@ -79,7 +80,7 @@ pub(crate) struct Args {
 /// Runs the benchmark; false if a result was wrong.
 pub(crate) fn run(args: &Args) -> Result<bool> {
     let cells = given(args.cells.as_deref(), &args.cell)?;
-    let exec = WgpuExecutor::default();
+    let exec = Settings::from_env().wgpu(Backend::Wgpu);
     let caps = exec.caps()?;
     let caps = caps
         .with_cores(args.cores.unwrap_or(caps.cores))

@@ -19,6 +19,7 @@ mod check;
 mod group;
 mod guess;
 mod memory;
+mod ring;
 mod sample;
 
 use st_rank::{Choice, DType, DeviceCaps, Field, Fields, MergeDetail, MergeKind, Problem};
@@ -32,6 +33,7 @@ pub use memory::{
     MEMORY_THREADS, Memory, TABLE_BYTES, filter_bytes, is_memory, memory, memory_sample,
     memory_state_bytes, order_blocks, order_bytes, runs,
 };
+pub use ring::{few_idle, ring_bytes, ring_steps};
 pub use sample::{Sample, is_held, sample};
 
 // What parts, vectors and aligned rows are does not depend on the kernels.
@@ -155,6 +157,8 @@ pub struct Unit {
     pub sample: u32,
     /// Whether blocks have a multiprocessor each, and so registers for loading ahead.
     pub ahead: bool,
+    /// Steps that such a block has on their way into shared memory; 0 if it reads into registers.
+    pub ring: u32,
     /// Blocks of a cluster; 1 if there are none.
     pub cluster: u32,
     /// For `group.cu`.
@@ -174,6 +178,7 @@ impl Unit {
             flight: 1,
             sample: 1,
             ahead: false,
+            ring: 0,
             cluster: 1,
             group: None,
             wide: false,
@@ -255,6 +260,7 @@ impl Unit {
                 ("FLIGHT", self.flight),
                 ("SAMPLE", self.sample),
                 ("AHEAD", self.ahead.into()),
+                ("RING", self.ring),
                 ("CLUSTER", self.cluster),
             ]),
         }

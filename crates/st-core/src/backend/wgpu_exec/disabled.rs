@@ -69,6 +69,12 @@ impl WgpuExecutor {
         self
     }
 
+    /// Held to an adapter: there is none.
+    #[must_use]
+    pub const fn with_adapter(self, _which: &str) -> Self {
+        self
+    }
+
     /// Without subgroup operations.
     #[must_use]
     pub const fn without_subgroups(self) -> Self {

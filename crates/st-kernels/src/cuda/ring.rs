@@ -1,0 +1,52 @@
+//! Rings in shared memory by way of which blocks that have a multiprocessor each read their parts (`sweep.cuh`).
+
+use super::{Unit, bench_bytes, vector_elements};
+use st_rank::DType;
+
+/// Bytes of a part that is read by way of shared memory however many multiprocessors have nothing to do. While a threshold is
+/// found, 130 KB arrive there; but an H200's multiprocessor takes 33 bytes in a nanosecond that way, and 41 into registers.
+const SHORT_BYTES: u64 = 640 << 10;
+/// Numbers of steps: few, so that there are few kernels to compile.
+const STEPS: [u64; 5] = [6, 4, 3, 2, 1];
+/// Steps of longer parts, at most: 1x67108864, k 100, took 76.3 us with two, 77.4 with one, and 78.2 with six (bf16 50.8, 51.2
+/// and 53.2).
+const LONG_STEPS: u64 = 2;
+
+/// Blocks of a multiprocessor each that leave few of so many idle.
+#[must_use]
+pub const fn few_idle(multiprocessors: u32) -> u32 {
+    multiprocessors - multiprocessors / 16
+}
+
+/// Steps of the ring of a block that loads ahead, one of `blocks` that read parts of so many columns; 0 if it is better
+/// without. `shared`: bytes that a block may have.
+#[must_use]
+pub fn ring_steps(
+    unit: &Unit,
+    dtype: DType,
+    columns: u32,
+    blocks: u64,
+    cores: u32,
+    shared: u64,
+) -> u32 {
+    let vectors = u64::from(columns.div_ceil(vector_elements(dtype)));
+    let is_short = vectors * 16 <= SHORT_BYTES;
+    if !unit.ahead || !(is_short || blocks >= few_idle(cores).into()) {
+        return 0;
+    }
+    let left = shared.saturating_sub(bench_bytes(unit.capacity, unit.threads, dtype));
+    let wanted = vectors.div_ceil(u64::from(unit.threads * unit.flight));
+    let wanted = if is_short { wanted } else { LONG_STEPS };
+    let steps = wanted.min(left / step_bytes(unit));
+    STEPS.into_iter().find(|&some| some <= steps).unwrap_or(0) as u32
+}
+
+/// Shared memory of a kernel's ring.
+#[must_use]
+pub fn ring_bytes(unit: &Unit) -> u64 {
+    u64::from(unit.ring) * step_bytes(unit)
+}
+
+fn step_bytes(unit: &Unit) -> u64 {
+    u64::from(unit.threads * unit.flight) * 16
+}
