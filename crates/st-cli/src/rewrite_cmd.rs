@@ -106,10 +106,12 @@ pub(crate) fn run(args: &RewriteArgs) -> Result<(), Error> {
         }
         report.diff = changes.iter().map(|(before, after)| diff(before, after)).collect();
         if shared > 0 {
-            report.remarks.push(match hints::flush(hints::PATIENCE) {
-                Ok(()) => format!("{shared} rules are shared with other machines"),
-                Err(why) => format!("rules are not shared: {why}"),
-            });
+            match hints::flush(hints::WAIT) {
+                Ok(()) => {
+                    report.remarks.push(format!("{shared} rules are shared with other machines"));
+                }
+                Err(why) => report.warn(not_shared(&why)),
+            }
         }
     } else {
         report.would(&settings, &files, &config)?;
@@ -129,6 +131,15 @@ pub(crate) fn run(args: &RewriteArgs) -> Result<(), Error> {
         }
         report.write(out, args)
     })
+}
+
+/// A change of the rules is published when it is made, and never again.
+fn not_shared(why: &hints::Error) -> String {
+    let what = match why {
+        hints::Error::Late { .. } => "whether what was done is shared is not known",
+        _ => "what was done is not shared",
+    };
+    format!("{what}: {why}; it stands here all the same, and nothing shares it later")
 }
 
 fn diff(before: &str, after: &str) -> String {
@@ -160,7 +171,7 @@ impl Report {
         Ok(())
     }
 
-    /// Says what is wrong with a file, on standard error too.
+    /// Says what is wrong, on standard error too.
     fn warn(&mut self, remark: String) {
         warn(&remark);
         self.remarks.push(remark.clone());

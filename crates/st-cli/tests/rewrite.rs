@@ -1,6 +1,9 @@
 //! `spiral rewrite`, from a slow default on a simulated device to the next process's plan, and back.
 
 mod common;
+#[cfg(feature = "kv-redis")]
+#[path = "../../st-kv/tests/common/mod.rs"]
+mod servers;
 
 use std::fs;
 use std::path::Path;
@@ -125,10 +128,55 @@ fn evidence_becomes_a_rule_and_a_plan_and_is_taken_back() {
     assert!(spiral(&home, &["rewrite", "--write"]).stdout.contains("nothing to write"));
 }
 
+#[cfg(feature = "kv-redis")]
+#[test]
+fn writing_does_not_wait_to_share() {
+    use std::time::Instant;
+
+    let (files, hanging) = (Files::new(), servers::hanging());
+    let home = files.path("home");
+    let wrote = |url: &str| {
+        let _ = fs::remove_dir_all(&home);
+        let _ = gather(&home, 60);
+        fs::write(home.join("heur.kdsl"), BEFORE).expect("written");
+        let start = Instant::now();
+        let mut command = command();
+        command.env("SPIRAL_HOME", &home).env("REDIS_URL", url);
+        let said = ran(command.args(["rewrite", "--write"]));
+        let took = start.elapsed();
+        assert!(said.code == 0 && said.stdout.starts_with("written: "), "{said:?}");
+        (said, took)
+    };
+    let least = |url| (0..5).map(|_| wrote(url).1).min().expect("runs");
+    let (usual, took) = (least(""), least(&hanging));
+    // What is beyond the 50 ms is for threads, and for a machine that does other things.
+    assert!(took <= usual + Duration::from_millis(90), "{took:?}, without {usual:?}");
+    for (url, parts) in [
+        (hanging, ["is not known: no answer within 50 ms", "nothing shares it later"]),
+        (
+            format!("redis://127.0.0.1:{}", servers::free_port()),
+            ["what was done is not shared: ", "it stands here all the same"],
+        ),
+    ] {
+        let (said, _) = wrote(&url);
+        for part in parts {
+            assert!(said.stderr.contains(part), "`{part}`: {said:?}");
+        }
+        assert_eq!(said.stderr.lines().count(), 1, "one warning: {said:?}");
+    }
+}
+
 /// From the evidence of one machine to what another one hears: the rule, and that it was withdrawn.
 #[cfg(feature = "kv-redis")]
 #[test]
 fn what_is_written_and_what_is_withdrawn_is_shared() {
+    // It need not wait until all is there; if a machine does much else, it may be late.
+    assert!((0..5).any(|_| shared_in_time()), "in time, once");
+}
+
+#[cfg(feature = "kv-redis")]
+fn shared_in_time() -> bool {
+    let late = |said: &Ran| said.stderr.contains("no answer within 50 ms");
     let files = Files::new();
     let home = files.path("home");
     fs::create_dir_all(&home).expect("a folder");
@@ -143,6 +191,9 @@ fn what_is_written_and_what_is_withdrawn_is_shared() {
     };
     let _ = gather(&home, 60);
     let said = shared(&["rewrite", "--write"]);
+    if late(&said) {
+        return false;
+    }
     assert!(said.stdout.contains("1 rules are shared"), "{said:?}");
     let rules = heard();
     assert_eq!((rules.len(), &rules[0]["unheard"]), (1, &serde_json::Value::Null), "{rules:?}");
@@ -159,11 +210,15 @@ fn what_is_written_and_what_is_withdrawn_is_shared() {
     (0..40).for_each(|_| document.comparisons[0].watch.record(100.0, 110.0).expect("times"));
     fs::write(&path, serde_json::to_vec(&document).expect("text")).expect("written");
     let said = shared(&["rewrite", "--write"]);
+    if late(&said) {
+        return false;
+    }
     assert!(said.stdout.contains("withdrawn: ") && said.stdout.contains("shared"), "{said:?}");
     let rules = heard();
     let why = rules[0]["unheard"].as_str().expect("it does not count");
     assert!(why.contains("withdrawn: 0 % of 40 pairs"), "{why}");
     assert_eq!(weight(&rules[0]), Some(60.0), "what spoke for it is as it was");
+    true
 }
 
 #[test]

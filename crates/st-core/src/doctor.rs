@@ -2,7 +2,6 @@
 
 use std::fmt;
 use std::fs;
-use std::time::Duration;
 
 use serde::Serialize;
 use st_rank::{Backend, DeviceCaps, Result};
@@ -94,7 +93,7 @@ struct BackendState {
 
 impl Report {
     /// Looks: at the processor by its executor (whose memory is timed), at GPUs with these libraries, at settings and what
-    /// was loaded by them, and for a second at most at what is shared.
+    /// was loaded by them, and at what is shared, for which it waits 50 ms at most.
     #[must_use]
     pub fn new(
         words: Words,
@@ -112,9 +111,11 @@ impl Report {
             }
             Err(why) => (None, BackendState { backend, found: false, detail: why.to_string() }),
         };
+        let caps = cpu.as_ref().map(|cpu| cpu.caps);
+        // The answer may come while GPUs are looked for.
+        let hints = caps.map(|caps| Fetch::start(settings.redis_url(), &caps));
         let others = [Backend::Wgpu, Backend::Cuda, Backend::Hip, Backend::Mps]
             .map(|backend| state(backend, libraries, words.absent));
-        let caps = cpu.as_ref().map(|cpu| cpu.caps);
         Self {
             program: words.program,
             version: env!("CARGO_PKG_VERSION"),
@@ -138,7 +139,7 @@ impl Report {
                     here: caps.and_then(|caps| table.origin(&caps)).map(|origin| origin.name()),
                 })
                 .collect(),
-            hints: caps.map_or_else(|| "not asked for".to_owned(), |caps| shared(settings, &caps)),
+            hints: hints.map_or_else(|| "not asked for".to_owned(), shared),
             faults: loaded.faults.iter().map(ToString::to_string).collect(),
         }
     }
@@ -217,17 +218,17 @@ impl fmt::Display for Report {
     }
 }
 
-/// How long a report waits for hints.
-const SHARED_WAIT: Duration = Duration::from_secs(1);
-
-fn shared(settings: &Settings, caps: &DeviceCaps) -> String {
-    match Fetch::start(settings.redis_url(), caps).wait(SHARED_WAIT) {
+fn shared(asked: Fetch) -> String {
+    match asked.wait(hints::WAIT) {
         Ok(found) => {
             let counting = found.rules.iter().filter(|rule| rule.unheard.is_none()).count();
             let (times, left_out) = (found.times.len(), found.left_out);
             format!("{times} measured choices, {counting} soft rules, {left_out} entries left out")
         }
         Err(hints::Error::NoUrl) => "none: REDIS_URL is not set".to_owned(),
+        Err(why @ hints::Error::Late { .. }) => {
+            format!("{why}: a command that plans waits no longer either, and does without them")
+        }
         Err(why) => why.to_string(),
     }
 }

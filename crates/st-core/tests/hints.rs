@@ -220,6 +220,37 @@ fn publishing_never_waits() {
 }
 
 #[test]
+fn what_was_published_before_is_not_published_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let url = format!("file://{}", folder.path().display());
+    let publisher = Publisher::new(Some(&url));
+    let first = record(2.0);
+    let other = Record { rows: 8, ..first };
+    let more = Record { samples: 20, ..first };
+    let weights = || -> Vec<f64> {
+        publisher.flush(SOON).unwrap();
+        fetch(&url, &CAPS).unwrap().times.iter().map(|time| time.weight.round()).collect()
+    };
+    assert!(publisher.publish_since(&CAPS, &[first], &[]));
+    assert!(!publisher.publish_since(&CAPS, &[first], &[other, first]));
+    assert!(publisher.publish_since(&CAPS, &[more, other], &[first]));
+    let mut both = weights();
+    both.sort_by(f64::total_cmp);
+    assert_eq!(both, [15.0, 20.0]);
+    // Published as a whole later, it counts no more.
+    assert!(publisher.publish(&CAPS, &[more, other]));
+    assert_eq!(weights().iter().sum::<f64>(), 35.0);
+    // Fewer samples are another measurement.
+    assert!(publisher.publish_since(
+        &CAPS,
+        &[Record { samples: 5, ..first }, other],
+        &[more, other]
+    ));
+    assert_eq!(weights().iter().sum::<f64>(), 40.0);
+    assert!(!Publisher::new(None).publish_since(&CAPS, &[first], &[]));
+}
+
+#[test]
 fn rules_are_heard_until_evidence_turns() {
     let folder = tempfile::tempdir().unwrap();
     let url = format!("file://{}", folder.path().display());

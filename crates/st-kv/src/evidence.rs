@@ -87,6 +87,18 @@ impl Evidence {
         evidence
     }
 
+    /// What it has beyond evidence of the same measurement that was published when it had fewer samples: those that are
+    /// more. Evidence of fewer samples was measured anew and counts whole; none: there is nothing new. The mark stays that
+    /// of the whole, which published later does not count again.
+    #[must_use]
+    pub fn beyond(self, published: &Self) -> Option<Self> {
+        if self.samples < published.samples {
+            return Some(self);
+        }
+        let samples = self.samples - published.samples;
+        (samples > 0.0).then_some(Self { samples, ..self })
+    }
+
     /// Reads a value.
     ///
     /// # Errors
@@ -239,6 +251,18 @@ mod tests {
         let decoded = Evidence::decode(&both.encode(), NOW).unwrap();
         assert!((decoded.median / both.median - 1.0).abs() < 1e-12);
         assert_eq!(Evidence { median: both.median, ..decoded }, both);
+    }
+
+    #[test]
+    fn what_is_measured_on_counts_by_what_is_new() {
+        let (first, whole) = (of(30.0, 10.0, NOW), of(40.0, 12.0, NOW));
+        let more = whole.clone().beyond(&first).expect("ten samples");
+        assert_eq!((more.samples, more.median), (10.0, 12.0));
+        let both = first.merged(&more, NOW);
+        assert_eq!(both.samples, 40.0);
+        assert_eq!(both.merged(&whole, NOW), both, "the whole, published later");
+        assert_eq!(whole.clone().beyond(&whole), None);
+        assert_eq!(first.clone().beyond(&whole), Some(first), "measured anew");
     }
 
     #[test]

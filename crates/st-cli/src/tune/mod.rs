@@ -2,16 +2,17 @@
 
 pub(crate) mod device;
 mod live;
+mod sharing;
 
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use clap::Args;
-use st_core::hints;
 use st_core::settings::Settings;
 use st_core::tune::{Device, TableFile, TuneError, Tuned, report};
 
 use self::live::Live;
+use self::sharing::Sharing;
 use crate::args::{CpuArgs, Device as Named};
 use crate::error::Error;
 use crate::output;
@@ -77,19 +78,22 @@ fn session(args: &TuneArgs, device: &dyn Device<Error = TuneError>) -> Result<()
         live.warn(&format!("an earlier table is put aside: {why}"));
     }
     let limits = (args.budget, args.fresh);
-    let tuned =
-        Tuned::session(device, &cells, limits, &table, &now, &mut |event| live.event(event));
+    let mut sharing = Sharing::new(&caps, &table, settings.redis_url().is_some());
+    let tuned = Tuned::session(device, &cells, limits, &table, &now, &mut |event| {
+        live.event(event);
+        sharing.event(event);
+    });
     live.end();
     let mut tuned = tuned?;
-    // Other machines with this device profit, if there is a place to share.
-    if tuned.records > 0 && hints::publish(&caps, table.load()?.0.records()) {
-        match hints::flush(hints::PATIENCE) {
-            Ok(()) => live.say("what was measured is shared with other machines"),
-            Err(why) => {
-                let fault = format!("what was measured is not shared: {why}");
-                live.warn(&fault);
-                tuned.faults.push(fault);
-            }
+    match sharing.end() {
+        None => {}
+        Some(Ok(())) => live.say("what was measured is shared with other machines"),
+        Some(Err(why)) => {
+            let fault = format!(
+                "what was measured is not all shared: {why}; `spiral hints push --tables` shares it"
+            );
+            live.warn(&fault);
+            tuned.faults.push(fault);
         }
     }
     if let Some(file) = &args.report {

@@ -51,6 +51,16 @@ impl Publisher {
     }
 
     /// Drops it.
+    pub fn publish_since(
+        &self,
+        _device: &DeviceCaps,
+        _records: &[Record],
+        _published: &[Record],
+    ) -> bool {
+        false
+    }
+
+    /// Drops it.
     pub fn publish_rule(&self, _device: &DeviceCaps, _line: &str, _evidence: Pairs) -> bool {
         false
     }

@@ -4,7 +4,8 @@
 //! Both ways are off the call path. With `REDIS_URL` set, the [process's planner](crate::process::planner) asks for the
 //! hints of a device when it first plans for it, on a thread of its own: plans made meanwhile are made without them, and
 //! later ones with them. What is [published](publish) waits in a bounded queue for another thread, and is dropped
-//! and counted where that does not keep up. A command may wait for a [`Fetch`], for [`WAIT`] at most.
+//! and counted where that does not keep up. A command may wait for a [`Fetch`], or for what it published, for [`WAIT`]
+//! at most.
 //!
 //! Nothing that is read is trusted. Whatever goes wrong, plans are made as if there were no hints, and one warning
 //! says so. Without the feature there is no store, no thread and no name resolution; the same functions then say so.
@@ -46,7 +47,7 @@ use crate::settings::Settings;
 /// The name that hints have in explanations: of the table, and of the program of rules.
 pub const NAME: &str = "shared hints";
 
-/// The longest time that a command which only plans waits for hints, once.
+/// The longest time that a command which is about something else waits for hints, or for what it shares, once.
 pub const WAIT: Duration = Duration::from_millis(50);
 
 /// The longest time for a command that is about hints.
@@ -200,6 +201,12 @@ pub struct Pairs {
 /// Published again, the same measurement counts once.
 pub fn publish(device: &DeviceCaps, records: &[Record]) -> bool {
     PUBLISHER.publish(device, records)
+}
+
+/// As [`publish`], what records have beyond those that this process has published already: nothing of one that is as it was,
+/// of one that has more samples now those that are more, of any other all. False, too, if nothing is new.
+pub fn publish_since(device: &DeviceCaps, records: &[Record], published: &[Record]) -> bool {
+    PUBLISHER.publish_since(device, records, published)
 }
 
 /// Publishes that a soft rule was withdrawn on a device, with the pairs since it won: others stop hearing it, until it wins

@@ -50,12 +50,29 @@ impl Publisher {
 
     /// As [`publish`](super::publish).
     pub fn publish(&self, device: &DeviceCaps, records: &[Record]) -> bool {
+        self.publish_since(device, records, &[])
+    }
+
+    /// As [`publish_since`](super::publish_since).
+    pub fn publish_since(
+        &self,
+        device: &DeviceCaps,
+        records: &[Record],
+        published: &[Record],
+    ) -> bool {
         let now = now();
-        let list: Vec<(Key, Evidence)> = records
-            .iter()
-            .filter_map(|record| Some((Key::of(record), evidence_of(record, now)?)))
-            .collect();
-        self.enqueue(device, list)
+        let mut published: Vec<&Record> = published.iter().collect();
+        published.sort_by(|a, b| a.in_order(b));
+        let new = |record: &Record| {
+            let evidence = evidence_of(record, now)?;
+            let before = published.binary_search_by(|before| before.in_order(record)).ok();
+            match before.and_then(|at| evidence_of(published[at], now)) {
+                Some(before) => evidence.beyond(&before),
+                None => Some(evidence),
+            }
+        };
+        let list = records.iter().filter_map(|record| Some((Key::of(record), new(record)?)));
+        self.enqueue(device, list.collect())
     }
 
     /// As [`publish_rule`](super::publish_rule).
