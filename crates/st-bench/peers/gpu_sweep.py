@@ -85,7 +85,7 @@ def run(args):
 def summary(found):
     """How the plans stand, in Markdown."""
     lines = ["| rows x cols, k | tuned | untuned | best | tuned / best | untuned / best | timed |", "|---|--:|--:|--:|--:|--:|--:|"]
-    tuned, untuned, timed, all_of, whole = [], [], 0, 0, 0
+    tuned, untuned, timed, all_of, whole, slow = [], [], 0, 0, 0, 0
     for cell in found:
         outcome = cell["sweep"]
         if not outcome:
@@ -100,6 +100,7 @@ def summary(found):
         timed += ran
         all_of += ran + missing
         whole += missing == 0
+        slow += cell.get("out_of_reach", 0)
         times = f"{outcome['planned_us']:.3g} | {plain:.3g} | {best:.3g}"
         lines.append(f"| {name(cell['cell'])} | {times} | {tuned[-1]:.3f} | {untuned[-1]:.3f} | {ran} of {ran + missing} |")
     if tuned:
@@ -107,7 +108,7 @@ def summary(found):
         lines.append("")
         lines.append(
             f"{len(tuned)} cells: tuned / best {mean(tuned):.4f} (worst {max(tuned):.3f}), untuned / best {mean(untuned):.4f}"
-            f" (worst {max(untuned):.3f}), tuned / untuned at most {worst:.3f}; {timed} of {all_of} candidates timed, all of {whole} cells"
+            f" (worst {max(untuned):.3f}), tuned / untuned at most {worst:.3f}; {timed} of {all_of} candidates timed, all of {whole} cells; {slow} more are on too few multiprocessors"
         )
     return "\n".join(lines)
 

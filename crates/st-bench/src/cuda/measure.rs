@@ -14,8 +14,9 @@ use crate::by_cpu::{self, WRONG};
 use crate::cells::Cell;
 use crate::numbers::Spread;
 use crate::patterns::constants;
-use crate::untuned::{known_plan, with_untuned};
+use crate::untuned::{keep_within_reach, known_plan, with_untuned};
 use crate::{Result, bounds, choices};
+use st_kernels::cuda;
 use st_tune::stats::median;
 use st_tune::tournament::{Arena, Entrant, Outcome, Task, tournament};
 
@@ -92,7 +93,8 @@ impl Bench<'_> {
             }
         }
         if self.args.sweep && place.right.is_some() {
-            let (outcome, wrong) = self.sweep(&mut place)?;
+            let (outcome, wrong, left_out) = self.sweep(&mut place)?;
+            report.out_of_reach = left_out;
             for (choice, why) in wrong {
                 let plan = RankPlan::by_hand(problem, self.caps, choice);
                 report.contenders.push(Contender::failed("swept".to_owned(), &plan, &why));
@@ -145,14 +147,17 @@ impl Bench<'_> {
         Ok(contenders)
     }
 
-    /// How the planner's choice stands among its candidates, and those whose results are wrong.
+    /// How the planner's choice stands among its candidates, those whose results are wrong, and how many could not be as fast.
     #[allow(clippy::type_complexity, reason = "a pair")]
     fn sweep<T: Element>(
         &self,
         place: &mut Place<'_, T>,
-    ) -> Result<(Option<Outcome>, Vec<(Choice, String)>)> {
+    ) -> Result<(Option<Outcome>, Vec<(Choice, String)>, usize)> {
         let plan = place.plan.clone();
-        let (all, untuned) = with_untuned(&plan);
+        let (mut all, untuned) = with_untuned(&plan);
+        let blocks = |choice: &Choice| cuda::footprint(choice, &plan.problem).blocks;
+        let planned_us = place.least_us;
+        let left_out = keep_within_reach(&plan.problem, &mut all, &untuned, planned_us, blocks);
         let by_hand = |&choice: &Choice| RankPlan::by_hand(plan.problem, plan.caps, choice);
         self.exec.compile_ahead(&all.iter().map(by_hand).collect::<Vec<_>>())?;
         let mut wrong = Vec::new();
@@ -163,9 +168,9 @@ impl Bench<'_> {
         });
         match outcome {
             Ok(outcome) => {
-                Ok((Some(Outcome { predicted_us: plan.predicted_us, ..outcome }), wrong))
+                Ok((Some(Outcome { predicted_us: plan.predicted_us, ..outcome }), wrong, left_out))
             }
-            Err(_) if !wrong.is_empty() => Ok((None, wrong)),
+            Err(_) if !wrong.is_empty() => Ok((None, wrong, left_out)),
             Err(error) => Err(error),
         }
     }

@@ -15,7 +15,7 @@ use st_core::{DType, bf16, f16};
 use crate::cells::{Cell, given};
 use crate::markdown::short;
 use crate::numbers::{Kind, Spread};
-use crate::untuned::of_untuned;
+use crate::untuned::{of_untuned, swept};
 use crate::{Result, answer, note, system};
 use measure::Bench;
 use st_tune::stats::geometric_mean;
@@ -95,8 +95,9 @@ struct CellReport {
     checked_rows: usize,
     floor_us: f64,
     contenders: Vec<Contender>,
-    /// Every candidate of the planner.
+    /// Every candidate of the planner, but for those that are too few blocks to be as fast as its choice.
     sweep: Option<Outcome>,
+    out_of_reach: usize,
 }
 
 /// A plan and what was found of it: times in microseconds.
@@ -183,6 +184,7 @@ impl CellReport {
             floor_us: 0.0,
             contenders: Vec::new(),
             sweep: None,
+            out_of_reach: 0,
         }
     }
 
@@ -226,7 +228,7 @@ impl CellReport {
                 }
             });
         }
-        lines.extend(self.sweep.as_ref().map(|outcome| format!("  sweep: {}", outcome.lines())));
+        lines.extend(self.sweep.as_ref().map(|outcome| swept(outcome, self.out_of_reach)));
         lines.join("\n")
     }
 }

@@ -81,8 +81,11 @@ impl Bench<'_> {
                 Err(error) => report.fail(name, &plan, &error.to_string()),
             }
         }
-        if self.args.sweep && !candidates.is_empty() {
-            let (outcome, wrong) = self.sweep(&place, &planned)?;
+        if self.args.sweep
+            && let Some(first) = candidates.first()
+        {
+            let (outcome, wrong, left_out) = self.sweep(&place, &planned, first.us)?;
+            report.out_of_reach = left_out;
             for (choice, why) in wrong {
                 let plan = RankPlan::by_hand(problem, self.caps, choice);
                 report.fail("swept".to_owned(), &plan, &why);

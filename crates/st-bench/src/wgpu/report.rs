@@ -10,7 +10,7 @@ use crate::by_cpu::WRONG;
 use crate::cells::Cell;
 use crate::markdown::short;
 use crate::numbers::Spread;
-use crate::untuned::of_untuned;
+use crate::untuned::{of_untuned, swept};
 use st_tune::stats::geometric_mean;
 use st_tune::tournament::Outcome;
 
@@ -46,8 +46,9 @@ pub(super) struct CellReport {
     /// Input and output once, at the bandwidth.
     pub(super) floor_us: Option<f64>,
     pub(super) contenders: Vec<Contender>,
-    /// Every candidate of the planner.
+    /// Every candidate of the planner, but for those that are too few workgroups to be as fast as its choice.
     pub(super) sweep: Option<Outcome>,
+    pub(super) out_of_reach: usize,
 }
 
 /// A plan and what was found of it.
@@ -144,6 +145,7 @@ impl CellReport {
             floor_us: None,
             contenders: Vec::new(),
             sweep: None,
+            out_of_reach: 0,
         }
     }
 
@@ -173,7 +175,7 @@ impl CellReport {
             short(self.floor_us)
         )];
         lines.extend(self.contenders.iter().map(|c| c.line(self.floor_us)));
-        lines.extend(self.sweep.as_ref().map(|outcome| format!("  sweep: {}", outcome.lines())));
+        lines.extend(self.sweep.as_ref().map(|outcome| swept(outcome, self.out_of_reach)));
         lines.join("\n")
     }
 }

@@ -10,7 +10,8 @@ use st_core::ops::rank_entry::{Choice, RankPlan};
 use super::measure::{Bench, middle, same};
 use super::passes;
 use crate::Result;
-use crate::untuned::with_untuned;
+use crate::untuned::{keep_within_reach, with_untuned};
+use st_kernels::gpu::footprint;
 use st_tune::tournament::{Arena, Entrant, Outcome, Task, tournament};
 
 /// The share of a sweep's time beside it in which kernels are compiled.
@@ -45,14 +46,19 @@ struct Ready {
 }
 
 impl Bench<'_> {
-    /// How the planner's choice stands among its candidates, and those whose results are wrong.
+    /// How the planner's choice, which took so many microseconds, stands among its candidates, those whose results are wrong, and
+    /// how many could not be as fast.
     #[allow(clippy::type_complexity, reason = "a pair")]
     pub(super) fn sweep<T: Element>(
         &self,
         resident: &Resident<'_, T>,
         plan: &RankPlan,
-    ) -> Result<(Option<Outcome>, Vec<(Choice, String)>)> {
-        let (all, untuned) = with_untuned(plan);
+        planned_us: f64,
+    ) -> Result<(Option<Outcome>, Vec<(Choice, String)>, usize)> {
+        let (mut all, untuned) = with_untuned(plan);
+        let (problem, caps) = (&plan.problem, &plan.caps);
+        let blocks = |choice: &Choice| footprint(choice, problem, caps).workgroups;
+        let left_out = keep_within_reach(problem, &mut all, &untuned, planned_us, blocks);
         let (ready, least) = (HashMap::new(), Duration::MAX);
         let mut place = Place { clock: self.clock, resident, plan, ready, least };
         let limit = Duration::try_from_secs_f64(self.args.seconds)?;
@@ -67,9 +73,9 @@ impl Bench<'_> {
         });
         match outcome {
             Ok(outcome) => {
-                Ok((Some(Outcome { predicted_us: plan.predicted_us, ..outcome }), wrong))
+                Ok((Some(Outcome { predicted_us: plan.predicted_us, ..outcome }), wrong, left_out))
             }
-            Err(_) if !wrong.is_empty() => Ok((None, wrong)),
+            Err(_) if !wrong.is_empty() => Ok((None, wrong, left_out)),
             Err(error) => Err(error),
         }
     }
