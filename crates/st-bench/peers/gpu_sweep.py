@@ -16,10 +16,12 @@ import time
 
 from gpu_compare import geometric_mean as mean
 
-# Of what an even share of the time left would be: small cells need less than theirs.
+# Of what an even share of the time left would be (small cells need less than theirs), and of all the time left: a sweep is not
+# all that a process does, and what is ended early is lost.
 SHARE = 2.0
-# Seconds of a process beside its sweep, and that it must have to be begun.
-BESIDE = 4
+MOST = 0.6
+# Seconds that there must be for a cell.
+LEAST = 8
 
 
 def size(cell):
@@ -64,11 +66,11 @@ def run(args):
     found = []
     for at, cell in enumerate(cells):
         left = args.time - (time.monotonic() - begun)
-        if left < 2 * BESIDE:
+        if left < LEAST:
             print(f"no time for {cell}", flush=True)
             continue
         started = time.monotonic()
-        seconds = min(left - BESIDE, SHARE * left / (len(cells) - at))
+        seconds = min(MOST * left, SHARE * left / (len(cells) - at))
         done = sweep(args, cell, seconds, left)
         took = time.monotonic() - started
         if done is None:
