@@ -195,7 +195,7 @@ impl State {
         self.cpu.as_ref().map_err(Clone::clone)
     }
 
-    /// The first adapter of wgpu, or of Metal.
+    /// The adapter of wgpu, or of Metal, that the environment names, or the first.
     pub(crate) fn wgpu(&self, backend: Backend) -> Result<&Gpu<WgpuExecutor>> {
         in_first_process(backend)?;
         let place = match backend {

@@ -9,7 +9,9 @@ found is lost, so that the file is written after each cell. With several GPUs: t
 """
 
 import argparse
+import contextlib
 import json
+import os
 import subprocess
 import sys
 import time
@@ -43,13 +45,20 @@ def tune(args, begun):
 
 
 def sweep(args, cell, seconds, limit):
-    """What `st-bench` wrote of a cell; none if its time was over."""
+    """What `st-bench` wrote of a cell; none if it wrote nothing. A wrong result, by which it fails, does not end the others."""
     file = args.json + ".cell"
+    with contextlib.suppress(FileNotFoundError):
+        os.remove(file)
     command = [args.binary, args.backend, "--tables", "--sweep", "--seconds", f"{seconds:.0f}", "--samples", "2"]
     command += ["--cell", json.dumps(cell), "--json", file]
     try:
-        subprocess.run(command, stdout=subprocess.DEVNULL, timeout=limit, check=True)
+        status = subprocess.run(command, stdout=subprocess.DEVNULL, timeout=limit).returncode
     except subprocess.TimeoutExpired:
+        print(f"{cell}: its time was over", flush=True)
+        return None
+    if status != 0:
+        print(f"{cell}: st-bench failed with status {status}", flush=True)
+    if not os.path.exists(file):
         return None
     with open(file) as text:
         return json.load(text)["cells"][0]
@@ -74,7 +83,7 @@ def run(args):
         done = sweep(args, cell, seconds, left)
         took = time.monotonic() - started
         if done is None:
-            print(f"{cell}: ended after {took:.0f} s", flush=True)
+            print(f"{cell}: nothing was found in {took:.0f} s", flush=True)
             continue
         found.append(done)
         with open(args.json, "w") as text:

@@ -1,5 +1,10 @@
 """What `gpu_sweep.py` says of what it found."""
 
+import argparse
+import contextlib
+import io
+import os
+import tempfile
 import unittest
 
 import gpu_sweep
@@ -24,6 +29,34 @@ class Summary(unittest.TestCase):
         unswept = cell(1.0, 1.0, 1.0, 0)
         unswept["sweep"] = None
         self.assertIn("| - | - | - | - | - | 0 |", gpu_sweep.summary([unswept]))
+
+
+class Sweep(unittest.TestCase):
+    def asked(self, script, limit=10):
+        """What is taken of a cell whose `st-bench` is that shell script, where a file of an earlier cell lies; and what is said."""
+        with tempfile.TemporaryDirectory() as folder:
+            binary, found = os.path.join(folder, "st-bench"), os.path.join(folder, "found.json")
+            with open(binary, "w") as text:
+                text.write("#!/bin/sh\nfor last; do :; done\n" + script)
+            os.chmod(binary, 0o755)
+            with open(found + ".cell", "w") as text:
+                text.write('{"cells": ["an earlier one"]}')
+            said = io.StringIO()
+            with contextlib.redirect_stdout(said):
+                args = argparse.Namespace(binary=binary, backend="cuda", json=found)
+                done = gpu_sweep.sweep(args, [1, 4096, 64], 1, limit)
+            return done, said.getvalue()
+
+    def test_a_cell_with_wrong_results_is_kept_and_told(self):
+        done, said = self.asked("echo '{\"cells\": [7]}' > \"$last\"; exit 1")
+        self.assertEqual(done, 7)
+        self.assertIn("failed with status 1", said)
+
+    def test_what_an_earlier_cell_left_is_not_taken(self):
+        self.assertIsNone(self.asked("exit 3")[0])
+        done, said = self.asked("exec sleep 30", limit=0.2)
+        self.assertIsNone(done)
+        self.assertIn("its time was over", said)
 
 
 if __name__ == "__main__":

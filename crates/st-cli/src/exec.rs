@@ -36,7 +36,7 @@ impl Exec {
         }
     }
 
-    /// Opens the first device of a backend that is not the processor's.
+    /// Opens the device of a backend that is not the processor's: the first, or the one that the environment names.
     pub(crate) fn gpu(backend: Backend, advice: &'static str) -> Result<Self, RankError> {
         let exec = match backend {
             Backend::Wgpu | Backend::Mps if wgpu_exec::IN_THIS_BUILD => {
