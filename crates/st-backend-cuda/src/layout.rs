@@ -5,8 +5,8 @@ use st_kernels::cuda::{
     BINS, DIGIT, Lists, MEMORY_THREADS, Memory, SORT_DIGIT, TABLE_BYTES, Unit, bench_bytes,
     between, capacity, entry_bytes, filter_bytes, flight, group_bytes, group_rows, in_memory,
     is_cluster, is_held, is_memory, loads_ahead, memory, memory_sample, memory_state_bytes,
-    order_blocks, order_bytes, part_columns, parts, ring_bytes, ring_steps, runs, sample,
-    small_bytes, wanted,
+    order_blocks, order_bytes, part_columns, parts, ring_steps, runs, sample, shares_bytes,
+    small_bytes, wanted, with_ring,
 };
 use st_rank::{Choice, MergeKind, Problem};
 
@@ -263,7 +263,7 @@ impl Layout {
                 let Device { cores, shared, .. } = self.device;
                 unit.ring = ring_steps(&unit, dtype, part_columns, blocks, cores, shared);
             }
-            let shared = listed + ring_bytes(&unit);
+            let shared = with_ring(&unit, listed + shares_bytes(unit.cluster.into(), dtype));
             let no_rank = u32::MAX;
             let params = BlockParams {
                 p,

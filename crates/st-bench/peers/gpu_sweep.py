@@ -18,9 +18,10 @@ import time
 
 from gpu_compare import geometric_mean as mean
 
-# Of what an even share of the time left would be (small cells need less than theirs), and of all the time left: a sweep is not
-# all that a process does, and what is ended early is lost.
-SHARE = 2.0
+# Of what an even share of the time left would be (small cells need less than theirs, a sweep ends when all is timed, and half of its
+# time is for making candidates ready), and of all the time left: a sweep is not all that a process does, and what is ended early is
+# lost.
+SHARE = 6.0
 MOST = 0.6
 # Seconds that there must be for a cell.
 LEAST = 8

@@ -217,9 +217,12 @@ DEVICE void cluster_barrier() {
     emulated::block->fibers[thread()].state = emulated::Fiber::CLUSTER_WAIT;
     emulated::leave();
 }
-template <typename T> DEVICE const T* of_block(const T* at, u32 other) {
+// Nobody goes on before all have come, which is more than is asked for.
+DEVICE void cluster_arrive() {}
+DEVICE void cluster_wait() { cluster_barrier(); }
+template <typename T> DEVICE T* of_block(T* at, u32 other) {
     const ptrdiff_t offset = reinterpret_cast<const char*>(at) - shared();
-    return reinterpret_cast<const T*>(emulated::blocks[other].shared + offset);
+    return reinterpret_cast<T*>(emulated::blocks[other].shared + offset);
 }
 #endif
 // Copies are made when they are waited for, no sooner.

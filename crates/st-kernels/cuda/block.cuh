@@ -99,8 +99,8 @@ DEVICE Guess guess(Key best, u32 rank, Small& s) {
 #define OWN_BINS (BINS / THREADS)
 
 // The bin that holds a rank, from 1, by the counts of each thread's bins: s.picked, with the ranks before it in s.above
-// and through it in s.upto. Nothing is changed where there are not so many.
-DEVICE void pick_bin(u32 rank, Small& s, const u32 (&counts)[OWN_BINS]) {
+// and through it in s.upto. Nothing is changed where there are not so many. Calls also(bin, before, through) for each bin.
+template <typename Also> DEVICE void pick_bin(u32 rank, Small& s, const u32 (&counts)[OWN_BINS], Also also) {
     u32 sum = 0, all;
 #pragma unroll
     for (u32 j = 0; j < OWN_BINS; j++) sum += counts[j];
@@ -112,9 +112,13 @@ DEVICE void pick_bin(u32 rank, Small& s, const u32 (&counts)[OWN_BINS]) {
             s.above = at;
             s.upto = at + counts[j];
         }
+        also(thread() * OWN_BINS + j, at, at + counts[j]);
         at += counts[j];
     }
     barrier();
+}
+DEVICE void pick_bin(u32 rank, Small& s, const u32 (&counts)[OWN_BINS]) {
+    pick_bin(rank, s, counts, [](u32, u32, u32) {});
 }
 // Room for `mine` entries in a list whose length is *count: where this thread's begin, and where its wave's end.
 struct Room {

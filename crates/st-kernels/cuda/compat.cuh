@@ -30,15 +30,19 @@ typedef uint4 Vector;
 #define RARE static __device__ __noinline__
 #if CLUSTER > 1
 #define CLUSTERED __cluster_dims__(CLUSTER, 1, 1)
-// Waits for all threads of the cluster that have not ended; what they wrote can be read then.
+// Says that a thread has come so far, and waits for all threads of the cluster that have not ended; what they wrote before they
+// came there can be read then.
+DEVICE void cluster_arrive() { asm volatile("barrier.cluster.arrive.aligned;" ::: "memory"); }
+DEVICE void cluster_wait() { asm volatile("barrier.cluster.wait.aligned;" ::: "memory"); }
 DEVICE void cluster_barrier() {
-    asm volatile("barrier.cluster.arrive.aligned; barrier.cluster.wait.aligned;" ::: "memory");
+    cluster_arrive();
+    cluster_wait();
 }
 // Where another block of the cluster has what this one has at an address of its shared memory.
-template <typename T> DEVICE const T* of_block(const T* at, u32 block) {
+template <typename T> DEVICE T* of_block(T* at, u32 block) {
     u64 other;
     asm("mapa.u64 %0, %1, %2;" : "=l"(other) : "l"(u64(at)), "r"(block));
-    return reinterpret_cast<const T*>(other);
+    return reinterpret_cast<T*>(other);
 }
 #else
 #define CLUSTERED

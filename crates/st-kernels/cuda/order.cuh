@@ -5,7 +5,7 @@
 #include "block.cuh"
 
 // Candidates for which comparing all with all takes less time than bins do.
-#define FEW 256
+#define FEW 128
 // Keys that are compared with one at a time, as one vector; threads that share a candidate's comparisons, at most.
 #define AT_A_TIME (16 / sizeof(Key))
 #define MOST_SHARE 8
@@ -13,8 +13,6 @@
 #define CROWD 128
 // Candidates that a thread has in hand at a time.
 #define BATCH 4
-// Candidates of a thread from which those that matter are picked out before.
-#define TRIMMED 4
 // Crowded bins that wait: their candidates are not the same, so that they are no more than CAPACITY / CROWD.
 #define WAITING (CAPACITY / CROWD + 2)
 
@@ -145,33 +143,6 @@ template <typename Write> DEVICE void order_few(const Bench& b, u32 count, u32 f
     barrier();
 }
 
-// Leaves of the list what reaches a key that `end` candidates reach, and gives how many are left.
-DEVICE u32 trim(const Bench& b, u32 count, u32 end) {
-    Small& s = *b.s;
-    Key keys[TRIMMED], best = ~Key(0);
-    u32 columns[TRIMMED];
-#pragma unroll
-    for (u32 q = 0; q < TRIMMED; q++) {
-        const u32 i = q * THREADS + thread();
-        keys[q] = i < count ? b.keys[i] : ~Key(0);
-        columns[q] = i < count ? b.columns[i] : 0;
-        best = least(best, keys[q]);
-    }
-    const Key bound = guess(best, end, s).bound;
-    u32 mine = 0;
-#pragma unroll
-    for (u32 q = 0; q < TRIMMED; q++) mine += q * THREADS + thread() < count && keys[q] <= bound;
-    u32 at = reserve(mine, &s.count).at;
-#pragma unroll
-    for (u32 q = 0; q < TRIMMED; q++) {
-        if (q * THREADS + thread() < count && keys[q] <= bound) put(b, at++, keys[q], columns[q]);
-    }
-    barrier();
-    const u32 left = s.count;
-    barrier();
-    return left;
-}
-
 // How a whole list's words become bins: of equal width over words. Another way must not give a greater word a lesser bin.
 struct ByWords {
     static constexpr bool OTHER = false;
@@ -220,7 +191,6 @@ DEVICE ByWords by_usual(const Problem&) { return {}; }
 template <typename Write, typename Bins = ByWords>
 DEVICE void order(const Bench& b, u32 count, u32 n, u32 first, u32 end, Write write, Bins by = {}) {
     barrier();
-    if (count > FEW && count <= TRIMMED * THREADS && end * 2 <= FEW && end <= THREADS) count = trim(b, count, end);
     if (count <= FEW) {
         order_few(b, count, first, end, write);
         return;

@@ -33,7 +33,7 @@ pub use memory::{
     MEMORY_THREADS, Memory, TABLE_BYTES, filter_bytes, is_memory, memory, memory_sample,
     memory_state_bytes, order_blocks, order_bytes, runs,
 };
-pub use ring::{few_idle, ring_bytes, ring_steps};
+pub use ring::{few_idle, ring_steps, with_ring};
 pub use sample::{Sample, is_held, sample};
 
 // What parts, vectors and aligned rows are does not depend on the kernels.
@@ -45,6 +45,7 @@ pub const SOURCES: &[(&str, &str)] = &[
     ("between.cuh", include_str!("../../cuda/between.cuh")),
     ("block.cu", include_str!("../../cuda/block.cu")),
     ("block.cuh", include_str!("../../cuda/block.cuh")),
+    ("cluster.cuh", include_str!("../../cuda/cluster.cuh")),
     ("compact.cu", include_str!("../../cuda/compact.cu")),
     ("compat.cuh", include_str!("../../cuda/compat.cuh")),
     ("element.cuh", include_str!("../../cuda/element.cuh")),
@@ -324,6 +325,16 @@ pub const fn bench_bytes(capacity: u32, threads: u32, dtype: DType) -> u64 {
     small_bytes(threads) + keys + capacity as u64 * 8 + bins + waiting
 }
 
+/// Shared memory by which so many blocks, if they are a cluster of more than two, give one another candidates: that of `block.cu`'s
+/// `Shares`.
+#[must_use]
+pub const fn shares_bytes(parts: u64, dtype: DType) -> u64 {
+    if parts <= 2 || !is_cluster(parts) {
+        return 0;
+    }
+    ((parts + 1) * (entry_bytes(dtype) / 2 + 4 + parts * 4)).next_multiple_of(16)
+}
+
 /// Vectors that each thread has in flight.
 #[must_use]
 pub const fn flight(choice: &Choice, dtype: DType) -> u32 {
@@ -420,6 +431,9 @@ pub fn footprint(choice: &Choice, problem: &Problem) -> Footprint {
             let blocks = (problem.rows as u64).div_ceil(group_rows(choice, problem).max(1));
             let shared_bytes = group_bytes(choice, problem);
             return Footprint { shared_bytes, blocks, launches: 1, reads: 1 };
+        }
+        (MergeKind::Filter, false) => {
+            (listed + shares_bytes(parts(choice, problem.cols) as u64, problem.dtype), 1, 1)
         }
         _ => (listed, 1, 1),
     };

@@ -1,6 +1,6 @@
 //! Rings in shared memory by way of which blocks that have a multiprocessor each read their parts (`sweep.cuh`).
 
-use super::{Unit, bench_bytes, vector_elements};
+use super::{Unit, bench_bytes, shares_bytes, vector_elements};
 use st_rank::DType;
 
 /// Bytes of a part that is read by way of shared memory however many multiprocessors have nothing to do. While a threshold is
@@ -11,6 +11,9 @@ const STEPS: [u64; 5] = [6, 4, 3, 2, 1];
 /// Steps of longer parts, at most: 1x67108864, k 100, took 76.3 us with two, 77.4 with one, and 78.2 with six (bf16 50.8, 51.2
 /// and 53.2).
 const LONG_STEPS: u64 = 2;
+
+/// Bytes of a line of shared memory, with which a ring begins: `ring_of` in `block.cu`.
+const LINE: u64 = 128;
 
 /// Blocks of a multiprocessor each that leave few of so many idle.
 #[must_use]
@@ -34,17 +37,22 @@ pub fn ring_steps(
     if !unit.ahead || !(is_short || blocks >= few_idle(cores).into()) {
         return 0;
     }
-    let left = shared.saturating_sub(bench_bytes(unit.capacity, unit.threads, dtype));
+    let listed = bench_bytes(unit.capacity, unit.threads, dtype);
+    let taken = listed + shares_bytes(unit.cluster.into(), dtype);
+    let left = shared.saturating_sub(taken.next_multiple_of(LINE));
     let wanted = vectors.div_ceil(u64::from(unit.threads * unit.flight));
     let wanted = if is_short { wanted } else { LONG_STEPS };
     let steps = wanted.min(left / step_bytes(unit));
     STEPS.into_iter().find(|&some| some <= steps).unwrap_or(0) as u32
 }
 
-/// Shared memory of a kernel's ring.
+/// Shared memory of a kernel that takes so many bytes beside its ring.
 #[must_use]
-pub fn ring_bytes(unit: &Unit) -> u64 {
-    u64::from(unit.ring) * step_bytes(unit)
+pub fn with_ring(unit: &Unit, taken: u64) -> u64 {
+    match unit.ring {
+        0 => taken,
+        steps => taken.next_multiple_of(LINE) + u64::from(steps) * step_bytes(unit),
+    }
 }
 
 fn step_bytes(unit: &Unit) -> u64 {
