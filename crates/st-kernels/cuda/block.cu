@@ -6,7 +6,7 @@
 //   3  as 1, of a row that the block's registers hold, which is its own sample;
 //   4  what lies between two ranks of a sample, for ranks in the middle of a whole row, in one read.
 // Of several parts the last to be done merges the lists, which lie in device memory; or all parts are a cluster, where
-// each takes the others' lists, if they fit, and orders its share of the ranks.
+// each takes a share of all candidates by their keys, or the others' lists, if they fit, and orders its share of the ranks.
 #include "sweep.cuh"
 #include "cluster.cuh"
 #if MODE == 4
@@ -50,16 +50,29 @@ template <u32 MANY> DEVICE Key nth(const Problem& p, const Key (&keys)[MANY], Ke
         const Key end = (Key(bin) << shift) + ((Key(1) << shift) - 1);
         return g.bound - g.first > end ? g.first + end : g.bound;
     };
-    begin_bounds(b);
+#ifdef SHARES_OUT
+    Shares& all = shares(b);
+    if (thread() < CLUSTER) all.bounds[thread()] = ~Key(0);
+#endif
     barrier();
     u32 counts[OWN_BINS];
     own_bins(b, counts);
-    pick_bin(rank, s, counts, [&](u32 bin, u32 before, u32 through) { bound_shares(b, rank, before, through, end_of(bin)); });
+    pick_bin(rank, s, counts, [&](u32 bin, u32 before, u32 through) {
+#ifdef SHARES_OUT
+        // Where as many come before it as a number of shares.
+        if (before == through || before >= rank) return;
+        for (u32 i = before * CLUSTER / rank; i < CLUSTER - 1 && (i + 1) * rank <= through * CLUSTER; i++) {
+            all.bounds[i] = end_of(bin);
+        }
+#endif
+    });
     const u32 bin = s.picked;
     barrier();
     // The bound itself where fewer come before it.
     const Key threshold = bin == BINS ? g.bound : canon(p.map, end_of(bin));
-    end_bounds(b, threshold);
+#ifdef SHARES_OUT
+    if (thread() == 0) all.threshold = threshold;
+#endif
     return threshold;
 }
 

@@ -36,9 +36,10 @@ DEVICE u32 take_lists(const Bench& b, u32 parts, u32 part) {
 // Candidates of each thread that a block gives away, at most: they wait in registers.
 #define MOST_SENT 8
 struct alignas(16) Shares {
-    // The last key of each block's share; what comes behind the last but one is the last block's.
+    // The last key of each block's share, and the threshold, as nth() finds them; what comes behind the last but one is the last
+    // block's.
     Key bounds[CLUSTER];
-    // The threshold. Candidates that are as good lie behind all others: they go to the last block, if they are wanted.
+    // Candidates that are as good as the threshold lie behind all others: they go to the last block, if they are wanted.
     Key threshold;
     // Candidates for each block, and those last ones: of this block, and of each.
     u32 sent[CLUSTER + 1], counts[CLUSTER + 1][CLUSTER];
@@ -50,18 +51,6 @@ struct alignas(16) Shares {
 #define PLACES (2 * CLUSTER)
 #define NOT_GIVEN (~0u)
 DEVICE Shares& shares(const Bench& b) { return *reinterpret_cast<Shares*>(behind(b)); }
-// What a sample tells of the shares: a barrier lies between each and the next.
-DEVICE void begin_bounds(const Bench& b) {
-    if (thread() < CLUSTER) shares(b).bounds[thread()] = ~Key(0);
-}
-// By sampled keys that end at one: so many of `rank` come before them, and so many through them.
-DEVICE void bound_shares(const Bench& b, u32 rank, u32 before, u32 through, Key end) {
-    if (before == through || before >= rank) return;
-    for (u32 i = before * CLUSTER / rank; i < CLUSTER - 1 && (i + 1) * rank <= through * CLUSTER; i++) shares(b).bounds[i] = end;
-}
-DEVICE void end_bounds(const Bench& b, Key threshold) {
-    if (thread() == 0) shares(b).threshold = threshold;
-}
 // What a block has of a row's candidates: how many, and how many come before them, of all.
 struct Share {
     u32 count, before, all;
@@ -153,7 +142,4 @@ DEVICE Share share_out(const Bench& b, u32 part, u32 wanted) {
 }
 #else
 #define SHARES_BYTES 0
-DEVICE void begin_bounds(const Bench&) {}
-DEVICE void bound_shares(const Bench&, u32, u32, u32, Key) {}
-DEVICE void end_bounds(const Bench&, Key) {}
 #endif
