@@ -3,10 +3,10 @@
 use bytemuck::Pod;
 use st_kernels::cuda::{
     BINS, DIGIT, Lists, MEMORY_THREADS, Memory, SORT_DIGIT, TABLE_BYTES, Unit, bench_bytes,
-    between, capacity, entry_bytes, filter_bytes, flight, group_bytes, group_rows, in_memory,
-    is_cluster, is_held, is_memory, loads_ahead, memory, memory_sample, memory_state_bytes,
-    order_blocks, order_bytes, part_columns, parts, ring_steps, runs, sample, shares_bytes,
-    small_bytes, wanted, with_ring,
+    between, block_bytes, capacity, entry_bytes, filter_bytes, flight, group_bytes, group_rows,
+    in_memory, is_cluster, is_held, is_memory, loads_ahead, memory, memory_sample,
+    memory_state_bytes, order_blocks, order_bytes, part_columns, parts, ring_steps, runs, sample,
+    small_bytes, wanted,
 };
 use st_rank::{Choice, MergeKind, Problem};
 
@@ -220,7 +220,7 @@ impl Layout {
 
     fn round(&self, p: ProblemParams, rows: u64, at: &Addresses, steps: &mut Vec<Step>) {
         let Self { problem, choice, .. } = self;
-        let (cols, dtype, wg) = (problem.cols, problem.dtype, choice.wg);
+        let (cols, dtype) = (problem.cols, problem.dtype);
         let parts = parts(choice, cols) as u32;
         let part_columns = part_columns(choice, cols) as u32;
         let (zeroed, scratch) = (at.zeroed, at.scratch);
@@ -238,7 +238,6 @@ impl Layout {
             ));
             return;
         }
-        let listed = bench_bytes(capacity(choice), wg, dtype);
         if !choice.use_2ce {
             let (sampled, between) = (sample(choice, problem), between(choice, problem));
             let blocks = rows * u64::from(parts);
@@ -263,7 +262,7 @@ impl Layout {
                 let Device { cores, shared, .. } = self.device;
                 unit.ring = ring_steps(&unit, dtype, part_columns, blocks, cores, shared);
             }
-            let shared = with_ring(&unit, listed + shares_bytes(unit.cluster.into(), dtype));
+            let shared = block_bytes(&unit, dtype);
             let no_rank = u32::MAX;
             let params = BlockParams {
                 p,

@@ -5,14 +5,12 @@ mod common;
 
 use std::collections::BTreeSet;
 
-use common::{ask_feasible, caps_of, executor, is_real};
-use st_backend_cuda::compiler;
+use common::{ask_units, is_real};
 use st_conformance::Value;
 use st_conformance::pattern::Pattern;
 use st_conformance::rng::Rng;
 use st_rank::{
-    Choice, DType, Input, Lengths, MergeDetail, MergeKind, NanOrder, Problem, RankKind, RankPlan,
-    f16,
+    Choice, DType, Input, Lengths, MergeDetail, MergeKind, NanOrder, Problem, RankKind, f16,
 };
 
 const THREADS: u32 = 64;
@@ -33,11 +31,7 @@ fn ask<T: Value>(
         (0..problem.rows).map(|_| (problem.cols - rng.below(problem.cols / 2)) as u32).collect();
     let ragged = problem.lengths.is_ragged();
     let input = if ragged { Input::ragged(&x, &lengths) } else { Input::new(&x) };
-    if ask_feasible(input, problem, [choice], &format!("{pattern:?}")) == 0 {
-        return 0;
-    }
-    let plan = RankPlan::by_hand(problem, caps_of(executor()), choice);
-    let units = compiler::units(&plan, (9, 0), false).expect("it was asked");
+    let units = ask_units(input, problem, choice, &format!("{pattern:?}"));
     units.iter().map(|unit| unit.ring).max().unwrap_or(0)
 }
 

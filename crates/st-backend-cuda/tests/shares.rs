@@ -3,15 +3,13 @@
 
 mod common;
 
-use common::{ask_feasible, caps_of, executor};
-use st_backend_cuda::compiler;
+use common::ask_units;
 use st_conformance::Value;
 use st_conformance::pattern::Pattern;
 use st_conformance::rng::Rng;
 use st_kernels::cuda::Lists;
 use st_rank::{
-    Choice, DType, Input, Lengths, MergeDetail, MergeKind, NanOrder, Problem, RankKind, RankPlan,
-    bf16,
+    Choice, DType, Input, Lengths, MergeDetail, MergeKind, NanOrder, Problem, RankKind, bf16,
 };
 
 const THREADS: u32 = 64;
@@ -34,11 +32,7 @@ fn ask<T: Value>(
         .collect();
     let ragged = problem.lengths.is_ragged();
     let input = if ragged { Input::ragged(x, &lengths) } else { Input::new(x) };
-    if ask_feasible(input, problem, [choice], what) == 0 {
-        return false;
-    }
-    let plan = RankPlan::by_hand(problem, caps_of(executor()), choice);
-    let units = compiler::units(&plan, (9, 0), false).expect("it was asked");
+    let units = ask_units(input, problem, choice, what);
     units.iter().any(|unit| unit.cluster == parts && unit.lists == Lists::Sampled)
 }
 

@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::{LazyLock, Mutex};
 
-use st_backend_cuda::{CudaExecutor, Libraries};
+use st_backend_cuda::{CudaExecutor, Libraries, compiler};
 use st_conformance::rng::Rng;
 use st_conformance::{Executor, Level, Value, choices, oracle, verdict};
 use st_kernels::cuda::{Lists, Order, Unit};
@@ -121,6 +121,20 @@ pub(crate) fn ask_feasible<T: Value>(
     let can = |choice: &Choice| st_kernels::check(choice, &problem, &caps).is_ok();
     let asked = choices.into_iter().filter(can);
     asked.map(|choice| ask_by_hand(input, problem, choice, &want, what)).count()
+}
+
+/// The same by one choice: the kernels that it launches where clusters are, none if the device cannot run it.
+pub(crate) fn ask_units<T: Value>(
+    input: Input<'_, T>,
+    problem: Problem,
+    choice: Choice,
+    what: &str,
+) -> Vec<Unit> {
+    if ask_feasible(input, problem, [choice], what) == 0 {
+        return Vec::new();
+    }
+    let plan = RankPlan::by_hand(problem, caps_of(executor()), choice);
+    compiler::units(&plan, (9, 0), false).expect("it was asked")
 }
 
 pub(crate) fn caps_of(exec: &CudaExecutor) -> DeviceCaps {

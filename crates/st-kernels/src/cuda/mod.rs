@@ -33,7 +33,7 @@ pub use memory::{
     MEMORY_THREADS, Memory, TABLE_BYTES, filter_bytes, is_memory, memory, memory_sample,
     memory_state_bytes, order_blocks, order_bytes, runs,
 };
-pub use ring::{few_idle, ring_steps, with_ring};
+pub use ring::{block_bytes, few_idle, ring_steps};
 pub use sample::{Sample, is_held, sample};
 
 // What parts, vectors and aligned rows are does not depend on the kernels.
@@ -325,10 +325,9 @@ pub const fn bench_bytes(capacity: u32, threads: u32, dtype: DType) -> u64 {
     small_bytes(threads) + keys + capacity as u64 * 8 + bins + waiting
 }
 
-/// Shared memory by which so many blocks, if they are a cluster of more than two, give one another candidates: that of `block.cu`'s
-/// `Shares`.
-#[must_use]
-pub const fn shares_bytes(parts: u64, dtype: DType) -> u64 {
+/// Shared memory by which so many blocks, if they are a cluster of more than two, give one another candidates: that of
+/// `cluster.cuh`'s `Shares`.
+const fn shares_bytes(parts: u64, dtype: DType) -> u64 {
     if parts <= 2 || !is_cluster(parts) {
         return 0;
     }

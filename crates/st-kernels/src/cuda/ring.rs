@@ -37,22 +37,26 @@ pub fn ring_steps(
     if !unit.ahead || !(is_short || blocks >= few_idle(cores).into()) {
         return 0;
     }
-    let listed = bench_bytes(unit.capacity, unit.threads, dtype);
-    let taken = listed + shares_bytes(unit.cluster.into(), dtype);
-    let left = shared.saturating_sub(taken.next_multiple_of(LINE));
+    let left = shared.saturating_sub(beside_ring(unit, dtype).next_multiple_of(LINE));
     let wanted = vectors.div_ceil(u64::from(unit.threads * unit.flight));
     let wanted = if is_short { wanted } else { LONG_STEPS };
     let steps = wanted.min(left / step_bytes(unit));
     STEPS.into_iter().find(|&some| some <= steps).unwrap_or(0) as u32
 }
 
-/// Shared memory of a kernel that takes so many bytes beside its ring.
+/// Shared memory of a block of `block.cu`.
 #[must_use]
-pub fn with_ring(unit: &Unit, taken: u64) -> u64 {
+pub fn block_bytes(unit: &Unit, dtype: DType) -> u64 {
+    let beside = beside_ring(unit, dtype);
     match unit.ring {
-        0 => taken,
-        steps => taken.next_multiple_of(LINE) + u64::from(steps) * step_bytes(unit),
+        0 => beside,
+        steps => beside.next_multiple_of(LINE) + u64::from(steps) * step_bytes(unit),
     }
+}
+
+fn beside_ring(unit: &Unit, dtype: DType) -> u64 {
+    let listed = bench_bytes(unit.capacity, unit.threads, dtype);
+    listed + shares_bytes(unit.cluster.into(), dtype)
 }
 
 fn step_bytes(unit: &Unit) -> u64 {
