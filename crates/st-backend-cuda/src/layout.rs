@@ -4,9 +4,8 @@ use bytemuck::Pod;
 use st_kernels::cuda::{
     BINS, DIGIT, Lists, MEMORY_THREADS, Memory, SORT_DIGIT, TABLE_BYTES, Unit, bench_bytes,
     between, block_bytes, capacity, entry_bytes, filter_bytes, flight, group_bytes, group_rows,
-    in_memory, is_cluster, is_held, is_memory, loads_ahead, memory, memory_sample,
-    memory_state_bytes, order_blocks, order_bytes, part_columns, parts, ring_steps, runs, sample,
-    small_bytes, wanted,
+    in_memory, is_alone, is_cluster, is_held, is_memory, memory, memory_sample, memory_state_bytes,
+    order_blocks, order_bytes, part_columns, parts, ring_steps, runs, sample, small_bytes, wanted,
 };
 use st_rank::{Choice, MergeKind, Problem};
 
@@ -253,7 +252,7 @@ impl Layout {
                 unit.cluster = parts;
             }
             if choice.mk == MergeKind::Filter {
-                unit.ahead = loads_ahead(choice, problem, blocks, self.device.cores);
+                unit.alone = is_alone(choice, problem, blocks, self.device.cores);
                 unit.flight = flight(choice, dtype);
                 unit.sample =
                     between.map(|b| b.vectors).or(sampled.map(|s| s.vectors)).unwrap_or(1);

@@ -137,7 +137,7 @@ fn constants(unit: &Unit, (major, minor): Capability, exact: bool) -> [u32; FACT
         unit.lists as u32,
         digits(unit.flight),
         digits(unit.sample),
-        unit.ahead.into(),
+        unit.alone.into(),
         digits(unit.cluster),
         unit.wide.into(),
     ];

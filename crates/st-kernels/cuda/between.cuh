@@ -54,7 +54,7 @@ DEVICE u32 between(const Problem& p, const Row& r, u32 low, u32 high, const Benc
 #pragma unroll
             for (u32 i = 0; i < EACH; i++) {
                 const u32 at = (j * EACH + i) * THREADS + thread();
-                put(b, at, sample.in[j] >> i & 1 ? key_of(p.map, element(sample.x[j], i)) : ~Key(0), at);
+                put(b, at, key_of(p.map, element(sample.x[j], i)), at);
             }
         }
         // s.keys is nobody's while a list is ordered.

@@ -83,7 +83,7 @@ DEVICE Key threshold_of(const Problem& p, const Sampled& s, u32 rank, const Benc
     for (u32 j = 0; j < SAMPLE; j++) {
 #pragma unroll
         for (u32 i = 0; i < EACH; i++) {
-            const Key key = s.in[j] >> i & 1 ? key_of(p.map, element(s.x[j], i)) : ~Key(0);
+            const Key key = key_of(p.map, element(s.x[j], i));
             keys[j * EACH + i] = key;
             best = least(best, key);
         }

@@ -13,8 +13,12 @@ struct Small {
 DEVICE u32 wave_scan(u32 x) {
 #pragma unroll
     for (u32 d = 1; d < WAVE; d *= 2) {
+#ifdef ADDS_FROM_BEFORE
+        x = add_from_before(x, d);
+#else
         const u32 other = shuffle_up(x, d);
         if (lane() >= d) x += other;
+#endif
     }
     return x;
 }

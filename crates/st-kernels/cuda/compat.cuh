@@ -123,6 +123,16 @@ DEVICE u32 reduce_least(u32 x) { return __reduce_min_sync(ALL_LANES, x); }
 DEVICE u32 reduce_most(u32 x) { return __reduce_max_sync(ALL_LANES, x); }
 DEVICE u32 reduce_sum(u32 x) { return __reduce_add_sync(ALL_LANES, x); }
 #endif
+// x, and the x of the lane so many before it, if there is such a lane: two operations, since the shuffle says whether there is.
+#define ADDS_FROM_BEFORE
+DEVICE u32 add_from_before(u32 x, u32 by) {
+    u32 sum;
+    asm volatile("{.reg .pred there; .reg .u32 other; shfl.sync.up.b32 other|there, %1, %2, 0, 0xffffffff; mov.u32 %0, %1;"
+                 " @there add.u32 %0, %1, other;}"
+                 : "=r"(sum)
+                 : "r"(x), "r"(by));
+    return sum;
+}
 #if __CUDA_ARCH__ >= 900
 // Pairs of 16-bit floats.
 #define COMPARES_PAIRS
@@ -159,6 +169,17 @@ DEVICE u32 made(u32 x) {
     asm volatile("" : "+r"(x));
     return x;
 }
+// The count, and one more if a < b, by way of the carry: the compiler makes three operations of it.
+DEVICE u32 add_less(u32 count, u64 a, u64 b) { return count + (a < b); }
+#ifdef __CUDA_ARCH__
+DEVICE u32 add_less(u32 count, u32 a, u32 b) {
+    u32 sum;
+    asm("{.reg .u32 less; sub.cc.u32 less, %1, %2; subc.u32 less, 0, 0; sub.u32 %0, %3, less;}"
+        : "=r"(sum)
+        : "r"(a), "r"(b), "r"(count));
+    return sum;
+}
+#endif
 DEVICE void fence() { __threadfence(); }
 DEVICE u32 atomic_add(u32* at, u32 by) { return atomicAdd(at, by); }
 DEVICE u32 leading_zeros(u32 x) { return __clz(x); }

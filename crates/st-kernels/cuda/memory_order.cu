@@ -6,9 +6,6 @@
 #define SHARE (CAPACITY / 2)
 // A bin of more than so many lists is left to the other way.
 #define MOST_LISTS 16
-// Candidates of a thread that are held in registers, and of a bin of theirs.
-#define HELD 8
-#define MOST_HELD 64
 // Lanes that take a bin out of a run together.
 #define TEAM 8
 
@@ -134,90 +131,41 @@ DEVICE void gather(const Params& p, u32 row, u32 many, const Draft& d) {
     }
 }
 
-// Orders `many` candidates of the block's list, of which `ahead` ranks of the row come before, and writes what is wanted.
-DEVICE void put_out(const Params& p, const Row& r, u32 row, const Bench& b, u32 many, u32 ahead) {
-    const u32 from = r.first > ahead ? r.first - ahead : 0, to = least(many, r.end - ahead);
-    order(b, many, r.n, from, to, [&](u32 rank, Key key, u32 column) {
-        write_key(p.p, r, row, rank + ahead - r.first, key, column);
-    });
-}
-// The same for what was found, with all of it in registers: by bins of equal width over words as order() has them.
-// False, and the candidates are in the block's list, where a bin is crowded.
-DEVICE bool put_out_held(const Params& p, const Row& r, u32 row, u32 many, u32 ahead, const Draft& d) {
-#if WIDTH <= 32
-    Small& s = *d.b.s;
-    const Entry* const list = p.list + u64(row) * p.room;
-    Entry own[HELD];
-    u32 places[HELD];
-#pragma unroll
-    for (u32 q = 0; q < HELD; q++) {
-        const u32 i = q * THREADS + thread();
-        own[q] = i < many ? list[d.b.columns[i]] : NO_ENTRY;
-    }
-    clear_bins(d.b);
-    Key low = ~Key(0), high = 0;
-#pragma unroll
-    for (u32 q = 0; q < HELD; q++) {
-        if (q * THREADS + thread() < many) {
-            low = least(low, entry_key(own[q]));
-            high = most(high, entry_key(own[q]));
-        }
-    }
-    extremes(low, high, s);
-    const u32 used = bits_in(Key(high - low)), column_bits = bits_in(r.n - 1);
-    const u32 shift_key = least(least(32 - used, column_bits), 31u), shift_column = column_bits - shift_key;
-    const u32 whole = least(used + shift_key, 32u), shift = whole > BINS_LOG ? whole - BINS_LOG : 0;
-    const auto bin_of = [&](Entry e) {
-        return ((entry_key(e) - low) << shift_key | entry_index(e) >> shift_column) >> shift;
-    };
-#pragma unroll
-    for (u32 q = 0; q < HELD; q++) {
-        if (q * THREADS + thread() < many) places[q] = atomic_add(&d.b.bins[bin_of(own[q])], 1);
-    }
+// Where the ranks go of candidates that `ahead` of the row come before.
+struct ToResults {
+    const Params& p;
+    const Row& r;
+    u32 row, ahead;
+    MEMBER u32 from() const { return r.first > ahead ? r.first - ahead : 0; }
+    MEMBER u32 to(u32 many) const { return least(many, r.end - ahead); }
+    MEMBER void operator()(u32 rank, Key key, u32 column) const { write_key(p.p, r, row, rank + ahead - r.first, key, column); }
+};
+// Orders `many` candidates of the block's list, and writes what is wanted.
+DEVICE void put_out(const Bench& b, u32 many, const ToResults& to) { order(b, many, to.r.n, to.from(), to.to(many), to); }
+// The same for what was found, by way of the block's list.
+RARE void put_out_listed(const Params& p, u32 row, u32 many, u32 ahead) {
+    const Draft d = draft();
+    const Row r = row_of(p.p, row);
+    gather(p, row, many, d);
     barrier();
-    u32 counts[OWN_BINS], sum = 0, all;
-    bool crowded = false;
-    own_bins(d.b, counts);
-#pragma unroll
-    for (u32 j = 0; j < OWN_BINS; j++) {
-        sum += counts[j];
-        crowded |= counts[j] > MOST_HELD;
-    }
-    u32 at = scan(sum, all, s);
-#pragma unroll
-    for (u32 j = 0; j < OWN_BINS; j++) {
-        d.b.bins[thread() * OWN_BINS + j] = at;
-        at += counts[j];
-    }
-    if (thread() == 0) d.b.bins[BINS] = many;
-    if (barrier_or(crowded)) {
+    const ToResults to = {p, r, row, ahead};
+    order_listed(d.b, many, r.n, to.from(), to.to(many), to, ByWords{});
+}
+// The same, in registers if that can be.
+DEVICE void put_out_found(const Draft& d, u32 many, const ToResults& to) {
+    if (many <= HELD * THREADS) {
+        const Entry* const list = to.p.list + u64(to.row) * to.p.room;
+        Hand hand;
+        // All are asked for at once.
 #pragma unroll
         for (u32 q = 0; q < HELD; q++) {
-            if (q * THREADS + thread() < many) put(d.b, q * THREADS + thread(), own[q]);
+            const Entry e = q * THREADS + thread() < many ? list[d.b.columns[q * THREADS + thread()]] : 0;
+            hand.keys[q] = entry_key(e);
+            hand.columns[q] = entry_index(e);
         }
-        return false;
+        if (order_held(d.b, hand, many, to.r.n, to.from(), to.to(many), to, ByWords{})) return;
     }
-    // Candidates by bins, in the place of keys and columns.
-    Entry* const binned = reinterpret_cast<Entry*>(d.b.keys);
-#pragma unroll
-    for (u32 q = 0; q < HELD; q++) {
-        if (q * THREADS + thread() < many) binned[d.b.bins[bin_of(own[q])] + places[q]] = own[q];
-    }
-    barrier();
-#pragma unroll 2
-    for (u32 i = thread(); i < many; i += THREADS) {
-        const Entry e = binned[i];
-        const u32 bin = bin_of(e), start = d.b.bins[bin], stop = d.b.bins[bin + 1];
-        u32 rank = ahead + start;
-        for (u32 j = start; j < stop; j++) rank += binned[j] < e;
-        if (rank >= r.first && rank < r.end) write_key(p.p, r, row, rank - r.first, entry_key(e), entry_index(e));
-    }
-    barrier();
-    return true;
-#else
-    gather(p, row, many, d);
-    return false;
-#endif
+    put_out_listed(to.p, to.row, many, to.ahead);
 }
 // Whether some of `many` ranks after `ahead` are wanted.
 DEVICE bool is_wanted(const Row& r, u32 many, u32 ahead) { return ahead < r.end && ahead + many > r.first; }
@@ -282,7 +230,7 @@ RARE bool put_out_crowded(const Params& p, u32 row, u32 bin, u32 many, u32 ahead
                         const u32 cut = u32((w - low) >> shift);
                         if (cut >= at && cut < end) put(d.b, atomic_add(&s.count, 1), e);
                     });
-                    put_out(p, r, row, d.b, here, ahead + done);
+                    put_out(d.b, here, ToResults{p, r, row, ahead + done});
                 }
                 done += here;
                 at = end;
@@ -357,13 +305,7 @@ KERNEL(memory_order, Params) {
                 continue;
             }
             const u32 many = find_bins(p, row, runs, bin, next, d);
-            bool done = many == 0;
-            if (!done && CAPACITY <= HELD * THREADS) {
-                done = put_out_held(p, r, row, many, skipped + begin, d);
-            } else if (!done) {
-                gather(p, row, many, d);
-            }
-            if (!done) put_out(p, r, row, d.b, many, skipped + begin);
+            if (many) put_out_found(d, many, ToResults{p, r, row, skipped + begin});
             bin = next;
         }
     }

@@ -2,7 +2,7 @@
 // else by bins of equal width between the least and the greatest key, or number, of which crowded ones are binned again on their
 // own, by keys, those that are the same by their columns. Ranges shrink by BINS each time, so that this ends.
 #pragma once
-#include "block.cuh"
+#include "words.cuh"
 
 // Candidates for which comparing all with all takes less time than bins do.
 #define FEW 128
@@ -13,8 +13,9 @@
 #define CROWD 128
 // Candidates that a thread has in hand at a time.
 #define BATCH 4
-// Crowded bins that wait: their candidates are not the same, so that they are no more than CAPACITY / CROWD.
-#define WAITING (CAPACITY / CROWD + 2)
+// Crowded bins that wait: their candidates are not the same, so that they are no more than CAPACITY / CROWD. An even number, so
+// that vectors can lie behind them.
+#define WAITING ((CAPACITY / CROWD + 3) / 2 * 2)
 
 // What ordering needs of shared memory.
 struct Bench {
@@ -46,7 +47,7 @@ DEVICE Bench bench() {
     return b;
 }
 // Where shared memory goes on behind it, for vectors.
-DEVICE char* behind(const Bench& b) { return reinterpret_cast<char*>(b.again + CAPACITY) + WAITING % 2 * 8; }
+DEVICE char* behind(const Bench& b) { return reinterpret_cast<char*>(b.again + CAPACITY); }
 DEVICE void put(const Bench& b, u32 at, Key key, u32 column) {
     b.keys[at] = key;
     b.columns[at] = column;
@@ -54,12 +55,6 @@ DEVICE void put(const Bench& b, u32 at, Key key, u32 column) {
 DEVICE void put(const Bench& b, u32 at, Entry e) { put(b, at, entry_key(e), entry_index(e)); }
 DEVICE Entry entry_at(const Bench& b, u32 at) { return entry_of(b.keys[at], b.columns[at]); }
 
-// How many bits a number has.
-template <typename T> DEVICE u32 bits_in(T x) { return x ? u32(sizeof(T) * 8) - leading_zeros(x) : 0; }
-template <typename T> DEVICE u32 bin_shift(T range) {
-    const u32 bits = bits_in(range);
-    return bits > BINS_LOG ? bits - BINS_LOG : 0;
-}
 DEVICE void own_bins(const Bench& b, u32 (&counts)[OWN_BINS]) {
     if constexpr (OWN_BINS % 4 == 0) {
         const Vector* const from = reinterpret_cast<const Vector*>(b.bins) + thread() * (OWN_BINS / 4);
@@ -82,30 +77,33 @@ DEVICE void pick_own_bin(u32 rank, const Bench& b) {
     own_bins(b, counts);
     pick_bin(rank, *b.s, counts);
 }
-// Turns the bins' counts into where each begins.
-DEVICE void begin_bins(const Bench& b) {
+// Turns the bins' counts, for each of which it calls also(count), into where each begins.
+template <typename Also> DEVICE void begin_bins(const Bench& b, Also also) {
     u32 counts[OWN_BINS], sum = 0, all;
     own_bins(b, counts);
 #pragma unroll
-    for (u32 j = 0; j < OWN_BINS; j++) sum += counts[j];
+    for (u32 j = 0; j < OWN_BINS; j++) {
+        sum += counts[j];
+        also(counts[j]);
+    }
     u32 at = scan(sum, all, *b.s);
 #pragma unroll
     for (u32 j = 0; j < OWN_BINS; j++) {
         b.bins[thread() * OWN_BINS + j] = at;
         at += counts[j];
     }
-    barrier();
 }
 DEVICE void clear_bins(const Bench& b) {
     constexpr u32 VECTORS_OF_BINS = BINS / 4;
     for (u32 i = thread(); i < VECTORS_OF_BINS; i += THREADS) reinterpret_cast<Vector*>(b.bins)[i] = Vector{0, 0, 0, 0};
 }
 
+struct alignas(16) Keys {
+    Key key[AT_A_TIME];
+};
+DEVICE Keys keys_at(const Bench& b, u32 at) { return *reinterpret_cast<const Keys*>(b.keys + at); }
 // Calls write(rank, key, column) for each of the ranks [first, end) of a list of FEW at most.
 template <typename Write> DEVICE void order_few(const Bench& b, u32 count, u32 first, u32 end, Write write) {
-    struct alignas(16) Keys {
-        Key key[AT_A_TIME];
-    };
     if (thread() < AT_A_TIME) b.keys[count + thread()] = ~Key(0);
     for (u32 i = thread(); i < count; i += THREADS) b.bins[i] = 0;
     barrier();
@@ -119,7 +117,7 @@ template <typename Write> DEVICE void order_few(const Bench& b, u32 count, u32 f
         u32 less = 0;
 #pragma unroll 4
         for (u32 j = part * AT_A_TIME; j < count; j += share * AT_A_TIME) {
-            const Keys other = *reinterpret_cast<const Keys*>(b.keys + j);
+            const Keys other = keys_at(b, j);
 #pragma unroll
             for (u32 q = 0; q < AT_A_TIME; q++) less += other.key[q] < own;
         }
@@ -143,64 +141,98 @@ template <typename Write> DEVICE void order_few(const Bench& b, u32 count, u32 f
     barrier();
 }
 
-// How a whole list's words become bins: of equal width over words. Another way must not give a greater word a lesser bin.
-struct ByWords {
-    static constexpr bool OTHER = false;
-};
-DEVICE void begin_by(ByWords&, Key, Key, u32) {}
-DEVICE u32 bin_by(const ByWords&, Key word, u32 shift) { return u32(word >> shift); }
-#if WIDTH == 32
-// Floats whose keys lie far apart, as on both sides of zero, by numbers: most of those keys tell how small a number is, so that
-// few bins of equal width over keys would have nearly all. Other lists by words.
-struct ByNumbers {
-    static constexpr bool OTHER = true;
-    const Problem& p;
-    Key least_key;
-    u32 shift_key;
-    float low, scale;
-};
-DEVICE float number(const ByNumbers& by, Key key) { return as_float(bits_of(by.p.map, key)); }
-// By the first key, the last, and the bits that words have below them.
-DEVICE void begin_by(ByNumbers& by, Key first, Key last, u32 below) {
-    by.least_key = first;
-    by.shift_key = below;
-    by.low = number(by, first);
-    const float way = fabsf(number(by, last) - by.low), most_float = as_float(0x7f7fffff);
-    by.scale = float(BINS) / way;
-    // Not if an end is no number, or is infinite.
-    const bool far = (by.p.quick & QUICK) && (last - first) >> 24 != 0 && way <= most_float && by.scale <= most_float;
-    if (!far) by.scale = 0;
-}
-DEVICE u32 bin_by(const ByNumbers& by, Key word, u32 shift) {
-    if (by.scale == 0) return u32(word >> shift);
-    return least(u32(fabsf(number(by, (word >> by.shift_key) + by.least_key) - by.low) * by.scale), u32(BINS - 1));
-}
-DEVICE ByNumbers by_numbers(const Problem& p) { return {p, 0, 0, 0, 0}; }
+// Candidates of a list that a thread holds in registers, at most: it has 128 in a block that has a multiprocessor, 64 in others.
+#if THREADS * GROUPS <= 512
+#define MOST_HELD 16
 #else
-DEVICE ByWords by_numbers(const Problem&) { return {}; }
+#define MOST_HELD 8
 #endif
-// A block's lists are on both sides of zero where they are of ranks in the middle.
-#if defined(MODE) && MODE == 4
-DEVICE auto by_usual(const Problem& p) { return by_numbers(p); }
+#if CAPACITY > MOST_HELD * THREADS
+#define HELD MOST_HELD
+#elif CAPACITY > 0
+#define HELD ((CAPACITY + THREADS * BATCH - 1) / (THREADS * BATCH) * BATCH)
 #else
-DEVICE ByWords by_usual(const Problem&) { return {}; }
+// A file without lists.
+#define HELD BATCH
 #endif
-
-// Calls write(rank, key, column) for each of the ranks [first, end) of the list's `count` candidates, of columns below n.
-// The list's keys are not the same afterwards.
-template <typename Write, typename Bins = ByWords>
-DEVICE void order(const Bench& b, u32 count, u32 n, u32 first, u32 end, Write write, Bins by = {}) {
-    barrier();
-    if (count <= FEW) {
-        order_few(b, count, first, end, write);
-        return;
+// Each thread has those that are THREADS apart, from thread() on.
+struct Hand {
+    Key keys[HELD];
+    u32 columns[HELD];
+};
+// Calls with(q, whether there is such a candidate) for each that this thread may have, until there are some that no thread has.
+template <typename With> DEVICE void each_held(u32 count, With with) {
+#pragma unroll
+    for (u32 some = 0; some < HELD; some += BATCH) {
+        if (some * THREADS >= count) return;
+#pragma unroll
+        for (u32 q = some; q < some + BATCH; q++) {
+            with(q, q * THREADS + thread() < count);
+        }
     }
+}
+// As order(), of a list in registers, with shared memory for it. False, and nothing was done, where a bin is crowded.
+template <typename Write, typename Bins>
+DEVICE bool order_held(const Bench& b, const Hand& hand, u32 count, u32 n, u32 first, u32 end, Write write, Bins by) {
+    clear_bins(b);
+    Key low = ~Key(0), high = 0;
+    each_held(count, [&](u32 q, bool in) {
+        low = in ? least(low, hand.keys[q]) : low;
+        high = in ? most(high, hand.keys[q]) : high;
+    });
+    extremes(low, high, *b.s);
+    const Words w = words_of(low, high, n);
+    begin_by(by, w, high);
+    Key words[HELD];
+    u32 within[HELD];
+    each_held(count, [&](u32 q, bool) { words[q] = word_of(w, hand.keys[q], hand.columns[q]); });
+    each_held(count, [&](u32 q, bool in) { within[q] = in ? atomic_add(&b.bins[bin_by(by, words[q])], 1) : 0; });
+    barrier();
+    bool crowded = false;
+    begin_bins(b, [&](u32 many) { crowded |= many > CROWD; });
+    if (thread() == 0) b.bins[BINS] = count;
+    if (barrier_or(crowded)) return false;
+    each_held(count, [&](u32 q, bool in) {
+        if (!in) return;
+        const u32 at = b.bins[bin_by(by, words[q])] + within[q];
+        b.keys[at] = words[q];
+        b.columns[at] = hand.columns[q];
+    });
+    if (thread() < AT_A_TIME) b.keys[count + thread()] = ~Key(0);
+    barrier();
+    // A rank is not far from the place: others need not be looked at.
+    const u32 from = first > CROWD ? first - CROWD : 0, to = least(count, end + CROWD);
+#pragma unroll 2
+    for (u32 i = from + thread(); i < to; i += THREADS) {
+        const Key own = b.keys[i];
+        const u32 column = b.columns[i], bin = bin_by(by, own), stop = b.bins[bin + 1];
+        // What lies before the bin is less, and what lies behind it is not, so that whole vectors can be looked at.
+        const u32 begin = b.bins[bin] / AT_A_TIME * AT_A_TIME;
+        u32 rank = begin, same = 0;
+        for (u32 j = begin; j < stop; j += AT_A_TIME) {
+            const Keys others = keys_at(b, j);
+#pragma unroll
+            for (u32 q = 0; q < AT_A_TIME; q++) rank = add_less(rank, others.key[q], own);
+            if (w.shift_column) {
+#pragma unroll
+                for (u32 q = 0; q < AT_A_TIME; q++) same += others.key[q] == own;
+            }
+        }
+        if (same > 1) {
+            for (u32 j = begin; j < stop; j++) rank += b.keys[j] == own && b.columns[j] < column;
+        }
+        if (rank >= first && rank < end) write(rank, key_of_word(w, own), column);
+    }
+    barrier();
+    return true;
+}
+
+// The same of a list in shared memory, whatever its bins are like.
+template <typename Write, typename Bins>
+DEVICE void order_listed(const Bench& b, u32 count, u32 n, u32 first, u32 end, Write write, Bins by) {
     Small& s = *b.s;
     if (thread() == 0) s.count = 0;
-    // Words that are in order as candidates are: keys counted from the least, and below them as much of the column as
-    // there is room for. Where that is not all of it, words may be the same.
-    Key least_key = 0;
-    u32 shift_key = 0, shift_column = 0;
+    Words w = {};
     // At first all of the list as it stands, then what waits.
     for (bool whole = true;; whole = false) {
         const u32 left = whole ? 0 : s.count;
@@ -225,13 +257,8 @@ DEVICE void order(const Bench& b, u32 count, u32 n, u32 first, u32 end, Write wr
         extremes(low, high, s);
         const bool by_column = !whole && low == high;
         if (whole) {
-            const u32 all = u32(sizeof(Key) * 8), used = bits_in(Key(high - low)), column_bits = bits_in(n - 1);
-            least_key = low;
-            shift_key = least(least(all - used, column_bits), all - 1);
-            shift_column = column_bits - shift_key;
-            begin_by(by, low, high, shift_key);
-            high = (high - low) << shift_key | ((Key(1) << shift_key) - 1);
-            low = 0;
+            w = words_of(low, high, n);
+            begin_by(by, w, high);
         }
         if (by_column) {
             low = ~Key(0);
@@ -246,9 +273,7 @@ DEVICE void order(const Bench& b, u32 count, u32 n, u32 first, u32 end, Write wr
         if (thread() == 0 && !whole) s.count = left - 1;
         const u32 shift = bin_shift(high - low);
         const auto bin_of = [&](u32 place) {
-            if constexpr (Bins::OTHER) {
-                if (whole) return bin_by(by, b.keys[place], shift);
-            }
+            if (whole) return bin_by(by, b.keys[place]);
             return u32(((by_column ? Key(b.columns[place]) : b.keys[place]) - low) >> shift);
         };
         // The first time each candidate remembers its place in the bin, later they take places anew.
@@ -259,11 +284,11 @@ DEVICE void order(const Bench& b, u32 count, u32 n, u32 first, u32 end, Write wr
 #pragma unroll
                 for (u32 q = 0; q < BATCH; q++) {
                     const u32 i = base + q * THREADS;
-                    words[q] = i < many ? (b.keys[i] - least_key) << shift_key | b.columns[i] >> shift_column : 0;
+                    words[q] = i < many ? word_of(w, b.keys[i], b.columns[i]) : 0;
                 }
 #pragma unroll
                 for (u32 q = 0; q < BATCH; q++) {
-                    if (base + q * THREADS < many) within[q] = atomic_add(&b.bins[bin_by(by, words[q], shift)], 1);
+                    if (base + q * THREADS < many) within[q] = atomic_add(&b.bins[bin_by(by, words[q])], 1);
                 }
 #pragma unroll
                 for (u32 q = 0; q < BATCH; q++) {
@@ -278,7 +303,8 @@ DEVICE void order(const Bench& b, u32 count, u32 n, u32 first, u32 end, Write wr
             for (u32 i = thread(); i < many; i += THREADS) atomic_add(&b.bins[bin_of(places[i])], 1);
         }
         barrier();
-        begin_bins(b);
+        begin_bins(b, [](u32) {});
+        barrier();
         if (whole) {
             for (u32 base = thread(); base < many; base += THREADS * BATCH) {
                 u32 at[BATCH];
@@ -337,10 +363,30 @@ DEVICE void order(const Bench& b, u32 count, u32 n, u32 first, u32 end, Write wr
                     for (u32 j = start; j < stop; j++) rank += b.keys[again[j]] == own && b.columns[again[j]] < column;
                 }
             }
-            if (rank >= first && rank < end) write(rank, (own >> shift_key) + least_key, column);
+            if (rank >= first && rank < end) write(rank, key_of_word(w, own), column);
         }
         barrier();
     }
+}
+
+// Calls write(rank, key, column) for each of the ranks [first, end) of the list's `count` candidates, of columns below n.
+// The list's keys are not the same afterwards.
+template <typename Write, typename Bins = ByWords>
+DEVICE void order(const Bench& b, u32 count, u32 n, u32 first, u32 end, Write write, Bins by = {}) {
+    barrier();
+    if (count <= FEW) {
+        order_few(b, count, first, end, write);
+        return;
+    }
+    if (count <= HELD * THREADS) {
+        Hand hand;
+        each_held(count, [&](u32 q, bool in) {
+            hand.keys[q] = in ? b.keys[q * THREADS + thread()] : 0;
+            hand.columns[q] = in ? b.columns[q * THREADS + thread()] : 0;
+        });
+        if (order_held(b, hand, count, n, first, end, write, by)) return;
+    }
+    order_listed(b, count, n, first, end, write, by);
 }
 
 // Writes the ranks [from, to) of a row, which are all that are wanted unless results are by rank, found in a list that

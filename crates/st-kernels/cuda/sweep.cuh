@@ -22,7 +22,6 @@
 // A thread's share of the sample.
 struct Sampled {
     Vector x[SAMPLE];
-    u32 in[SAMPLE];
 };
 // Where a thread's j-th vector of a sample is, of a row of so many. What lies near goes to different waves, so that rows in
 // order load none of them more than others, but for NEAR vectors next to each other: memory gives 64 bytes at once.
@@ -30,35 +29,55 @@ template <u32 NEAR> DEVICE u32 spot(u32 j, u32 all) {
     const u32 at = j * (THREADS / NEAR) + lane() / NEAR * WAVES + wave();
     return least(u32(u64(at) * all / (SAMPLE * THREADS / NEAR)) + lane() % NEAR, all - 1);
 }
-// The sample of a row, which lies alone where many blocks draw the same: neighbours took longer then.
+// The sample of a row, of all its vectors but the first and the last, which may not be whole; there are more than three. It lies
+// alone where many blocks draw the same: neighbours took longer then.
 DEVICE Sampled draw(const Row& r, bool alone) {
     Sampled s;
     const u32 all = end_vector(r, r.n);
 #pragma unroll
     for (u32 j = 0; j < SAMPLE; j++) {
         const u32 v = alone ? spot<1>(j, all) : spot<4>(j, all);
-        const bool whole = v > 0 && v + 1 < all;
-        s.x[j] = whole ? load_stream(r.vectors + v) : load_part(r, v, 0, r.n);
-        s.in[j] = whole ? ~0u : inside(r, v, 0, r.n);
+        s.x[j] = load_stream(r.vectors + least(most(v, 1u), all - 2));
     }
     return s;
 }
 
-// Adds a thread's hits to the list, with what of(vector, element) gives for a key: nothing of a wave for which there is
-// no room. Gives whether there was.
-template <u32 MANY, typename Of, typename Column>
-DEVICE bool add(const Bench& b, const Hits<MANY>& hits, Of of, Column column) {
+// Whether the vectors of a step fit where a list is ordered later, which nobody uses while it is made. Elements are read there by
+// their hits' bits: of 1024x65536 of bf16, k 2048, four in a hundred are hits, and an operation for each that may be one took a
+// fourth of the kernel's.
+#define PARKS (CAPACITY * 4 >= THREADS * FLIGHT * 16)
+
+// Adds a thread's hits among the vectors of a step to the list, as bits, the element 0 of the first of which is that of the column
+// `first`: nothing of a wave for which there is no room. Gives whether there was.
+DEVICE bool add(const Bench& b, const Hits<FLIGHT>& hits, const Vector (&x)[FLIGHT], u32 first) {
     const Room room = reserve(count_hits(hits), &b.s->count);
     if (room.end > CAPACITY) return false;
     u32 at = room.at;
+#if PARKS
+    Vector* const own = reinterpret_cast<Vector*>(b.places) + thread();
 #pragma unroll
-    for (u32 u = 0; u < MANY; u++) {
+    for (u32 u = 0; u < FLIGHT; u++) own[u * THREADS] = x[u];
+    // A thread reads its own alone; but as elements, which a compiler may take for other memory than vectors.
+    wave_barrier();
+    const Bits* const elements = reinterpret_cast<const Bits*>(own);
+#pragma unroll
+    for (u32 w = 0; w < HIT_WORDS(FLIGHT); w++) {
+        for (u32 bits = hits.word[w]; bits;) {
+            const u32 bit = 31 - leading_zeros(bits), i = place_of_bit(w, bit);
+            bits ^= 1u << bit;
+            put(b, at++, Key(elements[i]), first + i);
+        }
+    }
+#else
+#pragma unroll
+    for (u32 u = 0; u < FLIGHT; u++) {
         if (!any(hits_of_vector(hits, u) != 0)) continue;
 #pragma unroll
         for (u32 j = 0; j < EACH; j++) {
-            if (is_hit(hits, u, j)) put(b, at++, of(u, j), column(u, j));
+            if (is_hit(hits, u, j)) put(b, at++, Key(element(x[u], j)), first + (u * THREADS * EACH + j));
         }
     }
+#endif
     return true;
 }
 // The list's elements from `begin` on are bits: makes them keys.
@@ -217,10 +236,7 @@ DEVICE u32 sweep(const Problem& p, const Row& r, u32 from, u32 to, u32 start, Ke
             before += both - count_hits(hits);
         }
         if (!any(has_hits(hits))) continue;
-        const u32 first = column_of(r, v, 0);
-        const bool room = add(b, hits, [&](u32 u, u32 j) { return Key(element(x[u], j)); },
-                              [&](u32 u, u32 j) { return first + (u * THREADS * EACH + j); });
-        if (!room) break;
+        if (!add(b, hits, x, column_of(r, v, 0))) break;
     }
     steps.end();
     barrier();

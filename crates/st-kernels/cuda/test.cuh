@@ -63,6 +63,16 @@ DEVICE constexpr u32 bit_of(u32 u, u32 j) {
 // The vector and the element of a bit of word w.
 DEVICE u32 vector_of_bit(u32 w, u32 bit) { return WIDTH == 16 ? w * 4 + bit % 16 / 4 : (w * 32 + bit) / EACH; }
 DEVICE u32 element_of_bit(u32 bit) { return WIDTH == 16 ? bit % 4 * 2 + bit / 16 : bit % EACH; }
+// Of vectors that are THREADS apart, the place of a bit's element.
+DEVICE u32 place_of_bit(u32 w, u32 bit) {
+    constexpr u32 APART = THREADS * EACH;
+#if WIDTH == 16
+    // A multiplication moves the vector's bits and the pair's at once.
+    return w * 4 * APART + (bit * (APART / 4 + 2) & (APART * 3 | 6)) + bit / 16;
+#else
+    return vector_of_bit(w, bit) * APART + element_of_bit(bit);
+#endif
+}
 template <u32 MANY> DEVICE bool is_hit(const Hits<MANY>& hits, u32 u, u32 j) {
     return hits.word[bit_of(u, j) / 32] >> (bit_of(u, j) % 32) & 1;
 }

@@ -67,6 +67,7 @@ pub const SOURCES: &[(&str, &str)] = &[
     ("sort.cuh", include_str!("../../cuda/sort.cuh")),
     ("sweep.cuh", include_str!("../../cuda/sweep.cuh")),
     ("test.cuh", include_str!("../../cuda/test.cuh")),
+    ("words.cuh", include_str!("../../cuda/words.cuh")),
 ];
 
 /// Bins of the histograms in shared memory.
@@ -92,8 +93,11 @@ const MIN_BLOCK: u32 = 64;
 /// network in registers.
 const RESIDENT: u32 = 1024;
 const NETWORK_RESIDENT: u32 = 512;
-/// The same for blocks that load ahead: 128 registers.
-const AHEAD_RESIDENT: u32 = 512;
+/// The same for blocks that have a multiprocessor each: 128 registers.
+const ALONE_RESIDENT: u32 = 512;
+/// Vectors of a step for which 64 registers suffice to load ahead. 512x50257, k 50, took 34.5 us so, and 38.5 without; with eight
+/// vectors and spilled registers 1000x20000, k 20, took 41.7 and 37.7.
+const AHEAD_FLIGHT: u32 = 4;
 /// Candidates of a short row's list for each `kl`.
 pub const GROUP: u32 = 8;
 /// Columns of a short row, at most.
@@ -157,7 +161,7 @@ pub struct Unit {
     /// Vectors of a thread in the sample.
     pub sample: u32,
     /// Whether blocks have a multiprocessor each, and so registers for loading ahead.
-    pub ahead: bool,
+    pub alone: bool,
     /// Steps that such a block has on their way into shared memory; 0 if it reads into registers.
     pub ring: u32,
     /// Blocks of a cluster; 1 if there are none.
@@ -178,7 +182,7 @@ impl Unit {
             lists: Lists::Whole,
             flight: 1,
             sample: 1,
-            ahead: false,
+            alone: false,
             ring: 0,
             cluster: 1,
             group: None,
@@ -226,12 +230,17 @@ impl Unit {
     #[must_use]
     pub fn blocks_each(&self) -> u32 {
         let network = self.group.is_some_and(|group| group.order == Order::Lane);
-        let resident = match self.ahead {
-            true => AHEAD_RESIDENT,
+        let resident = match self.alone {
+            true => ALONE_RESIDENT,
             false if network => NETWORK_RESIDENT,
             false => RESIDENT,
         };
         (resident / self.threads.max(1)).max(1)
+    }
+
+    /// Whether a thread has registers for a step's vectors while it looks at those of the one before.
+    const fn loads_ahead(&self) -> bool {
+        self.alone || (self.flight <= AHEAD_FLIGHT && matches!(self.lists, Lists::Sampled))
     }
 
     /// The constants, as a compiler is told them.
@@ -260,7 +269,7 @@ impl Unit {
                 ("MODE", self.lists as u32),
                 ("FLIGHT", self.flight),
                 ("SAMPLE", self.sample),
-                ("AHEAD", self.ahead.into()),
+                ("AHEAD", self.loads_ahead().into()),
                 ("RING", self.ring),
                 ("CLUSTER", self.cluster),
             ]),
@@ -320,7 +329,7 @@ pub const fn small_bytes(threads: u32) -> u64 {
 pub const fn bench_bytes(capacity: u32, threads: u32, dtype: DType) -> u64 {
     // Keys and a vector of them, columns, two places of 16 bits; counts and a vector before and after them.
     let keys = capacity as u64 * (entry_bytes(dtype) / 2) + 16;
-    let waiting = (capacity / CROWD + 2) as u64 * 8;
+    let waiting = ((capacity / CROWD + 2) as u64 * 8).next_multiple_of(16);
     let bins = BINS as u64 * 4 + 32;
     small_bytes(threads) + keys + capacity as u64 * 8 + bins + waiting
 }
@@ -356,13 +365,13 @@ pub const fn is_cluster(parts: u64) -> bool {
     parts > 1 && parts <= MAX_CLUSTER && parts.is_power_of_two()
 }
 
-/// Whether a filter's blocks load ahead: so many of them that each has a multiprocessor, and registers, to itself.
+/// Whether a filter's blocks are so few that each has a multiprocessor, and registers, to itself.
 #[must_use]
-pub fn loads_ahead(choice: &Choice, problem: &Problem, blocks: u64, cores: u32) -> bool {
+pub fn is_alone(choice: &Choice, problem: &Problem, blocks: u64, cores: u32) -> bool {
     choice.mk == MergeKind::Filter
         && !choice.use_2ce
         && blocks <= u64::from(cores)
-        && choice.wg <= AHEAD_RESIDENT
+        && choice.wg <= ALONE_RESIDENT
         && !is_held(choice, problem)
 }
 

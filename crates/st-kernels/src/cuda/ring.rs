@@ -21,7 +21,7 @@ pub const fn few_idle(multiprocessors: u32) -> u32 {
     multiprocessors - multiprocessors / 16
 }
 
-/// Steps of the ring of a block that loads ahead, one of `blocks` that read parts of so many columns; 0 if it is better
+/// Steps of the ring of a block that has a multiprocessor, one of `blocks` that read parts of so many columns; 0 if it is better
 /// without. `shared`: bytes that a block may have.
 #[must_use]
 pub fn ring_steps(
@@ -34,7 +34,7 @@ pub fn ring_steps(
 ) -> u32 {
     let vectors = u64::from(columns.div_ceil(vector_elements(dtype)));
     let is_short = vectors * 16 <= SHORT_BYTES;
-    if !unit.ahead || !(is_short || blocks >= few_idle(cores).into()) {
+    if !unit.alone || !(is_short || blocks >= few_idle(cores).into()) {
         return 0;
     }
     let left = shared.saturating_sub(beside_ring(unit, dtype).next_multiple_of(LINE));

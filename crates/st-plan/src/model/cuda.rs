@@ -5,8 +5,8 @@
 
 use st_kernels::cuda::{
     GROUP, MAX_BLOCK, MAX_LIST, MAX_PARTS, MEMORY_THREADS, MOST_FLIGHT, Order, between, capacity,
-    details, footprint, group_lanes, in_memory, is_cluster, is_held, is_memory, is_whole,
-    loads_ahead, memory, part_columns, parts, sample, uses, vector_elements, wanted,
+    details, footprint, group_lanes, in_memory, is_alone, is_cluster, is_held, is_memory, is_whole,
+    memory, part_columns, parts, sample, uses, vector_elements, wanted,
 };
 use st_rank::{
     Backend, Choice, CompactProblem, DeviceCaps, Field, MergeDetail, MergeKind, Problem,
@@ -55,7 +55,7 @@ const HELD_EACH_NS: f64 = 100.0;
 const DIGIT_NS: f64 = 3_500.0;
 /// How much blocks that share a multiprocessor hold each other up.
 const SHARED_CORE: f64 = 0.3;
-/// Bytes per nanosecond of one multiprocessor; of one whose only block loads ahead.
+/// Bytes per nanosecond of one multiprocessor; of one that has one block, which loads ahead.
 const CORE_RATE: f64 = 33.0;
 const AHEAD_RATE: f64 = 41.0;
 /// How much more it has in flight.
@@ -150,7 +150,7 @@ impl<'a> Model<'a> {
             _ => 16.0,
         };
         // A block that has a multiprocessor to itself loads the next vectors before it looks at the last.
-        let ahead = loads_ahead(choice, p, needs.blocks.max(1), self.caps.cores_or_assumed());
+        let ahead = is_alone(choice, p, needs.blocks.max(1), self.caps.cores_or_assumed());
         let active = blocks.min(places) * wg * flight * if ahead { AHEAD_MORE } else { 1.0 };
         let bandwidth = self.bandwidth * (active / (self.bandwidth * LATENCY_NS)).tanh();
         // With eight vectors a thread lacks registers.
