@@ -137,7 +137,7 @@ fn constants(unit: &Unit, (major, minor): Capability, exact: bool) -> [u32; FACT
         unit.lists as u32,
         digits(unit.flight),
         digits(unit.sample),
-        unit.alone.into(),
+        u32::from(unit.alone) + 2 * u32::from(unit.loads_ahead()),
         digits(unit.cluster),
         unit.wide.into(),
     ];

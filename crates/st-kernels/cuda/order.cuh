@@ -171,7 +171,8 @@ template <typename With> DEVICE void each_held(u32 count, With with) {
         }
     }
 }
-// As order(), of a list in registers, with shared memory for it. False, and nothing was done, where a bin is crowded.
+// As order(), of a list in registers, with shared memory for it. False, and keys and columns there are as they were, where a bin is
+// crowded.
 template <typename Write, typename Bins>
 DEVICE bool order_held(const Bench& b, const Hand& hand, u32 count, u32 n, u32 first, u32 end, Write write, Bins by) {
     clear_bins(b);

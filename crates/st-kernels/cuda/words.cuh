@@ -24,7 +24,8 @@ DEVICE Words words_of(Key low, Key high, u32 n) {
     return w;
 }
 DEVICE Key word_of(const Words& w, Key key, u32 column) {
-    return (key - w.least_key) << w.shift_key | column >> w.shift_column;
+    // Of columns of 32 bits all may be shifted out.
+    return (key - w.least_key) << w.shift_key | u32(u64(column) >> w.shift_column);
 }
 DEVICE Key key_of_word(const Words& w, Key word) { return (word >> w.shift_key) + w.least_key; }
 

@@ -160,7 +160,7 @@ pub struct Unit {
     pub flight: u32,
     /// Vectors of a thread in the sample.
     pub sample: u32,
-    /// Whether blocks have a multiprocessor each, and so registers for loading ahead.
+    /// Whether blocks have a multiprocessor each, and twice the registers.
     pub alone: bool,
     /// Steps that such a block has on their way into shared memory; 0 if it reads into registers.
     pub ring: u32,
@@ -238,8 +238,9 @@ impl Unit {
         (resident / self.threads.max(1)).max(1)
     }
 
-    /// Whether a thread has registers for a step's vectors while it looks at those of the one before.
-    const fn loads_ahead(&self) -> bool {
+    /// Whether a thread has registers for a step's vectors while it looks at those of the one before (`block.cu`, MODE 1).
+    #[must_use]
+    pub const fn loads_ahead(&self) -> bool {
         self.alone || (self.flight <= AHEAD_FLIGHT && matches!(self.lists, Lists::Sampled))
     }
 

@@ -149,7 +149,8 @@ impl<'a> Model<'a> {
             }
             _ => 16.0,
         };
-        // A block that has a multiprocessor to itself loads the next vectors before it looks at the last.
+        // A block that has a multiprocessor to itself loads the next vectors before it looks at the last. Others do so with
+        // short steps, which was not fitted.
         let ahead = is_alone(choice, p, needs.blocks.max(1), self.caps.cores_or_assumed());
         let active = blocks.min(places) * wg * flight * if ahead { AHEAD_MORE } else { 1.0 };
         let bandwidth = self.bandwidth * (active / (self.bandwidth * LATENCY_NS)).tanh();
