@@ -267,7 +267,6 @@ DEVICE u32 bytes_of(u32 a, u32 b, u32 which) {
     return bytes;
 }
 DEVICE u32 made(u32 x) { return x; }
-DEVICE u32 add_less(u32 count, u64 a, u64 b) { return count + (a < b); }
 DEVICE void fence() {}
 DEVICE u32 atomic_add(u32* at, u32 by) {
     const u32 was = *at;

@@ -169,10 +169,8 @@ DEVICE u32 made(u32 x) {
     asm volatile("" : "+r"(x));
     return x;
 }
-// The count, and one more if a < b.
-DEVICE u32 add_less(u32 count, u64 a, u64 b) { return count + (a < b); }
 #ifdef __CUDA_ARCH__
-// By way of the carry: of several the compiler adds up the carries, two operations for each.
+// As below, by way of the carry: of several the compiler adds up the carries, two operations for each.
 DEVICE u32 add_less(u32 count, u32 a, u32 b) {
     u32 sum;
     asm("{.reg .u32 less; sub.cc.u32 less, %1, %2; subc.u32 less, 0, 0; sub.u32 %0, %3, less;}"
@@ -223,6 +221,8 @@ DEVICE u32 as_bits(float x) {
     return both.bits;
 }
 
+// The count, and one more if a < b.
+DEVICE u32 add_less(u32 count, u64 a, u64 b) { return count + (a < b); }
 template <typename T> DEVICE T least(T a, T b) { return a < b ? a : b; }
 template <typename T> DEVICE T most(T a, T b) { return a < b ? b : a; }
 DEVICE u32 ceil_div(u32 a, u32 b) { return (a + b - 1) / b; }

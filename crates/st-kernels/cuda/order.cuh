@@ -1,6 +1,7 @@
 // Ordering a list of distinct candidates in shared memory, by key and then by column: by counting, if they are few,
 // else by bins of equal width between the least and the greatest key, or number, of which crowded ones are binned again on their
-// own, by keys, those that are the same by their columns. Ranges shrink by BINS each time, so that this ends.
+// own, by keys, those that are the same by their columns. Ranges shrink by BINS each time, so that this ends. A list whose bins are
+// not crowded goes through registers and back into the order of its bins (order_held); others stay where they are (order_listed).
 #pragma once
 #include "words.cuh"
 
@@ -77,14 +78,14 @@ DEVICE void pick_own_bin(u32 rank, const Bench& b) {
     own_bins(b, counts);
     pick_bin(rank, *b.s, counts);
 }
-// Turns the bins' counts, for each of which it calls also(count), into where each begins.
-template <typename Also> DEVICE void begin_bins(const Bench& b, Also also) {
-    u32 counts[OWN_BINS], sum = 0, all;
+// Turns the bins' counts into where each begins; gives the greatest of this thread's counts.
+DEVICE u32 begin_bins(const Bench& b) {
+    u32 counts[OWN_BINS], sum = 0, all, greatest = 0;
     own_bins(b, counts);
 #pragma unroll
     for (u32 j = 0; j < OWN_BINS; j++) {
         sum += counts[j];
-        also(counts[j]);
+        greatest = most(greatest, counts[j]);
     }
     u32 at = scan(sum, all, *b.s);
 #pragma unroll
@@ -92,6 +93,7 @@ template <typename Also> DEVICE void begin_bins(const Bench& b, Also also) {
         b.bins[thread() * OWN_BINS + j] = at;
         at += counts[j];
     }
+    return greatest;
 }
 DEVICE void clear_bins(const Bench& b) {
     constexpr u32 VECTORS_OF_BINS = BINS / 4;
@@ -102,6 +104,7 @@ struct alignas(16) Keys {
     Key key[AT_A_TIME];
 };
 DEVICE Keys keys_at(const Bench& b, u32 at) { return *reinterpret_cast<const Keys*>(b.keys + at); }
+
 // Calls write(rank, key, column) for each of the ranks [first, end) of a list of FEW at most.
 template <typename Write> DEVICE void order_few(const Bench& b, u32 count, u32 first, u32 end, Write write) {
     if (thread() < AT_A_TIME) b.keys[count + thread()] = ~Key(0);
@@ -166,9 +169,7 @@ template <typename With> DEVICE void each_held(u32 count, With with) {
     for (u32 some = 0; some < HELD; some += BATCH) {
         if (some * THREADS >= count) return;
 #pragma unroll
-        for (u32 q = some; q < some + BATCH; q++) {
-            with(q, q * THREADS + thread() < count);
-        }
+        for (u32 q = some; q < some + BATCH; q++) with(q, q * THREADS + thread() < count);
     }
 }
 // As order(), of a list in registers, with shared memory for it. False, and keys and columns there are as they were, where a bin is
@@ -189,8 +190,7 @@ DEVICE bool order_held(const Bench& b, const Hand& hand, u32 count, u32 n, u32 f
     each_held(count, [&](u32 q, bool) { words[q] = word_of(w, hand.keys[q], hand.columns[q]); });
     each_held(count, [&](u32 q, bool in) { within[q] = in ? atomic_add(&b.bins[bin_by(by, words[q])], 1) : 0; });
     barrier();
-    bool crowded = false;
-    begin_bins(b, [&](u32 many) { crowded |= many > CROWD; });
+    const bool crowded = begin_bins(b) > CROWD;
     if (thread() == 0) b.bins[BINS] = count;
     if (barrier_or(crowded)) return false;
     each_held(count, [&](u32 q, bool in) {
@@ -304,7 +304,7 @@ DEVICE void order_listed(const Bench& b, u32 count, u32 n, u32 first, u32 end, W
             for (u32 i = thread(); i < many; i += THREADS) atomic_add(&b.bins[bin_of(places[i])], 1);
         }
         barrier();
-        begin_bins(b, [](u32) {});
+        begin_bins(b);
         barrier();
         if (whole) {
             for (u32 base = thread(); base < many; base += THREADS * BATCH) {
