@@ -319,6 +319,9 @@ impl Linearised for GlmAt<'_> {
         }
         Ok(())
     }
+    fn adjoint_is_difference(&self) -> bool {
+        false
+    }
     fn has_jvp(&self) -> bool {
         true
     }

@@ -33,7 +33,8 @@ pub struct HyperGrad {
     pub outer: f64,
     /// Iterations of the solver.
     pub iterations: usize,
-    /// `|g - (I - J)^T v| / |g|`, computed anew from the solution; 0 for `g = 0`.
+    /// `|g - (I - J)^T v| / |g|`, computed anew from the solution; 0 for `g = 0`. Rounding may hide
+    /// up to 16 times the tolerance of it; a solution so large that more is hidden is an error.
     pub residual: f64,
     /// The greatest residual on the way, relative like `residual`. Far above 1, it tells of a
     /// non-normal or nonsymmetric operator.

@@ -108,6 +108,12 @@ pub trait Linearised {
         Ok(())
     }
 
+    /// Whether [`Linearised::adjoint`] is that difference, and so no more exact than `v`'s own
+    /// rounding, however short its result. Maps with a better one say no.
+    fn adjoint_is_difference(&self) -> bool {
+        true
+    }
+
     /// Whether [`Linearised::jvp_state`] is there.
     fn has_jvp(&self) -> bool {
         false

@@ -295,6 +295,9 @@ impl<L: Loss> Linearised for DescentAt<'_, L> {
         }
         Ok(())
     }
+    fn adjoint_is_difference(&self) -> bool {
+        false
+    }
     fn has_jvp(&self) -> bool {
         true
     }

@@ -313,6 +313,7 @@ proptest! {
             prop::collection::vec(prop_oneof![-1.0..1.0f64, Just(0.0)], d),
         )),
         rank_one in prop::bool::ANY,
+        short in prop_oneof![Just(1.0), Just(1e-3), Just(1e-8)],
     ) {
         let j: Vec<f64> = if rank_one {
             // I - J is singular.
@@ -320,6 +321,11 @@ proptest! {
         } else {
             j
         };
+        // I - J of this and shorter: the difference loses digits.
+        let j: Vec<f64> = j.iter().enumerate().map(|(at, j)| {
+            let one = f64::from(u8::from(at / d == at % d));
+            one - short * (one - j)
+        }).collect();
         let map = linear(&j, d);
         for solver in SOLVERS {
             let settings = Implicit::new().tolerance(1e-8).solver(solver).max_iterations(300);
@@ -330,8 +336,11 @@ proptest! {
                     .map(|(row, g)| g - row.iter().zip(&found.adjoint).map(|(a, v)| a * v).sum::<f64>())
                     .collect();
                 let size = norm(&residual) / norm(&g).max(f64::MIN_POSITIVE);
-                prop_assert!(size <= 1.1e-8, "{:?}: {}", solver, size);
-                prop_assert!((size - found.residual).abs() <= 1e-9);
+                // What rounding may hide: operators of this test have norms below 200.
+                let hidden = (f64::EPSILON * 200.0 * norm(&found.adjoint) / norm(&g)).min(2e-7);
+                prop_assert!(found.residual <= 1e-8, "{:?}: {}", solver, found.residual);
+                prop_assert!(size <= 1.1e-8 + hidden, "{:?}: {}", solver, size);
+                prop_assert!((size - found.residual).abs() <= 1e-9 + hidden, "{:?}", solver);
                 prop_assert!(found.iterations <= 300);
                 prop_assert!(map.dim() == d);
             }

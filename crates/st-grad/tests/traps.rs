@@ -1,4 +1,4 @@
-//! The traps of the reference, T1 to T10: where a value without a warning would be wrong.
+//! The traps of the reference, T1 to T10, and one of our own: where a value without a warning would be wrong.
 
 mod problems;
 
@@ -359,5 +359,38 @@ fn t10_the_start_matters_to_the_loop_alone() {
         let held = Unrolled::new(found.steps);
         let held = held.reverse(&p1.train, &along(&g), &[0.0; 12], &p1.lambda).unwrap();
         close(&[norm(&held.initial.unwrap())], &[number(want)], 1e-10);
+    }
+}
+
+/// On a singular operator a solution may grow until its residual is all rounding, and that can
+/// happen to be 0: here BiCGSTAB's has parts of 3e15, and is off by 0.6 of the right-hand side.
+#[test]
+fn t11_a_residual_that_rounding_hides_is_no_solution() {
+    let u = [1.0, -0.13224935537633206];
+    let map = MapFn::new(
+        2,
+        2,
+        |z, lambda, out| {
+            (0..2).for_each(|i| out[i] = z[i] - u[i] * (u[0] * z[0] + u[1] * z[1]) + lambda[i]);
+            Ok(())
+        },
+        move |_, _, v, z_bar, lambda_bar| {
+            let j = |i: usize, k: usize| f64::from(u8::from(i == k)) - u[i] * u[k];
+            (0..2).for_each(|k| z_bar[k] = j(0, k) * v[0] + j(1, k) * v[1]);
+            lambda_bar.copy_from_slice(v);
+            Ok(())
+        },
+    );
+    for solver in [Solver::BiCgStab, Solver::Gmres { restart: 2 }] {
+        let settings = Implicit::new().tolerance(1e-8).solver(solver).max_iterations(300);
+        let found =
+            settings.gradient(&map, &along(&[0.0, 0.44807222445401734]), &[0.0; 2], &[0.0; 2]);
+        match found {
+            Err(
+                HyperGradError::Breakdown { residual, .. }
+                | HyperGradError::NotConverged { residual, .. },
+            ) => assert!(residual > 0.1, "{solver:?}: {residual}"),
+            other => panic!("{solver:?}: {other:?}"),
+        }
     }
 }

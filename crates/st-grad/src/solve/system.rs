@@ -4,22 +4,33 @@ use std::cell::Cell;
 
 use crate::error::{self, HyperGradError, Result, Site};
 use crate::map::Linearised;
+use crate::vector::norm;
 
 /// The operator `(I - J)^T` at a point.
 pub(crate) struct System<'a> {
     at: &'a dyn Linearised,
     products: Cell<usize>,
     iteration: Cell<usize>,
+    /// The most that the operator has lengthened a vector so far: a lower bound of its norm.
+    gain: Cell<f64>,
 }
 
 impl<'a> System<'a> {
     pub(crate) fn new(at: &'a dyn Linearised) -> Self {
-        Self { at, products: Cell::new(0), iteration: Cell::new(0) }
+        Self { at, products: Cell::new(0), iteration: Cell::new(0), gain: Cell::new(0.0) }
     }
 
     /// Products made so far.
     pub(crate) fn products(&self) -> usize {
         self.products.get()
+    }
+
+    /// A bound, up to a small factor, of the rounding errors in `(I - J)^T v`: those of the largest
+    /// values that the operator is known to make of such vectors, and where it is a difference
+    /// those of `v` (Higham, *Accuracy and Stability of Numerical Algorithms*, 2nd ed., 3.5).
+    pub(crate) fn rounding(&self, v: &[f64]) -> f64 {
+        let least = if self.at.adjoint_is_difference() { 1.0 } else { 0.0 };
+        f64::EPSILON * self.gain.get().max(least) * norm(v)
     }
 
     /// For errors.
@@ -36,7 +47,10 @@ impl<'a> System<'a> {
     /// `out = (I - J)^T v`
     pub(crate) fn adjoint(&self, v: &[f64], out: &mut [f64]) -> Result<()> {
         let result = self.at.adjoint(v, out);
-        self.done(Site::VjpState, result, out)
+        self.done(Site::VjpState, result, out)?;
+        // NaN, of 0 / 0, changes nothing.
+        self.gain.set(self.gain.get().max(norm(out) / norm(v)));
+        Ok(())
     }
 
     /// `out = J^T v`

@@ -221,6 +221,9 @@ impl Linearised for SoftmaxAt<'_> {
         }
         Ok(())
     }
+    fn adjoint_is_difference(&self) -> bool {
+        false
+    }
     fn vjp_params(&self, v: &[f64], out: &mut [f64]) -> Outcome {
         match self.of.params {
             Params::Penalties => {
