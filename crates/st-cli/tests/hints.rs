@@ -109,10 +109,8 @@ fn tuned(files: &Files, url: Option<&str>, heard: &mut dyn FnMut(&str)) -> (Ran,
 #[test]
 fn tuning_does_not_wait_to_share() {
     let (files, url) = (Files::new(), hanging());
-    let end = |url| (0..3).map(|_| tuned(&files, url, &mut |_| {}).1).min().expect("runs");
-    let usual = end(None);
-    let took = end(Some(&url));
-    assert!(took <= usual + Duration::from_millis(50) + MARGIN, "{took:?}, without {usual:?}");
+    let end = |url| tuned(&files, url, &mut |_| {}).1;
+    waits_once("tune", || end(None), || end(Some(&url)));
     let (ran, _) = tuned(&files, Some(&url), &mut |_| {});
     assert_eq!(ran.stderr.lines().count(), 1, "one warning: {ran:?}");
     let why = "not all shared: no answer within 50 ms from REDIS_URL's place; `spiral hints push";
@@ -308,18 +306,28 @@ fn shared_rules_are_weighed_before_the_users() {
     assert_eq!(own["soft"][1]["place"]["source"], "SPIRAL_HEUR_K", "after the shared ones");
 }
 
-/// The least time of some runs.
-fn least(runs: usize, run: impl Fn()) -> Duration {
-    let timed = (0..runs).map(|_| {
-        let start = Instant::now();
-        run();
-        start.elapsed()
-    });
-    timed.min().expect("runs")
+/// How long it took.
+fn timed<T>(run: impl FnOnce() -> T) -> Duration {
+    let start = Instant::now();
+    drop(run());
+    start.elapsed()
 }
 
 /// Beyond the 50 ms: threads, connections, a machine that does other things. Waiting twice would take longer.
 const MARGIN: Duration = Duration::from_millis(40);
+
+/// A store makes a command wait 50 ms at most: the least times of runs by turns, of more runs where the machine is
+/// too busy to tell.
+fn waits_once(what: &str, without: impl Fn() -> Duration, with: impl Fn() -> Duration) {
+    let (mut usual, mut took) = (Duration::MAX, Duration::MAX);
+    for round in 1..=20 {
+        (usual, took) = (usual.min(without()), took.min(with()));
+        if round >= 3 && took <= usual + Duration::from_millis(50) + MARGIN {
+            return;
+        }
+    }
+    panic!("{what}: {took:?}, without {usual:?}");
+}
 
 /// With a store that is no use: the same plan, one warning, and no more time than allowed.
 fn unchanged(what: &str, url: &str, part: &str) {
@@ -329,14 +337,8 @@ fn unchanged(what: &str, url: &str, part: &str) {
     assert_eq!(with.stderr.lines().count(), 1, "{what}: {with:?}");
     let begin = "spiral: warning: planned without shared hints: ";
     assert!(with.stderr.starts_with(begin) && with.stderr.contains(part), "{what}: {with:?}");
-    let usual = least(5, || {
-        planned("plan", CAPS, None);
-    });
-    let took = least(5, || {
-        planned("plan", CAPS, Some(url));
-    });
-    let most = usual + Duration::from_millis(50) + MARGIN;
-    assert!(took <= most, "{what}: {took:?}, without {usual:?}");
+    let plan = |url| timed(|| planned("plan", CAPS, url));
+    waits_once(what, || plan(None), || plan(Some(url)));
 }
 
 #[test]
@@ -378,9 +380,7 @@ fn doctor_does_not_wait_either() {
     assert_eq!(said.stderr, "");
     let late = "no answer within 50 ms from REDIS_URL's place: a command that plans waits no longer either, and does without them";
     assert_eq!(said.json()["hints"], late);
-    let usual = least(5, || drop(doctor("")));
-    let took = least(5, || drop(doctor(&url)));
-    assert!(took <= usual + Duration::from_millis(50) + MARGIN, "{took:?}, without {usual:?}");
+    waits_once("doctor", || timed(|| doctor("")), || timed(|| doctor(&url)));
 }
 
 #[test]
@@ -405,9 +405,8 @@ fn selections_do_not_wait_either() {
     assert_eq!(with.code, 0, "{with:?}");
     assert_eq!(with.stderr.lines().count(), 1, "once: {with:?}");
     assert_eq!(with.json()["indices"], args(&mut command()).json()["indices"]);
-    let usual = least(5, || drop(args(&mut command())));
-    let took = least(5, || drop(args(command().env("REDIS_URL", &url))));
-    assert!(took <= usual + Duration::from_millis(50) + MARGIN, "{took:?}, without {usual:?}");
+    let topk = |url| timed(|| args(command().env("REDIS_URL", url)));
+    waits_once("topk", || topk(""), || topk(&url));
 }
 
 #[test]
@@ -439,13 +438,8 @@ fn rubbish_among_hints_is_left_out() {
     assert!(with.stderr.contains("6 shared hints"), "{with:?}");
     let listed = hints(&url, &["--caps", CAPS, "--json"]).json();
     assert_eq!((&listed["left_out"], listed["times"].as_array().unwrap().len()), (&json!(6), 1));
-    let usual = least(3, || {
-        planned("plan", CAPS, None);
-    });
-    let took = least(3, || {
-        planned("plan", CAPS, Some(&url));
-    });
-    assert!(took <= usual + Duration::from_millis(50) + MARGIN, "{took:?}, without {usual:?}");
+    let plan = |url| timed(|| planned("plan", CAPS, url));
+    waits_once("rubbish", || plan(None), || plan(Some(&url)));
 }
 
 #[test]
