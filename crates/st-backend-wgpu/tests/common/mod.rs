@@ -81,14 +81,9 @@ impl st_conformance::Backend for Wgpu {
     }
 
     fn merge_kinds(&self, exec: &WgpuExecutor, _dtype: DType) -> &[MergeKind] {
-        use MergeKind::{Bitonic, Filter, Radix, Shared, Warp};
-        // The warp kernel is subgroups, the filter has a twin without; the others are the same on both, and a
-        // software driver, for which compiling is most of the time, is asked once.
-        match caps_of(exec).subgroups {
-            true if self.is_software() => &[Warp, Filter],
-            true => MergeKind::ALL,
-            false => &[Bitonic, Shared, Radix, Filter],
-        }
+        use MergeKind::{Bitonic, Filter, Radix, Shared};
+        // The warp kernel is subgroups.
+        if caps_of(exec).subgroups { MergeKind::ALL } else { &[Bitonic, Shared, Radix, Filter] }
     }
 
     fn choice(
