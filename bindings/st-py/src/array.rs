@@ -205,7 +205,7 @@ pub(crate) fn row_stride(shape: &[usize], strides: &[isize], size: usize) -> Opt
     (stride.is_multiple_of(size) && stride / size >= cols).then_some(stride / size)
 }
 
-fn flags(x: &Bound<'_, PyUntypedArray>) -> c_int {
+pub(crate) fn flags(x: &Bound<'_, PyUntypedArray>) -> c_int {
     // SAFETY: it is an array, alive and borrowed.
     unsafe { (*x.as_array_ptr()).fields.flags }
 }

@@ -1,6 +1,7 @@
 //! Gradients by hyper-parameters over Python's functions: each is called with arrays of the caller's shapes, and what it
 //! raises comes through as it is.
 
+use numpy::npyffi::NPY_ARRAY_ALIGNED;
 use numpy::{PyArray1, PyArrayDyn, PyArrayMethods, PyUntypedArray, PyUntypedArrayMethods};
 use pyo3::exceptions::{PyRuntimeError, PyTypeError, PyValueError};
 use pyo3::intern;
@@ -10,6 +11,8 @@ use st_core::autograd::hypergrad::{
     Checkpoints, Ending, HyperGrad, HyperGradError, Implicit, MapFn, Outcome, OuterFn, Solver,
     Unrolled, UnrolledGrad, check_vjp, iterate,
 };
+
+use crate::array::flags;
 
 type Array<'py> = Bound<'py, PyArrayDyn<f64>>;
 
@@ -158,7 +161,10 @@ fn fill(what: &str, given: &Bound<'_, PyAny>, shape: &[usize], out: &mut [f64]) 
 /// An array of `float64`, made of whatever has real numbers.
 fn numbers<'py>(what: &str, given: &Bound<'py, PyAny>) -> PyResult<Array<'py>> {
     if let Ok(array) = given.cast::<PyArrayDyn<f64>>() {
-        return Ok(array.clone());
+        // A field of a structured array may lie at distances that are no whole numbers: those are copied below.
+        if flags(array.as_untyped()) & NPY_ARRAY_ALIGNED != 0 {
+            return Ok(array.clone());
+        }
     }
     let py = given.py();
     let array = py.import(intern!(py, "numpy"))?.call_method1(intern!(py, "asarray"), (given,))?;

@@ -393,6 +393,22 @@ def test_arrays_are_the_functions_to_keep_and_inputs_of_any_kind():
     assert found.value.shape == (0,)
 
 
+def test_fields_of_structured_arrays_are_read_where_they_lie():
+    """Their distances need not be whole numbers of elements."""
+    for fields in ([("b", "f8"), ("a", "i4")], [("a", "i4"), ("b", "f8")]):
+        params = np.zeros(5, dtype=fields)
+        params["b"] = np.arange(5)
+        end = hg.iterate(lambda z, p: 0.5 * z + p, np.zeros(5), params["b"])
+        np.testing.assert_allclose(end.state, 2 * np.arange(5), rtol=1e-12)
+
+        def step(z, p, fields=fields):
+            made = np.zeros(5, dtype=fields)
+            made["b"] = 0.5 * z + p
+            return made["b"]
+
+        np.testing.assert_allclose(hg.iterate(step, np.zeros(5), np.arange(5.0)).state, 2 * np.arange(5), rtol=1e-8)
+
+
 def test_the_module_is_loaded_when_it_is_asked_for():
     code = "import sys, spiraltorch as st; assert 'spiraltorch.hypergrad' not in sys.modules; st.hypergrad.implicit"
     subprocess.run([sys.executable, "-c", code], check=True)

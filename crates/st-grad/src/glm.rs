@@ -62,7 +62,10 @@ impl Glm {
     /// [`HyperGradError::Shape`] if there is not one target for each row, or there are no rows;
     /// [`HyperGradError::Setting`] if the step is not positive and finite.
     pub fn new(x: Matrix, y: Vec<f64>, link: Link, step: f64) -> Result<Self> {
-        shape("targets, one for each row", x.rows().max(1), y.len())?;
+        if x.rows() == 0 {
+            return Err(HyperGradError::Shape { what: "rows, at least", expected: 1, got: 0 });
+        }
+        shape("targets, one for each row", x.rows(), y.len())?;
         if !(step > 0.0 && step.is_finite()) {
             let (what, allowed) = ("the step of descent", "positive and finite");
             return Err(HyperGradError::Setting { what, got: step, allowed });
@@ -341,11 +344,13 @@ impl Linearised for GlmAt<'_> {
 
 impl OuterLoss for Glm {
     fn value(&self, z: &[f64], _: &[f64]) -> Outcome<f64> {
+        shape("numbers in the state", self.x.cols(), z.len())?;
         let mut t = self.predict(z);
         let mut unused = vec![0.0; t.len()];
         Ok(self.link.costs(&mut t, &self.y, &mut unused) * self.mean())
     }
     fn gradient(&self, z: &[f64], _: &[f64], z_bar: &mut [f64], _: &mut [f64]) -> Outcome<f64> {
+        shape("numbers in the state", self.x.cols(), z.len())?;
         Ok(self.costs(z, &mut vec![0.0; self.y.len()], z_bar))
     }
 }

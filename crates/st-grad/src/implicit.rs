@@ -184,7 +184,7 @@ impl Implicit {
         let at = map.linearise(z, lambda, &mut next).map_err(error::failed(Site::Step, 0))?;
         error::finite(Site::Step, 0, &next)?;
         let fixed_point_residual = vector::distance(&next, z);
-        let allowed = self.fixed_point_tolerance * vector::norm(z).max(1.0);
+        let allowed = self.fixed_point_tolerance * vector::norm(z).clamp(1.0, f64::MAX);
         if fixed_point_residual > allowed {
             return Err(HyperGradError::NotAFixedPoint { residual: fixed_point_residual, allowed });
         }

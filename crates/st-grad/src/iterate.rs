@@ -40,7 +40,8 @@ pub fn iterate(
         step(map, &state, lambda, &mut next, steps)?;
         last_step = vector::distance(&state, &next);
         std::mem::swap(&mut state, &mut next);
-        if last_step <= tolerance * vector::norm(&state).max(1.0) {
+        // Beyond the greatest number any step would be short enough.
+        if last_step <= tolerance * vector::norm(&state).clamp(1.0, f64::MAX) {
             return Ok(Reached { state, steps: steps + 1, last_step, converged: true });
         }
     }

@@ -1,4 +1,4 @@
-//! The traps of the reference, T1 to T10, and one of our own: where a value without a warning would be wrong.
+//! The traps of the reference, T1 to T10, and our own: where a value without a warning would be wrong.
 
 mod problems;
 
@@ -6,8 +6,8 @@ use problems::small::{p1, p1_with_step, p1b, p2a, p5, p5_outer};
 use problems::{anywhere, close, norm, number, numbers, reference, relative};
 use serde_json::Value;
 use st_grad::{
-    Ending, FixedPoint, HyperGrad, HyperGradError, Implicit, MapFn, OuterFn, OuterLoss, Solver,
-    Unrolled, Used, Written, asymmetry, iterate,
+    Ending, FixedPoint, Glm, HyperGrad, HyperGradError, Implicit, Link, MapFn, Matrix, OuterFn,
+    OuterLoss, Solver, Unrolled, Used, Written, asymmetry, iterate,
 };
 
 fn rows<'a>(reference: &'a Value, trap: &str) -> &'a [Value] {
@@ -393,4 +393,81 @@ fn t11_a_residual_that_rounding_hides_is_no_solution() {
             other => panic!("{solver:?}: {other:?}"),
         }
     }
+}
+
+/// What is lengthened most may be a small part of the solution: its digits are not lost.
+#[test]
+fn t12_great_and_small_curvatures_are_no_singular_operator() {
+    let x = Matrix::new(vec![2f64.sqrt(), 0.0, 0.0, 2f64.sqrt()], 2, 2).unwrap();
+    let train = Glm::new(x.clone(), vec![0.0; 2], Link::Squared, 1.0).unwrap();
+    let held_out = Glm::new(x, vec![-1.0; 2], Link::Squared, 1.0).unwrap();
+    for solver in [Solver::Auto, Solver::Cg, Solver::BiCgStab, Solver::Gmres { restart: 2 }] {
+        let settings = Implicit::new().solver(solver);
+        let found = settings.gradient(&train, &held_out, &[0.0; 2], &[-3.0, 20.0]);
+        let found = found.unwrap_or_else(|error| panic!("{solver:?}: {error}"));
+        assert!(found.residual <= 1e-10, "{solver:?}");
+    }
+}
+
+#[test]
+fn t13_numbers_without_end_are_no_fixed_point() {
+    let map = MapFn::new(
+        2,
+        1,
+        |z, _, out| {
+            (0..2).for_each(|i| out[i] = 1.1 * z[i]);
+            Ok(())
+        },
+        |_, _, _, _, _| Ok(()),
+    );
+    // The norm of two such numbers is infinite, though they are not.
+    let end = iterate(&map, &[1e308; 2], &[0.0], 1e-10, 5);
+    assert!(end.is_ok_and(|reached| !reached.converged));
+    let far = Implicit::new().gradient(&map, &along(&[1.0; 2]), &[1.4e308; 2], &[0.0]);
+    assert!(matches!(far, Err(HyperGradError::NotAFixedPoint { .. })), "{far:?}");
+}
+
+#[test]
+fn t14_an_outer_loss_of_another_size_is_refused() {
+    let glm = |rows: usize, cols: usize| {
+        let x = Matrix::from_fn(rows, cols, |i, j| ((i * cols + j) as f64).sin()).unwrap();
+        Glm::new(x, vec![0.5; rows], Link::Squared, 0.1).unwrap()
+    };
+    for (cols, others) in [(4, 3), (3, 4), (36, 40), (40, 36)] {
+        let train = glm(50, cols);
+        let settings = Implicit::new().fixed_point_tolerance(f64::INFINITY);
+        let error = settings.gradient(&train, &glm(9, others), &vec![0.1; cols], &vec![0.0; cols]);
+        assert!(
+            matches!(error, Err(HyperGradError::Shape { expected, got, .. }) if (expected, got) == (others, cols)),
+            "{error:?}"
+        );
+    }
+    let empty = Matrix::new(vec![], 0, 40).and_then(|x| Glm::new(x, vec![1.0], Link::Squared, 1.0));
+    assert!(matches!(empty, Err(HyperGradError::Shape { .. })));
+}
+
+/// Where BiCGSTAB runs away, `Auto` takes GMRES: rotations, as of descent for one player and ascent for the other.
+#[test]
+fn t15_auto_does_not_end_with_bicgstab() {
+    let (pairs, small) = (129, 1e-9);
+    let map = MapFn::new(
+        2 * pairs,
+        1,
+        |_, _, out| {
+            out.fill(0.0);
+            Ok(())
+        },
+        move |_, _, v, z_bar, lambda_bar| {
+            // I - J is [small, 1; -1, small] for each pair.
+            for (z, v) in z_bar.chunks_exact_mut(2).zip(v.chunks_exact(2)) {
+                (z[0], z[1]) = (v[0] - (small * v[0] - v[1]), v[1] - (v[0] + small * v[1]));
+            }
+            lambda_bar.fill(0.0);
+            Ok(())
+        },
+    );
+    let g: Vec<f64> = (0..2 * pairs).map(|i| (i as f64).sin()).collect();
+    let zeros = vec![0.0; 2 * pairs];
+    let found = Implicit::new().gradient(&map, &along(&g), &zeros, &[0.0]).unwrap();
+    assert_eq!(found.solver, Used::Gmres(64));
 }

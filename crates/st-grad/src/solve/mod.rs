@@ -184,7 +184,7 @@ pub(crate) fn solve(
         Solver::Auto => {
             run.limit = limit / 2;
             let first = drive(&mut run, b, Used::BiCgStab)?;
-            if first.verdict == Verdict::Converged || first.verdict == Verdict::Diverged {
+            if first.verdict == Verdict::Converged {
                 return Ok(first);
             }
             run.limit = limit;
@@ -210,8 +210,9 @@ fn drive(run: &mut Run<'_>, b: &[f64], used: Used) -> Result<Solved> {
         let before = residual;
         residual = true_residual(run, b)?;
         if residual <= run.tolerance {
-            let hidden = run.system.rounding(&run.v);
-            if hidden <= HIDDEN * run.tolerance {
+            let most = HIDDEN * run.tolerance;
+            let hidden = run.system.rounding(&run.v, most)?;
+            if hidden <= most {
                 break Verdict::Converged;
             }
             residual += hidden;

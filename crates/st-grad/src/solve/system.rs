@@ -4,7 +4,10 @@ use std::cell::Cell;
 
 use crate::error::{self, HyperGradError, Result, Site};
 use crate::map::Linearised;
-use crate::vector::norm;
+use crate::vector::{direction, norm};
+
+/// Of the errors with which rounding is measured.
+const DIGITS_SEED: u64 = 2;
 
 /// The operator `(I - J)^T` at a point.
 pub(crate) struct System<'a> {
@@ -25,12 +28,22 @@ impl<'a> System<'a> {
         self.products.get()
     }
 
-    /// A bound, up to a small factor, of the rounding errors in `(I - J)^T v`: those of the largest
-    /// values that the operator is known to make of such vectors, and where it is a difference
-    /// those of `v` (Higham, *Accuracy and Stability of Numerical Algorithms*, 2nd ed., 3.5).
-    pub(crate) fn rounding(&self, v: &[f64]) -> f64 {
-        let least = if self.at.adjoint_is_difference() { 1.0 } else { 0.0 };
-        f64::EPSILON * self.gain.get().max(least) * norm(v)
+    /// The rounding errors in `(I - J)^T v`, up to a small factor. A bound if that is `enough`: those
+    /// of the largest values that the operator is known to make of such vectors, and where it is a
+    /// difference those of `v` (Higham, *Accuracy and Stability of Numerical Algorithms*, 2nd ed.,
+    /// 3.5). Otherwise they are measured, by a product with errors in the last digits of `v`: what
+    /// the operator lengthens most may be a small part of it.
+    pub(crate) fn rounding(&self, v: &[f64], enough: f64) -> Result<f64> {
+        let least = if self.at.adjoint_is_difference() { f64::EPSILON * norm(v) } else { 0.0 };
+        let bound = least.max(f64::EPSILON * self.gain.get() * norm(v));
+        if bound <= enough {
+            return Ok(bound);
+        }
+        let signs = direction(DIGITS_SEED, v.len());
+        let errors: Vec<f64> = v.iter().zip(&signs).map(|(v, s)| f64::EPSILON * s * v).collect();
+        let mut made = vec![0.0; v.len()];
+        self.adjoint(&errors, &mut made)?;
+        Ok(least.max(norm(&made)))
     }
 
     /// For errors.
